@@ -1,0 +1,86 @@
+"""Sends messages on every pattern that PATTERN names."""
+
+import argparse
+import sys
+import threading
+from collections.abc import Iterable
+
+from publisher.progress import Progress
+from publisher.sending import BATCH, Sending
+from publisher.sources import Lines, Numbering, first, texts
+from shared import logs
+from shared.errors import SettingError
+from shared.health import check
+from shared.message import Message
+from shared.service import Service
+from shared.settings import Settings
+
+_GREETING = "Hello from Python #N"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m publisher",
+        description="Sends messages on every pattern that PATTERN names. Without arguments: a greeting every "
+        "PUBLISH_INTERVAL seconds, until SIGTERM or SIGINT. `python -m publisher health`: 0 if the service that "
+        "writes HEALTH_FILE is well.",
+        epilog="Settings come from the environment and .env; .env.example explains each of them.",
+    )
+    parser.add_argument("text", nargs="?", help="send this text, once unless --count says more; #N becomes the number")
+    parser.add_argument("--file", metavar="PATH", help="send the JSON lines of a file, or of standard input for -")
+    parser.add_argument("--count", type=_positive, metavar="N", help="how many messages to send")
+    parser.add_argument(
+        "--interval",
+        metavar="SECONDS",
+        help="between two messages; 0: as fast as possible (default with TEXT or --file)",
+    )
+    parser.add_argument("--pattern", help="instead of PATTERN")
+    return parser
+
+
+def _positive(word: str) -> int:
+    number = int(word)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+def main(arguments: list[str]) -> int:
+    """Run, and return the exit status: 1 when not everything was sent, 2 when a setting cannot be used."""
+    try:
+        if arguments == ["health"]:
+            settings = Settings.read()
+            return check(settings.health_file, settings.health_seconds)
+        parser = _parser()
+        given = parser.parse_args(arguments)
+        if given.text is not None and given.file is not None:
+            parser.error("give a text or --file, not both")
+        return _run(given)
+    except SettingError as error:
+        sys.stderr.write(f"publisher: {error}\n")
+        return 2
+
+
+def _run(given: argparse.Namespace) -> int:
+    at_once = given.interval is None and (given.text is not None or given.file is not None)
+    settings = Settings.read(pattern=given.pattern, publish_interval=0 if at_once else given.interval)
+    logs.set_up(settings)
+    stop = threading.Event()
+    numbering = Numbering(settings.sender)
+    count = given.count or (1 if given.text is not None else None)
+    size = BATCH if settings.publish_interval == 0 else 1
+    lines: Lines | None = None
+    source: Iterable[list[Message]]
+    if given.file is not None:
+        lines = Lines(given.file, numbering, stop, settings.max_message_bytes)
+        source = lines if count is None else first(lines, count)
+    else:
+        source = texts(numbering, given.text or _GREETING, count, size)
+    line_each = settings.publish_interval > 0 or count == 1
+    progress = None if line_each else Progress(count)
+    status = Service("publisher", settings, [Sending(source, settings, stop, progress)], stop).run()
+    return 1 if lines is not None and lines.unreadable else status
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

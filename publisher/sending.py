@@ -1,0 +1,142 @@
+"""The publisher's one loop: takes messages from a source and sends them, one per interval or as fast as it goes."""
+
+import contextlib
+import itertools
+import logging
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
+
+from publisher.progress import Progress
+from shared.connection import Link, endpoint
+from shared.counts import Counts
+from shared.message import Message
+from shared.patterns.contract import Receipt
+from shared.publishing import HalfSentError, Publisher
+from shared.session import Session
+from shared.settings import Settings
+
+__all__ = ["BATCH", "Sending"]
+
+BATCH = 500
+_GLANCE_SECONDS = 1.0
+
+T = TypeVar("T")
+
+
+class Sending:
+    """Implements `shared.reporting.Loop`."""
+
+    name = "publisher"
+
+    def __init__(
+        self,
+        source: Iterable[list[Message]],
+        settings: Settings,
+        stop: threading.Event,
+        progress: Progress | None,
+    ) -> None:
+        """Nothing is sent before `run`.
+
+        Args:
+            source: lists of messages, as they come.
+            settings: with the interval; 0 sends each list at once.
+            stop: ends it after the message in hand.
+            progress: None logs a line for each message instead.
+        """
+        self.turned = time.monotonic()
+        self.counts = {pattern.name: Counts() for pattern in settings.patterns}
+        self._source = source
+        self._interval = settings.publish_interval
+        self._stop = stop
+        self._progress = progress
+        self._publisher = Publisher(settings=settings)
+        self._session = Session(
+            self.name,
+            self._publisher.open,
+            stop,
+            connect_timeout=settings.connect_timeout,
+            where=endpoint(settings.url),
+            lost=lambda: "what was being sent is sent again under the same id, so it may be there twice",
+        )
+        self._log = logging.getLogger("townpost.publisher")
+        self._started = time.monotonic()
+        self._sent = 0
+
+    @property
+    def abandonable(self) -> bool:
+        return self._session.connecting
+
+    def interrupt(self, control: Link) -> None:
+        pass
+
+    def run(self) -> None:
+        with self._progress or contextlib.nullcontext():
+            for messages in self._paced():
+                if self._stop.is_set():
+                    return
+                self.turned = time.monotonic()
+                if self._send(messages):
+                    self._sent += len(messages)
+                    if self._progress is not None:
+                        self._progress.sent(len(messages))
+        self._publisher.close()
+
+    def totals(self) -> list[str]:
+        seconds = max(time.monotonic() - self._started, 1e-9)
+        lines = [
+            f"total: {self._sent:,} messages acknowledged by Redis in {seconds:.1f} s ({self._sent / seconds:,.0f}/s)"
+        ]
+        for name, counts in self.counts.items():
+            unheard = f", {counts.unheard:,} of them without a receiver" if counts.unheard else ""
+            lines.append(f"total on {name}: {counts.sent:,}{unheard}")
+        return lines
+
+    def _paced(self) -> Iterator[list[Message]]:
+        if self._interval == 0:
+            for messages in self._source:
+                yield from _parts(messages, BATCH)
+            return
+        due = time.monotonic()
+        for message in itertools.chain.from_iterable(self._source):
+            self._wait_until(due)
+            yield [message]
+            # after an outage the pace goes on from now: no burst to catch up
+            due = max(due + self._interval, time.monotonic())
+
+    def _wait_until(self, due: float) -> None:
+        while not self._stop.is_set() and (left := due - time.monotonic()) > 0:
+            self._stop.wait(min(left, _GLANCE_SECONDS))
+            self.turned = time.monotonic()
+
+    def _send(self, messages: Sequence[Message]) -> bool:
+        """Until Redis has acknowledged them on every pattern; False when stopped before that."""
+        missing: tuple[str, ...] | None = None
+
+        def attempt() -> bool:
+            nonlocal missing
+            try:
+                receipts = self._publisher.send(messages, on=missing)
+            except HalfSentError as error:
+                missing = error.missing
+                self._account(error.receipts, messages)
+                raise
+            self._account(receipts, messages)
+            return True
+
+        return self._session.run(attempt) is True
+
+    def _account(self, receipts: Sequence[Receipt], messages: Sequence[Message]) -> None:
+        for receipt in receipts:
+            counts = self.counts[receipt.pattern]
+            counts.sent += receipt.sent
+            counts.unheard += receipt.unheard
+            if self._progress is None:
+                level = logging.WARNING if receipt.unheard else logging.INFO
+                self._log.log(level, "sent #%d to %s", messages[0].count, receipt.said)
+
+
+def _parts(items: list[T], size: int) -> Iterator[list[T]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

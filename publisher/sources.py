@@ -1,0 +1,130 @@
+"""Where messages come from: a running greeting, a text, or JSON lines of a file or standard input.
+
+A source yields lists of messages that are there now; how fast they are sent is up to the loop.
+"""
+
+import logging
+import os
+import select
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from uuid import uuid4
+
+from pydantic_core import from_json, to_json
+
+from shared.errors import SettingError, UnreadableError
+from shared.message import Message, read
+from shared.text import excerpt
+
+__all__ = ["Lines", "Numbering", "first", "texts"]
+
+_READ_BYTES = 256 * 1024
+_GLANCE_SECONDS = 0.1
+
+
+class Numbering:
+    """Makes the messages of one run: one sender, one epoch, the numbers 1, 2, 3 and so on."""
+
+    def __init__(self, sender: str) -> None:
+        self._sender = sender
+        self._epoch = uuid4().hex[:8]
+        self._count = 0
+
+    def make(self, text: str) -> Message:
+        """The next message; ``#N`` in the text stands for its number."""
+        self._count += 1
+        return Message.create(
+            text.replace("#N", f"#{self._count}"), sender=self._sender, count=self._count, epoch=self._epoch
+        )
+
+    def complete(self, line: bytes, max_bytes: int) -> Message:
+        """The message of a JSON line: a string is its text, an object gives all fields or some of them.
+
+        Raises:
+            UnreadableError: it is neither, or a field is not what the schema wants.
+        """
+        if len(line) > max_bytes:
+            raise UnreadableError(f"{len(line):,} bytes are over the limit of {max_bytes:,} (MAX_MESSAGE_BYTES)")
+        try:
+            value = from_json(line)
+        except ValueError as error:
+            raise UnreadableError(f"not JSON: {error}") from None
+        if isinstance(value, str):
+            return self.make(value)
+        if not isinstance(value, dict):
+            raise UnreadableError("a line is a JSON object or a string")
+        if "count" not in value:
+            self._count += 1
+            value = {"count": self._count, "epoch": self._epoch} | value
+        defaults = {"id": uuid4(), "timestamp": datetime.now(UTC), "sender": self._sender}
+        return read(to_json(defaults | value), max_bytes)
+
+
+def texts(numbering: Numbering, text: str, count: int | None, size: int) -> Iterator[list[Message]]:
+    """The text again and again, ``count`` times or without end, ``size`` messages at a time."""
+    left = count
+    while left is None or left > 0:
+        now = size if left is None else min(size, left)
+        yield [numbering.make(text) for _ in range(now)]
+        left = None if left is None else left - now
+
+
+def first(source: Iterable[list[Message]], count: int) -> Iterator[list[Message]]:
+    """The first ``count`` messages of a source."""
+    left = count
+    for messages in source:
+        yield messages[:left]
+        left -= len(messages)
+        if left <= 0:
+            return
+
+
+class Lines:
+    """JSON lines of a file, or of standard input for ``-``, as they come: a slow pipe is sent line by line."""
+
+    def __init__(self, path: str, numbering: Numbering, stop: threading.Event, max_bytes: int) -> None:
+        """Open it.
+
+        Raises:
+            SettingError: it cannot be opened.
+        """
+        try:
+            self._file = sys.stdin.fileno() if path == "-" else os.open(path, os.O_RDONLY)
+        except OSError as error:
+            raise SettingError(f"--file {path} cannot be opened: {error.strerror}") from None
+        self._numbering = numbering
+        self._stop = stop
+        self._max_bytes = max_bytes
+        self._log = logging.getLogger("townpost.publisher")
+        self._line = 0
+        self.unreadable = 0
+
+    def __iter__(self) -> Iterator[list[Message]]:
+        """Messages as they arrive; what is not one is logged with its line number, counted and passed over."""
+        rest = b""
+        while not self._stop.is_set():
+            ready, _, _ = select.select([self._file], [], [], _GLANCE_SECONDS)
+            if not ready:
+                continue
+            chunk = os.read(self._file, _READ_BYTES)
+            *whole, rest = (rest + chunk).split(b"\n")
+            if not chunk and rest.strip():
+                whole.append(rest)
+            messages = [message for line in whole if (message := self._message(line)) is not None]
+            if messages:
+                yield messages
+            if not chunk:
+                return
+
+    def _message(self, line: bytes) -> Message | None:
+        self._line += 1
+        if not line.strip():
+            return None
+        try:
+            return self._numbering.complete(line, self._max_bytes)
+        except UnreadableError as error:
+            self.unreadable += 1
+            self._log.error("line %d is not a message (%s): %s", self._line, error, excerpt(line))
+            return None

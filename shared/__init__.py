@@ -1,0 +1,1 @@
+"""What the services are made of: the message, the settings, Redis and the patterns."""

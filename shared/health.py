@@ -1,0 +1,47 @@
+"""Health is progress, not a ping: every loop reports its last turn, Redis its last answer.
+
+The service writes both to HEALTH_FILE once a second; the container's health check reads it with
+``python -m publisher health`` or ``python -m subscriber health``.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+__all__ = ["check", "diagnose", "write"]
+
+_REPORT_SECONDS = 10.0
+
+
+def write(path: Path, turns: Mapping[str, float], redis_answered: float) -> None:
+    """Replace the file in one step; times are of the monotonic clock, which all processes of a machine share."""
+    draft = path.with_suffix(".new")
+    draft.write_text(json.dumps({"at": time.monotonic(), "turns": dict(turns), "redis": redis_answered}))
+    draft.replace(path)
+
+
+def diagnose(path: Path, stall_seconds: float) -> str | None:
+    """What is wrong, in one line; None when all is well."""
+    try:
+        report = json.loads(path.read_text())
+    except FileNotFoundError:
+        return f"no report at HEALTH_FILE={path}: the service has not started"
+    now = time.monotonic()
+    if now - report["at"] > _REPORT_SECONDS:
+        return f"the service has not reported for {now - report['at']:.0f} s"
+    if now - report["redis"] > _REPORT_SECONDS:
+        return f"Redis has not answered for {now - report['redis']:.0f} s"
+    for name, turned in report["turns"].items():
+        if now - turned > stall_seconds:
+            return f"the {name} loop has stood still for {now - turned:.0f} s (HEALTH_SECONDS={stall_seconds:g})"
+    return None
+
+
+def check(path: Path | None, stall_seconds: float) -> int:
+    """The exit status of a health check, with the reason on stderr."""
+    problem = "HEALTH_FILE is not set: there is no report to check" if path is None else diagnose(path, stall_seconds)
+    if problem is not None:
+        sys.stderr.write(f"unhealthy: {problem}\n")
+    return 0 if problem is None else 1

@@ -1,0 +1,170 @@
+"""The one shape all patterns have, so that no service ever asks which pattern it holds."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from shared.errors import UnreadableError
+from shared.message import MAX_MESSAGE_BYTES, Message, read
+
+if TYPE_CHECKING:
+    from shared.connection import Link, Reply
+    from shared.settings import Settings
+
+__all__ = ["Batch", "Command", "Delivery", "Guarantees", "Listener", "Pattern", "Receipt", "Sender"]
+
+Command: TypeAlias = tuple[str | bytes | int | float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guarantees:
+    """What a pattern promises, as data: the conformance suite and the README's table are made from it."""
+
+    durable: bool
+    """A message sent while no listener runs is there when one starts."""
+    redelivers: bool
+    """A message whose handler failed or died is handed out again: at least once."""
+    fan_out: bool
+    """Every listener gets every message; otherwise each message goes to one of them."""
+    ordered: bool
+    """One listener gets one sender's messages in the order they were sent."""
+    replays: bool
+    """A message that was handled can be read again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What Redis answered to one sequence of messages on one pattern."""
+
+    pattern: str
+    sent: int
+    said: str
+    """The answer in words, for the log."""
+    unheard: int = 0
+    """How many of them nobody received (pub/sub only)."""
+
+
+class Delivery:
+    """One message on its way to a handler, or the reason it could not be read."""
+
+    __slots__ = ("_batch", "_index", "message", "problem")
+
+    def __init__(
+        self, batch: "Batch", index: int, message: Message | None, problem: UnreadableError | None = None
+    ) -> None:
+        self._batch = batch
+        self._index = index
+        self.message = message
+        self.problem = problem
+
+    @property
+    def pattern(self) -> str:
+        return self._batch.pattern
+
+    @property
+    def raw(self) -> bytes:
+        return self._batch.payloads[self._index]
+
+    def ack(self) -> None:
+        """Handled. A second answer to the same delivery changes nothing."""
+        self._batch.answered(self._index, None)
+
+    def fail(self, error: Exception) -> None:
+        """Not handled; what happens next is the pattern's promise (retried where it redelivers)."""
+        self._batch.answered(self._index, error)
+
+
+class Batch:
+    """Payloads taken together; iterating reads and yields them one by one, so that each can be let go.
+
+    A second pass goes on where the first was left.
+    """
+
+    def __init__(self, pattern: str, payloads: Sequence[bytes], max_bytes: int = MAX_MESSAGE_BYTES) -> None:
+        self.pattern = pattern
+        self.payloads = payloads
+        self._max_bytes = max_bytes
+        self._next = 0
+
+    def __len__(self) -> int:
+        return len(self.payloads)
+
+    @property
+    def left(self) -> Sequence[bytes]:
+        """The payloads to put back if the listener stopped now: those nobody has begun."""
+        return self.payloads[self._next :]
+
+    def answered(self, index: int, error: Exception | None) -> None:
+        """What became of one delivery; here, where each is taken once and for all, nothing follows from it."""
+
+    def __iter__(self) -> Iterator[Delivery]:
+        max_bytes = self._max_bytes
+        for index in range(self._next, len(self.payloads)):
+            self._next = index + 1
+            try:
+                message = read(self.payloads[index], max_bytes)
+            except UnreadableError as problem:
+                yield Delivery(self, index, None, problem)
+            else:
+                yield Delivery(self, index, message)
+
+
+class Sender(Protocol):
+    """Turns messages into commands; the caller decides what shares a round trip and a MULTI."""
+
+    def commands(self, payloads: Sequence[bytes]) -> list[Command]: ...
+
+    def receipt(self, replies: Sequence["Reply"], count: int) -> Receipt:
+        """What the replies to ``commands`` for ``count`` messages mean."""
+        ...
+
+
+class Listener(Protocol):
+    """Takes messages from Redis in batches. Used by one thread; only ``interrupt`` is for others."""
+
+    unhandled_return: bool
+    """Whether `settle` can put messages without an answer back for somebody else."""
+
+    def open(self) -> None:
+        """Connect, and subscribe or whatever it takes; also after a loss.
+
+        Raises:
+            UnavailableError, RefusedError
+        """
+        ...
+
+    def take(self, limit: int) -> Batch:
+        """Wait up to a second for messages and return up to ``limit`` of them, maybe none.
+
+        Raises:
+            UnavailableError, RefusedError
+        """
+        ...
+
+    def settle(self, batch: Batch) -> None:
+        """Tell Redis what became of a batch; those without an answer are put back where that is possible."""
+        ...
+
+    def lost(self) -> str:
+        """After an outage: what it may have cost, in words."""
+        ...
+
+    def interrupt(self, control: "Link") -> None:
+        """From another thread, through its own link: end a wait early if that loses nothing."""
+        ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """One entry of the registry."""
+
+    name: str
+    label: str
+    """As it stands in the subscriber's lines."""
+    setting: str
+    """The variable that names its channel or key."""
+    guarantees: Guarantees
+    sender: Callable[["Settings"], Sender]
+    listener: Callable[["Settings", "Link"], Listener]

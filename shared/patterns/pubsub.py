@@ -1,0 +1,121 @@
+"""pubsub: the town crier. Everyone in the square hears it; nobody else ever will.
+
+Commands:      PUBLISH; SUBSCRIBE, or PSUBSCRIBE when the channel has a *, ? or [; PING.
+Keys:          none: a channel (CHANNEL) is a name, and nothing is stored.
+Guarantee:     at most once, to every subscriber connected at that moment, in order.
+How it fails:  no subscriber, a subscriber that reconnects, or one too slow for Redis's output buffer
+               misses messages for good. PUBLISH counts receivers, not readers.
+Use when:      every listener should hear, and the next message makes up for a missed one.
+"""
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import hiredis
+
+from shared.connection import REPLY_SECONDS, Link, Reply, pack, refusal
+from shared.errors import UnavailableError
+from shared.patterns.contract import Batch, Command, Guarantees, Pattern, Receipt
+
+if TYPE_CHECKING:
+    from shared.settings import Settings
+
+__all__ = ["PUBSUB", "PubsubListener", "PubsubSender"]
+
+GUARANTEES = Guarantees(durable=False, redelivers=False, fan_out=True, ordered=True, replays=False)
+
+_PING_AFTER = 1.5
+"""Seconds of silence after which we ask whether the link is alive; with the deadline for the answer, a
+half-open one is found within 4.5 s. redis-py's own health check does not notice it at all."""
+
+_GLANCE_SECONDS = 0.2
+"""How long one wait for bytes may last: a stop is noticed that soon, and it costs Redis nothing."""
+
+
+class PubsubSender:
+    """Publishes to the channel."""
+
+    def __init__(self, settings: "Settings") -> None:
+        self._channel = settings.channel
+
+    def commands(self, payloads: Sequence[bytes]) -> list[Command]:
+        return [("PUBLISH", self._channel, payload) for payload in payloads]
+
+    def receipt(self, replies: Sequence[Reply], count: int) -> Receipt:
+        receivers = [reply for reply in replies if isinstance(reply, int)]
+        unheard = receivers.count(0)
+        if unheard:
+            who = "nobody is listening, it is gone" if count == 1 else f"{unheard:,} had no receiver"
+        else:
+            least, most = min(receivers), max(receivers)
+            who = f"{least} receiver{'s' * (least != 1)}" if least == most else f"{least} to {most} receivers"
+        return Receipt("pubsub", count, f"channel '{self._channel}': {who}", unheard)
+
+
+class PubsubListener:
+    """Listens on the channel, or on all channels a glob matches."""
+
+    unhandled_return = False
+
+    def __init__(self, settings: "Settings", link: Link) -> None:
+        self._channel = settings.channel
+        self._max_bytes = settings.max_message_bytes
+        self._link = link
+        self._heard_at = 0.0
+        self._pinged_at: float | None = None
+
+    def open(self) -> None:
+        self._link.connect()
+        self._heard()
+        glob = any(c in self._channel for c in "*?[")
+        self._link.call("PSUBSCRIBE" if glob else "SUBSCRIBE", self._channel)
+
+    def take(self, limit: int) -> Batch:  # noqa: ARG002 - a read brings what it brings
+        frames = self._link.receive(_GLANCE_SECONDS)
+        if frames is None:
+            self._check_alive()
+            frames = []
+        else:
+            self._heard()
+        payloads = [payload for frame in frames if (payload := _payload(frame)) is not None]
+        return Batch("pubsub", payloads, self._max_bytes)
+
+    def _heard(self) -> None:
+        self._heard_at = time.monotonic()
+        self._pinged_at = None
+
+    def _check_alive(self) -> None:
+        now = time.monotonic()
+        if self._pinged_at is None:
+            if now - self._heard_at > _PING_AFTER:
+                self._link.send(pack(("PING",)))
+                self._pinged_at = now
+        elif now - self._pinged_at > REPLY_SECONDS:
+            self._link.close()
+            raise UnavailableError(f"no answer to PING for {REPLY_SECONDS:g} s, the connection is dead")
+
+    def settle(self, batch: Batch) -> None:
+        pass
+
+    def lost(self) -> str:
+        return "what was published meanwhile was not heard: a gap is possible"
+
+    def interrupt(self, control: Link) -> None:
+        pass
+
+    def close(self) -> None:
+        self._link.close()
+
+
+def _payload(frame: Reply) -> bytes | None:
+    """The payload of a message; None for confirmations and PONG."""
+    if isinstance(frame, hiredis.ReplyError):
+        raise refusal(str(frame))
+    if isinstance(frame, list) and frame[0] in (b"message", b"pmessage"):
+        payload = frame[-1]
+        return payload if isinstance(payload, bytes) else None
+    return None
+
+
+PUBSUB = Pattern("pubsub", "pub-sub", "CHANNEL", GUARANTEES, PubsubSender, PubsubListener)

@@ -1,0 +1,96 @@
+"""queue: the post office. The letter waits until one person collects it.
+
+Commands:      RPUSH (one for a whole batch); BLPOP to wait, LPOP with a COUNT while there is a backlog.
+Keys:          one list (QUEUE), oldest first, raw JSON: any client in any language can use it.
+Guarantee:     stored until taken, then at most once, to one of the listeners, in order.
+How it fails:  what was popped is gone from Redis: a listener killed with a batch in hand, or a reply lost on
+               the way, loses it. A clean stop gives the rest of a batch back.
+Use when:      each message should be handled by one of several workers, and losing a few in a crash is fine.
+"""
+
+import contextlib
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from shared.connection import Link, Reply
+from shared.errors import RefusedError
+from shared.patterns.contract import Batch, Command, Guarantees, Pattern, Receipt
+
+if TYPE_CHECKING:
+    from shared.settings import Settings
+
+__all__ = ["QUEUE", "QueueListener", "QueueSender"]
+
+GUARANTEES = Guarantees(durable=True, redelivers=False, fan_out=False, ordered=True, replays=False)
+
+_BLOCK_SECONDS = 1.0
+_NO_WAIT_SECONDS = 0.002
+
+
+class QueueSender:
+    """Appends to the list."""
+
+    def __init__(self, settings: "Settings") -> None:
+        self._queue = settings.queue
+
+    def commands(self, payloads: Sequence[bytes]) -> list[Command]:
+        return [("RPUSH", self._queue, *payloads)]  # 8 times as fast as one command for each
+
+    def receipt(self, replies: Sequence[Reply], count: int) -> Receipt:
+        return Receipt("queue", count, f"list '{self._queue}': {replies[0]!r} waiting")
+
+
+class QueueListener:
+    """Takes from the list, competing with everyone else who does."""
+
+    unhandled_return = True
+
+    def __init__(self, settings: "Settings", link: Link) -> None:
+        self._queue = settings.queue
+        self._max_bytes = settings.max_message_bytes
+        self._link = link
+        self._client_id: Reply = None
+        self._backlog = False
+
+    def open(self) -> None:
+        self._link.connect()
+        self._backlog = False
+        self._client_id = None
+        with contextlib.suppress(RefusedError):  # an ACL may forbid it: then a stop waits for BLPOP's second
+            self._client_id = self._link.call("CLIENT", "ID")
+
+    def take(self, limit: int) -> Batch:
+        return Batch("queue", self._pop(limit), self._max_bytes)
+
+    def _pop(self, limit: int) -> list[bytes]:
+        if self._backlog:
+            popped = self._link.call("LPOP", self._queue, limit)
+            if isinstance(popped, list):
+                self._backlog = len(popped) == limit
+                return [payload for payload in popped if isinstance(payload, bytes)]
+        started = time.monotonic()
+        popped = self._link.call("BLPOP", self._queue, _BLOCK_SECONDS, block=_BLOCK_SECONDS)
+        if not isinstance(popped, list):
+            self._backlog = False
+            return []
+        # an answer without a wait means that more may be waiting
+        self._backlog = time.monotonic() - started < _NO_WAIT_SECONDS
+        return [payload for payload in popped[1:] if isinstance(payload, bytes)]
+
+    def settle(self, batch: Batch) -> None:
+        if batch.left:
+            self._link.call("LPUSH", self._queue, *reversed(batch.left))
+
+    def lost(self) -> str:
+        return "a message that Redis had just handed out may have been lost with the connection"
+
+    def interrupt(self, control: Link) -> None:
+        if self._client_id is not None:
+            control.call("CLIENT", "UNBLOCK", str(self._client_id))
+
+    def close(self) -> None:
+        self._link.close()
+
+
+QUEUE = Pattern("queue", "queue", "QUEUE", GUARANTEES, QueueSender, QueueListener)

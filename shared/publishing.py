@@ -1,0 +1,117 @@
+"""Sends messages on one or more patterns: one round trip for a whole sequence, once on each pattern.
+
+Several patterns share one MULTI, so that no message is half sent. What a lost reply leaves unknown is the
+caller's to decide: `Publisher.send` repeated with the same messages sends the same ids again.
+"""
+
+from collections.abc import Collection, Sequence
+from types import TracebackType
+from typing import Self
+
+import hiredis
+
+from shared.connection import Link, refusal
+from shared.errors import RefusedError, UnavailableError
+from shared.message import Message
+from shared.patterns.contract import Command, Receipt
+from shared.settings import Settings
+
+__all__ = ["HalfSentError", "Publisher"]
+
+
+class HalfSentError(RefusedError):
+    """Some patterns took the messages, others refused them."""
+
+    def __init__(self, receipts: list[Receipt], refused: dict[str, RefusedError]) -> None:
+        self.receipts = receipts
+        self.missing = tuple(refused)
+        sent = ", ".join(receipt.pattern for receipt in receipts)
+        why = "; ".join(f"not on {name}: {error}" for name, error in refused.items())
+        super().__init__(f"sent on {sent}, {why}")
+
+
+class Publisher:
+    """Use it in a `with`, or call `open` and `close`. For one thread."""
+
+    def __init__(self, pattern: str | None = None, *, settings: Settings | None = None) -> None:
+        """Nothing is sent before `open`.
+
+        Args:
+            pattern: as PATTERN; None for what the settings say.
+            settings: None reads the environment.
+
+        Raises:
+            SettingError: the environment or the pattern cannot be used.
+        """
+        self._settings = settings or Settings.read(pattern=pattern)
+        self._senders = {p.name: p.sender(self._settings) for p in self._settings.patterns}
+        self._max_bytes = self._settings.max_message_bytes
+        self._link = Link(self._settings.url, name="townpost-publisher")
+
+    def open(self) -> None:
+        self._link.connect()
+
+    def send(self, messages: Sequence[Message], *, on: Collection[str] | None = None) -> list[Receipt]:
+        """Send every message on every pattern; returns when Redis has acknowledged them all.
+
+        Args:
+            messages: in the order they are to arrive.
+            on: the names of the patterns to use; None for all of this publisher's.
+
+        Raises:
+            ValueError: a message is larger than MAX_MESSAGE_BYTES; nothing was sent.
+            UnavailableError: the outcome is unknown; sent again, the messages keep their ids.
+            HalfSentError: some patterns took them and others refused; it says which.
+            RefusedError: nothing was sent.
+        """
+        payloads = [self._encode(message) for message in messages]
+        names = [name for name in self._senders if on is None or name in on]
+        parts = [self._senders[name].commands(payloads) for name in names]
+        commands: list[Command] = [command for part in parts for command in part]
+        if len(names) == 1:
+            replies = self._link.pipeline(commands)
+        else:
+            try:
+                replies = self._link.transaction(commands)
+            except RefusedError as error:
+                raise type(error)(f"nothing was sent on {', '.join(names)}: {error}") from None
+        receipts: list[Receipt] = []
+        refused: dict[str, RefusedError] = {}
+        for name, part in zip(names, parts, strict=True):
+            mine, replies = replies[: len(part)], replies[len(part) :]
+            refused_reply = next((reply for reply in mine if isinstance(reply, hiredis.ReplyError)), None)
+            if refused_reply is None:
+                receipts.append(self._senders[name].receipt(mine, len(payloads)))
+            else:
+                refused[name] = self._explain(name, str(refused_reply))
+        if refused and receipts:
+            raise HalfSentError(receipts, refused)
+        if refused:
+            raise next(iter(refused.values()))
+        return receipts
+
+    def close(self) -> None:
+        self._link.close()
+
+    def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _encode(self, message: Message) -> bytes:
+        payload = message.encode()
+        if len(payload) > self._max_bytes:
+            raise ValueError(
+                f"message {message.id} has {len(payload):,} bytes, more than MAX_MESSAGE_BYTES={self._max_bytes:,}"
+            )
+        return payload
+
+    def _explain(self, name: str, reply: str) -> RefusedError:
+        error = refusal(reply)
+        if isinstance(error, UnavailableError):
+            raise error
+        return self._settings.explain(name, error)

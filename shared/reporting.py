@@ -1,0 +1,158 @@
+"""One thread that tells the world how a service is doing, once a second, and talks to Redis on its behalf.
+
+The counts go to Redis under the instance's own key with a time to live, its id into a sorted set by time last
+seen: nobody needs KEYS or SCAN to find who runs. The loops' last turns go to HEALTH_FILE.
+"""
+
+import contextlib
+import json
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+from uuid import uuid4
+
+from shared import health, keys
+from shared.connection import Link
+from shared.counts import Counts
+from shared.errors import RefusedError, UnavailableError
+from shared.settings import Settings
+
+__all__ = ["Loop", "Reporter"]
+
+_REPORT_SECONDS = 1.0
+_REPORT_LIVES_SECONDS = 10
+_FORGOTTEN_SECONDS = 3600
+_INTERRUPT_SECONDS = 0.05
+_FAREWELL_SECONDS = 0.2
+
+
+class Loop(Protocol):
+    """One thread's work."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def turned(self) -> float:
+        """When it last made progress, by the monotonic clock."""
+        ...
+
+    @property
+    def counts(self) -> Mapping[str, Counts]:
+        """By pattern."""
+        ...
+
+    @property
+    def abandonable(self) -> bool:
+        """Whether a stop may leave it where it is, since nothing is in hand."""
+        ...
+
+    def run(self) -> None:
+        """Return when done or stopped; raise TownpostError for what only a user can mend."""
+        ...
+
+    def interrupt(self, control: Link) -> None:
+        """Called again and again while it does not end after a stop, from another thread."""
+        ...
+
+    def totals(self) -> list[str]:
+        """Lines for the log at the end."""
+        ...
+
+
+class Reporter:
+    """Runs until the service stops; then wakes the loops out of their waits until `withdraw`."""
+
+    def __init__(self, role: str, settings: Settings, loops: Sequence[Loop], stop: threading.Event) -> None:
+        self.instance_id = f"{role}-{socket.gethostname()}-{uuid4().hex[:8]}"
+        self._role = role
+        self._health_file = settings.health_file
+        self._loops = loops
+        self._stop = stop
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="report", daemon=True)
+        self._log = logging.getLogger(f"townpost.{role}")
+        self._link = Link(settings.url, name=f"townpost-{role}-control")
+        self._started = time.time()
+        self._redis_answered = time.monotonic()
+        self._clock_offset = 0.0
+        self._refused = False
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def _run(self) -> None:
+        while True:
+            with contextlib.suppress(UnavailableError):  # the loops say so
+                self._report()
+            if self._health_file is not None:
+                turns = {loop.name: loop.turned for loop in self._loops}
+                health.write(self._health_file, turns, self._redis_answered)
+            if self._stop.wait(_REPORT_SECONDS):
+                break
+        if not self._link.connected:
+            return
+        with contextlib.suppress(UnavailableError):
+            while not self._done.wait(_INTERRUPT_SECONDS):
+                for loop in self._loops:
+                    with contextlib.suppress(RefusedError):
+                        loop.interrupt(self._link)
+            self._remove()
+        self._link.close()
+
+    def withdraw(self) -> None:
+        """The service has ended; one that was killed instead is missed by its silence."""
+        self._done.set()
+        self._thread.join(_FAREWELL_SECONDS)
+
+    def _report(self) -> None:
+        try:
+            if not self._link.connected:
+                self._link.connect()
+                self._clock_offset = _seconds(self._link) - time.time()
+            if self._refused:
+                self._link.call("PING")
+            else:
+                self._write_counts()
+        except RefusedError as error:
+            if not self._refused:
+                self._refused = True
+                self._log.warning("counts are not reported to Redis: %s", error)
+        self._redis_answered = time.monotonic()
+
+    def _write_counts(self) -> None:
+        now = time.time() + self._clock_offset
+        snapshot = {
+            "id": self.instance_id,
+            "role": self._role,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "started": self._started + self._clock_offset,
+            "at": now,
+            "patterns": {name: c.snapshot() for loop in self._loops for name, c in loop.counts.items()},
+            "idle_seconds": {loop.name: round(time.monotonic() - loop.turned, 1) for loop in self._loops},
+        }
+        self._link.transaction(
+            [
+                ("SET", keys.instance(self.instance_id), json.dumps(snapshot), "EX", _REPORT_LIVES_SECONDS),
+                ("ZADD", keys.instances(), now, self.instance_id),
+                ("ZREMRANGEBYSCORE", keys.instances(), "-inf", now - _FORGOTTEN_SECONDS),
+            ]
+        )
+
+    def _remove(self) -> None:
+        if not self._refused:
+            self._link.pipeline(
+                [("DEL", keys.instance(self.instance_id)), ("ZREM", keys.instances(), self.instance_id)]
+            )
+
+
+def _seconds(link: Link) -> float:
+    reply = link.call("TIME")
+    if not isinstance(reply, list) or not isinstance(reply[0], bytes):
+        raise UnavailableError(f"Redis answered TIME with {reply!r}")
+    return float(reply[0])

@@ -1,0 +1,118 @@
+"""The only reader of the environment: every setting, typed and checked once, at the start.
+
+The environment wins over a `.env` file in the working directory; a variable that is set but empty counts as
+unset. `.env.example` explains each of them, and a test compares the two.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeAlias
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from redis.connection import parse_url
+
+from shared.errors import PermissionDeniedError, RefusedError, SettingError, WrongTypeError
+from shared.message import MAX_MESSAGE_BYTES
+from shared.patterns import PATTERNS, choose
+from shared.patterns.contract import Pattern
+
+__all__ = ["Settings"]
+
+
+def _known_pattern(words: str) -> str:
+    choose(words)
+    return words
+
+
+def _redis_url(url: str | None) -> str | None:
+    if url is not None:
+        try:
+            parse_url(url)
+        except ValueError as error:
+            raise ValueError(f"{error}; write it as redis://user:password@host:6379/0") from None
+    return url
+
+
+def _prefetch(value: object) -> object:
+    return None if value == "auto" else value
+
+
+Seconds: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Settings(BaseSettings):
+    """Field `redis_url` is the variable REDIS_URL, and so on."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, validate_default=False
+    )
+
+    redis_url: Annotated[str | None, AfterValidator(_redis_url)] = None
+    redis_host: str = "localhost"
+    redis_port: Annotated[int, Field(ge=1, le=65535)] = 6379
+    connect_timeout: Seconds = 30.0
+
+    pattern: Annotated[str, AfterValidator(_known_pattern)] = "both"
+    channel: str = "messages"
+    queue: str = "message_queue"
+
+    publish_interval: Seconds = 2.0
+    sender: str = "python-publisher"
+
+    handler: str | None = None
+    prefetch: Annotated[int | None, BeforeValidator(_prefetch), Field(ge=1, le=10_000)] = None
+    max_message_bytes: Annotated[int, Field(ge=1, le=512 * 1024 * 1024)] = MAX_MESSAGE_BYTES
+
+    log_format: Literal["text", "json"] = "text"
+    no_color: str | None = None
+    force_color: str | None = None
+
+    health_file: Path | None = None
+    health_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 30.0
+
+    @classmethod
+    def read(cls, **given: Any) -> Self:  # noqa: ANN401 - as the command line gave them, checked by the model
+        """The settings of the environment, under those given here that are not None.
+
+        Raises:
+            SettingError: one line that names every variable that cannot be used, and what it takes.
+        """
+        try:
+            return cls(**{name: value for name, value in given.items() if value is not None})
+        except ValidationError as error:
+            raise SettingError("; ".join(_problems(error))) from None
+
+    @property
+    def url(self) -> str:
+        """Where Redis is: REDIS_URL, or else REDIS_HOST and REDIS_PORT."""
+        if self.redis_url is not None:
+            return self.redis_url
+        host = f"[{self.redis_host}]" if ":" in self.redis_host else self.redis_host
+        return f"redis://{host}:{self.redis_port}"
+
+    def explain(self, name: str, error: RefusedError) -> RefusedError:
+        """The same refusal, with the setting of the pattern it met."""
+        setting = PATTERNS[name].setting
+        where = f"{setting}={getattr(self, setting.lower())}"
+        if isinstance(error, WrongTypeError):
+            return WrongTypeError(
+                f"{where} names a key of another type: choose another name, or delete or rename that key"
+            )
+        if isinstance(error, PermissionDeniedError):
+            return PermissionDeniedError(f"{where}: {error}")
+        return error
+
+    @property
+    def patterns(self) -> tuple[Pattern, ...]:
+        return choose(self.pattern)
+
+
+def _problems(error: ValidationError) -> list[str]:
+    lines = []
+    for problem in error.errors(include_url=False):
+        name = str(problem["loc"][0]).upper()
+        text = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+        # the value of REDIS_URL may hold a password
+        value = "" if name == "REDIS_URL" else f" (it is {problem['input']!r})"
+        lines.append(f"{name} cannot be used: {text}{value}. See .env.example")
+    return lines

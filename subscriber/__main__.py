@@ -1,0 +1,44 @@
+"""Listens on every pattern that PATTERN names, each in a thread of its own.
+
+Usage: python -m subscriber          listen until SIGTERM or SIGINT
+       python -m subscriber health   0 if the service that writes HEALTH_FILE is well
+"""
+
+import sys
+import threading
+
+from shared import logs
+from shared.errors import SettingError
+from shared.health import check
+from shared.service import Service
+from shared.settings import Settings
+from subscriber.consumer import Consumer
+from subscriber.handlers import load
+
+_SWITCH_SECONDS = 0.0005
+"""With Python's own 5 ms, a thread that computes makes one that waits for Redis ten times slower."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run, and return the exit status: 2 when a setting cannot be used."""
+    try:
+        settings = Settings.read()
+        logs.set_up(settings)
+        if arguments == ["health"]:
+            return check(settings.health_file, settings.health_seconds)
+        if arguments:
+            sys.stderr.write(f"{__doc__}\n")
+            return 0 if arguments[0] in ("-h", "--help") else 2
+        handler = load(settings)
+    except SettingError as error:
+        sys.stderr.write(f"subscriber: {error}\n")
+        return 2
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # it is a TextIOWrapper
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    stop = threading.Event()
+    loops = [Consumer(pattern.name, settings, handler, stop) for pattern in settings.patterns]
+    return Service("subscriber", settings, loops, stop).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,155 @@
+"""One pattern's thread: takes batches, hands their messages to the handler, keeps the counts."""
+
+import logging
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+
+from shared.connection import Link
+from shared.counts import Counts
+from shared.errors import TownpostError
+from shared.listening import Listening
+from shared.message import Message
+from shared.patterns.contract import Batch, Delivery
+from shared.prefetch import Prefetch
+from shared.settings import Settings
+from shared.text import excerpt
+from subscriber.gaps import GapWatch
+from subscriber.handlers import Handler
+from subscriber.seen import Seen
+
+__all__ = ["Consumer"]
+
+_LAST_BATCH_SECONDS = 0.5
+"""How long after a stop messages that cannot be given back are still handled."""
+
+
+class Consumer:
+    """Implements `shared.reporting.Loop`."""
+
+    def __init__(self, name: str, settings: Settings, handler: Handler, stop: threading.Event) -> None:
+        self.name = name
+        self.turned = time.monotonic()
+        self._listening = Listening(name, settings, stop)
+        self._handler = handler
+        self._stop = stop
+        self._prefetch = Prefetch(settings.prefetch)
+        self._counts = Counts()
+        self.counts = {name: self._counts}
+        self._log = logging.getLogger(f"townpost.{name}")
+        self._watch = GapWatch() if self._listening.pattern.guarantees.fan_out else None
+        self._seen = Seen()
+        self._known_failures: set[str] = set()
+        self._answered = 0
+
+    @property
+    def abandonable(self) -> bool:
+        return self._listening.session.connecting
+
+    def run(self) -> None:
+        try:
+            while (batch := self._listening.take(self._prefetch.limit)) is not None:
+                self.turned = time.monotonic()
+                self._counts.reconnects = self._listening.session.outages
+                if len(batch):
+                    self._work(batch)
+        finally:
+            self._listening.close()
+
+    def interrupt(self, control: Link) -> None:
+        self._listening.interrupt(control)
+
+    def totals(self) -> list[str]:
+        c = self._counts
+        numbers = {
+            "received": c.received,
+            "handled": c.handled,
+            "failed": c.failed,
+            "unreadable": c.unreadable,
+            "duplicates": c.duplicates,
+        }
+        if self._watch is not None:
+            numbers |= {"missed": c.missed, "dropped at the stop": c.dropped}
+        return [f"total from {self._listening.pattern.label}: " + ", ".join(f"{v:,} {k}" for k, v in numbers.items())]
+
+    def _work(self, batch: Batch) -> None:
+        started = time.perf_counter()
+        self._answered = 0
+        self._handle(batch)
+        self._prefetch.worked(self._answered, time.perf_counter() - started)
+        try:
+            self._listening.settle(batch)
+        except TownpostError as error:
+            if not self._listening.pattern.guarantees.redelivers:
+                # nobody else will ever see these again
+                self._log.warning(
+                    "%s; handling the %d messages in hand instead of giving them back", error, len(batch.left)
+                )
+                self._handle(batch, to_the_end=True)
+
+    def _handle(self, batch: Batch, *, to_the_end: bool = False) -> None:
+        self._handler(self._readable(batch, to_the_end=to_the_end), self._counts.received, self._answer)
+
+    def _readable(self, batch: Batch, *, to_the_end: bool) -> Iterator[tuple[Delivery, Message]]:
+        """What the handler gets to see, until a stop says that the rest is not to be begun."""
+        patience = None if to_the_end else 0.0 if self._listening.unhandled_return else _LAST_BATCH_SECONDS
+        deadline: float | None = None
+        first = True
+        for delivery in batch:
+            message = delivery.message
+            if message is None:
+                self._unreadable(delivery)
+            else:
+                if first:
+                    first = False
+                    self._counts.latency.add(time.time() - message.timestamp.timestamp())
+                self._counts.received += 1
+                self._observe(message)
+                yield delivery, message
+            if self._stop.is_set() and patience is not None:
+                now = time.monotonic()
+                deadline = deadline or now + patience
+                if now >= deadline:
+                    break
+        if not self._listening.unhandled_return and batch.left:
+            self._counts.dropped += len(batch.left)
+            self._log.warning("stopped with %d received messages unhandled; they are lost", len(batch.left))
+
+    def _observe(self, message: Message) -> None:
+        if self._seen.again(message.id):
+            self._counts.duplicates += 1
+            self._log.warning("duplicate id %s from %s: handled again", message.id, message.sender)
+        if self._watch is not None and (gap := self._watch.hear(message)):
+            self._counts.missed += gap.size
+            self._log.warning("gap: never heard %s (%d missed)", gap, gap.size)
+
+    def _answer(self, delivery: Delivery, error: Exception | None) -> None:
+        self._answered += 1
+        self.turned = time.monotonic()
+        if error is None:
+            delivery.ack()
+            self._counts.handled += 1
+            return
+        delivery.fail(error)
+        self._counts.failed += 1
+        where = _place(error)
+        new = where not in self._known_failures
+        self._known_failures.add(where)
+        self._log.error(
+            "the handler failed with %s: %s%s",
+            type(error).__name__,
+            error,
+            where,
+            exc_info=error if new else None,
+        )
+
+    def _unreadable(self, delivery: Delivery) -> None:
+        self._counts.unreadable += 1
+        delivery.ack()
+        self._log.warning("unreadable message (%s): %s", delivery.problem, excerpt(delivery.raw))
+
+
+def _place(error: Exception) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    return f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""

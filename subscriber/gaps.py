@@ -1,0 +1,56 @@
+"""Which messages a listener never heard, from the running numbers of (sender, epoch).
+
+Only for patterns where everyone hears everything: there a jump in the numbers is loss.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from shared.message import Message
+
+__all__ = ["Gap", "GapWatch"]
+
+_SENDERS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Numbers `first` to `last` of one sender that were not heard."""
+
+    sender: str
+    first: int
+    last: int
+
+    @property
+    def size(self) -> int:
+        return self.last - self.first + 1
+
+    def __str__(self) -> str:
+        numbers = f"#{self.first}" if self.size == 1 else f"#{self.first} to #{self.last}"
+        return f"{numbers} of {self.sender}"
+
+
+class GapWatch:
+    """Remembers the highest number of each sender, the longest silent one forgotten first."""
+
+    def __init__(self) -> None:
+        self._highest: OrderedDict[tuple[str, str | None], int] = OrderedDict()
+
+    def hear(self, message: Message) -> Gap | None:
+        """The gap this message shows, if any.
+
+        The first message of a sender shows none: what came before it was sent before we listened. A number
+        that comes again or late shows none either; without an epoch a 1 is the sender's new start.
+        """
+        key = (message.sender, message.epoch)
+        count = message.count
+        before = self._highest.get(key)
+        if before is None:
+            self._highest[key] = count
+            if len(self._highest) > _SENDERS:
+                self._highest.popitem(last=False)
+            return None
+        self._highest.move_to_end(key)
+        if count > before or (count == 1 and message.epoch is None):
+            self._highest[key] = count
+        return Gap(message.sender, before + 1, count - 1) if count > before + 1 else None

@@ -1,0 +1,152 @@
+"""What happens with a message: it is printed, or given to the code that HANDLER names."""
+
+import importlib
+import inspect
+import json
+import sys
+import threading
+import typing
+from collections.abc import Callable, Iterable
+from datetime import UTC
+
+from shared.errors import SettingError, TownpostError
+from shared.logs import wants_colour
+from shared.message import Message
+from shared.patterns import PATTERNS
+from shared.patterns.contract import Delivery
+from shared.settings import Settings
+from shared.text import printable
+
+__all__ = ["Answer", "Handler", "load"]
+
+Answer: typing.TypeAlias = Callable[[Delivery, Exception | None], None]
+"""Says what became of a delivery: handled, or failed with this error."""
+
+Handler: typing.TypeAlias = Callable[[Iterable[tuple[Delivery, Message]], int, Answer], None]
+"""Works through deliveries and answers each; the number is how many came before on this pattern."""
+
+_DIM, _CYAN, _GREEN, _YELLOW, _MAGENTA, _RESET = (
+    "\x1b[2m",
+    "\x1b[36m",
+    "\x1b[32m",
+    "\x1b[33m",
+    "\x1b[35m",
+    "\x1b[0m",
+)
+_COLOURS = dict(zip(PATTERNS, (_CYAN, _GREEN, _YELLOW, _MAGENTA), strict=False))
+
+
+def load(settings: Settings) -> Handler:
+    """The handler that HANDLER names, or the one that prints.
+
+    Raises:
+        SettingError: it cannot be imported or called with one argument.
+    """
+    if settings.handler is None:
+        return _Printer(settings)
+    function = _import(settings.handler)
+    return _lists(function) if _takes_list(function, settings.handler) else _each(function)
+
+
+def _import(name: str) -> Callable[[typing.Any], object]:
+    module_name, _, function_name = name.partition(":")
+    if not module_name or not function_name:
+        raise SettingError(f"HANDLER={name} cannot be used: write it as package.module:function")
+    try:
+        function = getattr(importlib.import_module(module_name), function_name)
+    except Exception as error:
+        raise SettingError(
+            f"HANDLER={name} cannot be imported: {type(error).__name__}: {error}; "
+            "is its folder on PYTHONPATH (or mounted at /app in the container)?"
+        ) from error
+    if not callable(function):
+        raise SettingError(f"HANDLER={name} is a {type(function).__name__}, not a function")
+    return typing.cast("Callable[[typing.Any], object]", function)
+
+
+def _takes_list(function: Callable[[typing.Any], object], name: str) -> bool:
+    try:
+        signature = inspect.signature(function)
+        signature.bind(None)
+        hints = typing.get_type_hints(function)
+    except (TypeError, ValueError, NameError) as error:
+        raise SettingError(f"HANDLER={name} cannot be called with one message: {error}") from error
+    hint = hints.get(next(iter(signature.parameters)))
+    return hint is list or typing.get_origin(hint) is list
+
+
+def _each(function: Callable[[Message], object]) -> Handler:
+    def handle(deliveries: Iterable[tuple[Delivery, Message]], _already: int, answer: Answer) -> None:
+        for delivery, message in deliveries:
+            try:
+                function(message)
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a user's code does ends here
+                answer(delivery, error if isinstance(error, Exception) else RuntimeError(f"sys.exit({error})"))
+            else:
+                answer(delivery, None)
+
+    return handle
+
+
+def _lists(function: Callable[[list[Message]], object]) -> Handler:
+    def handle(deliveries: Iterable[tuple[Delivery, Message]], _already: int, answer: Answer) -> None:
+        taken = list(deliveries)
+        if not taken:
+            return
+        failure: Exception | None = None
+        try:
+            function([message for _, message in taken])
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
+            failure = error if isinstance(error, Exception) else RuntimeError(f"sys.exit({error})")
+        for delivery, _ in taken:
+            answer(delivery, failure)
+
+    return handle
+
+
+class _Printer:
+    """Prints a line for each message, a batch in one write."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._write = threading.Lock()  # one for all patterns' threads
+        self._json = settings.log_format == "json"
+        self._colour = wants_colour(sys.stdout, settings)
+
+    def __call__(self, deliveries: Iterable[tuple[Delivery, Message]], already: int, answer: Answer) -> None:
+        lines = []
+        taken = []
+        line = self._json_line if self._json else self._text_line
+        for number, (delivery, message) in enumerate(deliveries, already + 1):
+            lines.append(line(message, delivery.pattern, number))
+            taken.append(delivery)
+        if not lines:
+            return
+        try:
+            with self._write:
+                sys.stdout.write("".join(lines))
+                sys.stdout.flush()
+        except OSError as error:
+            raise TownpostError(f"cannot write to standard output: {error.strerror or error}") from error
+        for delivery in taken:
+            answer(delivery, None)
+
+    def _text_line(self, message: Message, pattern: str, number: int) -> str:
+        timestamp = message.timestamp
+        if timestamp.utcoffset():
+            timestamp = timestamp.astimezone(UTC)
+        moment = str(timestamp.replace(tzinfo=None))[:19]  # in half the time of a format with a time zone
+        source = PATTERNS[pattern].label
+        text = message.message
+        sender = message.sender
+        if not (text.isprintable() and sender.isprintable()):
+            text, sender = printable(text), printable(sender)
+        if not self._colour:
+            return f"[{moment}] [{sender}] {text} (ID: {message.id}) [Received #{number} from {source}]\n"
+        return (
+            f"{_DIM}[{moment}]{_RESET} [{sender}] {text} {_DIM}(ID: {message.id}){_RESET} "
+            f"{_COLOURS[pattern]}[Received #{number} from {source}]{_RESET}\n"
+        )
+
+    def _json_line(self, message: Message, pattern: str, number: int) -> str:
+        source = json.dumps(PATTERNS[pattern].label)
+        return f'{{"received":{number},"from":{source},"message":{message.encode().decode()}}}\n'
