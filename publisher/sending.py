@@ -84,9 +84,11 @@ class Sending:
         self._publisher.close()
 
     def totals(self) -> list[str]:
+        if not any(counts.sent for counts in self.counts.values()) and not self._session.worked:
+            return []
         seconds = max(time.monotonic() - self._started, 1e-9)
         lines = [
-            f"total: {self._sent:,} messages acknowledged by Redis in {seconds:.1f} s ({self._sent / seconds:,.0f}/s)"
+            f"total: {self._sent:,} messages acknowledged by Redis in {seconds:.1f} s ({_rate(self._sent / seconds)}/s)"
         ]
         for name, counts in self.counts.items():
             unheard = f", {counts.unheard:,} of them without a receiver" if counts.unheard else ""
@@ -98,9 +100,13 @@ class Sending:
             for messages in self._source:
                 yield from _parts(messages, BATCH)
             return
+        one_by_one = itertools.chain.from_iterable(self._source)
         due = time.monotonic()
-        for message in itertools.chain.from_iterable(self._source):
+        while True:
             self._wait_until(due)
+            message = next(one_by_one, None)  # made now, so that its timestamp is that of its sending
+            if message is None:
+                return
             yield [message]
             # after an outage the pace goes on from now: no burst to catch up
             due = max(due + self._interval, time.monotonic())
@@ -140,3 +146,7 @@ class Sending:
 def _parts(items: list[T], size: int) -> Iterator[list[T]]:
     for start in range(0, len(items), size):
         yield items[start : start + size]
+
+
+def _rate(per_second: float) -> str:
+    return f"{per_second:,.0f}" if per_second >= 10 else f"{per_second:.1f}"  # noqa: PLR2004 - two digits

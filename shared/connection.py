@@ -62,10 +62,7 @@ def refusal(text: str) -> UnavailableError | RefusedError:
     if code in _NOT_READY:
         return UnavailableError(f"Redis is not ready: {text}")
     if code in ("NOAUTH", "WRONGPASS") or "invalid password" in text or "Client sent AUTH" in text:
-        return PasswordError(
-            f"Redis refuses the user name or password of REDIS_URL ({text}): "
-            "write them as redis://user:password@host:port"
-        )
+        return _password_error(text)
     if code == "NOPERM":
         return PermissionDeniedError(
             f"the ACL of this Redis user forbids it ({text}): grant the user of REDIS_URL the command, key or channel"
@@ -75,6 +72,12 @@ def refusal(text: str) -> UnavailableError | RefusedError:
     if code == "OOM":
         return FullError(f"Redis is full ({text}): raise maxmemory or let the subscribers drain the queues")
     return RefusedError(f"Redis refuses the command: {text}")
+
+
+def _password_error(text: str) -> PasswordError:
+    return PasswordError(
+        f"Redis refuses the user name or password of REDIS_URL ({text}): write them as redis://user:password@host:port"
+    )
 
 
 def pack(command: "Command") -> bytes:
@@ -101,11 +104,12 @@ class Link:
             retry=Retry(NoBackoff(), 0),
             socket_timeout=REPLY_SECONDS,
             socket_connect_timeout=REPLY_SECONDS,
-            client_name=name,
-            lib_name=None,
-            lib_version=None,
+            driver_info=None,  # no CLIENT SETINFO: many an ACL forbids it
         )
+        self._name = name
         self._sock: socket.socket | None = None
+        self.client_id: int | None = None
+        """As Redis numbers this connection; None where an ACL forbids asking."""
         self._reader = hiredis.Reader()
 
     @property
@@ -122,17 +126,20 @@ class Link:
         self.close()
         try:
             self._handshake.connect()
-        except (redis.AuthenticationError, redis.ResponseError) as error:
+        except redis.AuthenticationError as error:
+            self.close()
+            raise _password_error(str(error)) from error
+        except redis.ResponseError as error:
             self.close()
             raise refusal(str(error)) from error
         except (redis.RedisError, OSError) as error:
             self.close()
-            if "NOAUTH" in str(error) or "WRONGPASS" in str(error):
-                raise refusal(str(error)) from error
             raise UnavailableError(f"no Redis at {self._where}: {_reason(error)}") from error
         # the handshake is over and its parser is empty: from here on the socket is ours
         self._sock = self._handshake._sock  # noqa: SLF001 - redis-py offers no other way to its socket
         self._reader = hiredis.Reader()
+        _, number = self.pipeline([("CLIENT", "SETNAME", self._name), ("CLIENT", "ID")])
+        self.client_id = number if isinstance(number, int) else None
 
     def call(self, *command: str | bytes | float, block: float = 0.0) -> Reply:
         """Send one command and return its reply.
@@ -228,10 +235,12 @@ class Link:
         return UnavailableError(f"the connection to {self._where} broke: {_reason(error)}")
 
 
-def _reason(error: Exception) -> str:
-    cause = error.__cause__ or error
-    if isinstance(cause, TimeoutError | redis.TimeoutError):
-        return "no answer in time"
-    if isinstance(cause, OSError) and cause.strerror:
-        return cause.strerror.lower()
+def _reason(error: BaseException) -> str:
+    cause: BaseException | None = error
+    while cause is not None:  # redis-py wraps what the system said in words of its own
+        if isinstance(cause, TimeoutError | redis.TimeoutError):
+            return "no answer in time"
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror.lower()
+        cause = cause.__cause__ or cause.__context__
     return str(error).rstrip(".")

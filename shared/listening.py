@@ -29,7 +29,7 @@ class Listening:
             self._opened,
             stop,
             connect_timeout=settings.connect_timeout,
-            where=endpoint(settings.url),
+            where=f"{endpoint(settings.url)}, listening on '{settings.name_of(self.pattern)}'",
             lost=self._listener.lost,
         )
 

@@ -18,7 +18,7 @@ from uuid import uuid4
 from shared import health, keys
 from shared.connection import Link
 from shared.counts import Counts
-from shared.errors import RefusedError, UnavailableError
+from shared.errors import PasswordError, RefusedError, UnavailableError
 from shared.settings import Settings
 
 __all__ = ["Loop", "Reporter"]
@@ -119,7 +119,7 @@ class Reporter:
             else:
                 self._write_counts()
         except RefusedError as error:
-            if not self._refused:
+            if not self._refused and not isinstance(error, PasswordError):  # that ends the loops, and they say so
                 self._refused = True
                 self._log.warning("counts are not reported to Redis: %s", error)
         self._redis_answered = time.monotonic()

@@ -28,6 +28,7 @@ class Service:
         self._stop = stop
         self._reporter = Reporter(role, settings, loops, stop)
         self._failed = False
+        self._first = threading.Lock()
 
     def run(self) -> int:
         """The exit status: 0 when stopped or done, 1 when a loop ended with an error."""

@@ -52,7 +52,8 @@ class Session:
         self._where = where
         self._lost = lost
         self._is_open = False
-        self._worked = False
+        self.worked = False
+        """Whether anything was ever done here."""
         self._failures = 0
         self._failing_since: float | None = None
         self._said = ""
@@ -88,16 +89,16 @@ class Session:
         finally:
             self.connecting = False
         self._is_open = True
-        if not self._worked and not self._said_connected:
+        if not self.worked and not self._said_connected:
             self._said_connected = True
             self._log.info("connected to Redis at %s", self._where)
-        if self._worked and self._failing_since is not None:
+        if self.worked and self._failing_since is not None:
             gone = time.monotonic() - self._failing_since
             self._log.warning("Redis is back after %.1f s%s", gone, f": {self._lost()}" if self._lost else "")
             self._failing_since = None
 
     def _recovered(self) -> None:
-        self._worked = True
+        self.worked = True
         if self._failing_since is not None:
             self._log.warning("it works again after %.1f s", time.monotonic() - self._failing_since)
             self._failing_since = None
@@ -108,8 +109,8 @@ class Session:
         now = time.monotonic()
         if self._failing_since is None:
             self._failing_since = now
-            self.outages += self._worked
-        if not self._worked and now - self._failing_since >= self._connect_timeout:
+            self.outages += self.worked
+        if not self.worked and now - self._failing_since >= self._connect_timeout:
             raise GaveUpError(
                 f"{error}; gave up after CONNECT_TIMEOUT={self._connect_timeout:g} s: "
                 "start Redis there, or say in REDIS_URL (or REDIS_HOST and REDIS_PORT) where it is"
@@ -117,13 +118,13 @@ class Session:
         self._is_open = False
         self._failures += 1
         pause = _BACKOFF.compute(self._failures)
-        if not self._worked:
+        if not self.worked:
             pause = min(pause, self._failing_since + self._connect_timeout - now)
         self._log.warning("%s; attempt %d, next in %.1f s", error, self._failures, pause)
         self._wait(pause)
 
     def _refused(self, error: RefusedError) -> None:
-        if not self._worked and not isinstance(error, FullError):  # full is a state, not a setting
+        if not self.worked and not isinstance(error, FullError):  # full is a state, not a setting
             raise error
         if self._failing_since is None:
             self._failing_since = time.monotonic()

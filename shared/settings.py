@@ -92,8 +92,8 @@ class Settings(BaseSettings):
 
     def explain(self, name: str, error: RefusedError) -> RefusedError:
         """The same refusal, with the setting of the pattern it met."""
-        setting = PATTERNS[name].setting
-        where = f"{setting}={getattr(self, setting.lower())}"
+        pattern = PATTERNS[name]
+        where = f"{pattern.setting}={self.name_of(pattern)}"
         if isinstance(error, WrongTypeError):
             return WrongTypeError(
                 f"{where} names a key of another type: choose another name, or delete or rename that key"
@@ -101,6 +101,10 @@ class Settings(BaseSettings):
         if isinstance(error, PermissionDeniedError):
             return PermissionDeniedError(f"{where}: {error}")
         return error
+
+    def name_of(self, pattern: Pattern) -> str:
+        """The channel or key of a pattern."""
+        return str(getattr(self, pattern.setting.lower()))
 
     @property
     def patterns(self) -> tuple[Pattern, ...]:

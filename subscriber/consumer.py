@@ -61,6 +61,8 @@ class Consumer:
         self._listening.interrupt(control)
 
     def totals(self) -> list[str]:
+        if not self._listening.session.worked:
+            return []
         c = self._counts
         numbers = {
             "received": c.received,

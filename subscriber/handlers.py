@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import json
+import os
 import sys
 import threading
 import typing
@@ -126,6 +127,8 @@ class _Printer:
                 sys.stdout.write("".join(lines))
                 sys.stdout.flush()
         except OSError as error:
+            # or Python would fail once more when it flushes at the end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise TownpostError(f"cannot write to standard output: {error.strerror or error}") from error
         for delivery in taken:
             answer(delivery, None)

@@ -8,13 +8,11 @@ How it fails:  what was popped is gone from Redis: a listener killed with a batc
 Use when:      each message should be handled by one of several workers, and losing a few in a crash is fine.
 """
 
-import contextlib
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from shared.connection import Link, Reply
-from shared.errors import RefusedError
 from shared.patterns.contract import Batch, Command, Guarantees, Pattern, Receipt
 
 if TYPE_CHECKING:
@@ -38,7 +36,7 @@ class QueueSender:
         return [("RPUSH", self._queue, *payloads)]  # 8 times as fast as one command for each
 
     def receipt(self, replies: Sequence[Reply], count: int) -> Receipt:
-        return Receipt("queue", count, f"list '{self._queue}': {replies[0]!r} waiting")
+        return Receipt("queue", count, f"list '{self._queue}': length {replies[0]!r}")
 
 
 class QueueListener:
@@ -50,15 +48,11 @@ class QueueListener:
         self._queue = settings.queue
         self._max_bytes = settings.max_message_bytes
         self._link = link
-        self._client_id: Reply = None
         self._backlog = False
 
     def open(self) -> None:
         self._link.connect()
         self._backlog = False
-        self._client_id = None
-        with contextlib.suppress(RefusedError):  # an ACL may forbid it: then a stop waits for BLPOP's second
-            self._client_id = self._link.call("CLIENT", "ID")
 
     def take(self, limit: int) -> Batch:
         return Batch("queue", self._pop(limit), self._max_bytes)
@@ -86,8 +80,8 @@ class QueueListener:
         return "a message that Redis had just handed out may have been lost with the connection"
 
     def interrupt(self, control: Link) -> None:
-        if self._client_id is not None:
-            control.call("CLIENT", "UNBLOCK", str(self._client_id))
+        if self._link.client_id is not None:
+            control.call("CLIENT", "UNBLOCK", self._link.client_id)
 
     def close(self) -> None:
         self._link.close()

@@ -1,0 +1,63 @@
+# The commands people run and the commands CI runs are the same.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo install test check schema lock compose-test clean
+
+help:  ## list these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: .venv/run.stamp  ## both services on a server of their own, without Docker; Ctrl-C ends it
+	@exec $(BIN)/python -m lab demo $(if $(SECONDS),--seconds $(SECONDS))
+
+install: .venv/dev.stamp  ## everything that developing needs, in .venv
+
+test: .venv/dev.stamp  ## all tests but those that need Docker
+	$(BIN)/python -m pytest -m "not compose" $(TESTS)
+
+check: .venv/dev.stamp  ## format, lint, types, architecture
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+schema: .venv/run.stamp  ## write docs/message.schema.json and docs/asyncapi.json anew from the model
+	$(BIN)/python -m shared.schema
+
+compose-test: .venv/dev.stamp  ## the tests that need a Docker engine
+	$(BIN)/python -m pytest -m compose tests/compose
+
+lock: .venv/bin/python  ## pin all dependencies anew, with hashes
+	$(BIN)/python -m pip install -qq uv
+	$(call compile,requirements.lock,)
+	$(call compile,requirements-demo.lock,--extra demo)
+	$(call compile,requirements-dev.lock,--extra dev)
+
+clean:  ## remove what these commands made
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+define compile
+$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
+	--python-version 3.11 $(2) --output-file $(1) pyproject.toml
+endef
+
+define pip-install
+$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes --requirement $(1)
+endef
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Townpost needs Python 3.11 or newer: make PYTHON=/path/to/python3 ..." >&2; exit 2; }
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; \
+		echo "no virtual environment could be made: on Debian and Ubuntu, apt-get install python3-venv" >&2; exit 2; }
+
+.venv/run.stamp: requirements-demo.lock | .venv/bin/python
+	@echo "installing what the demo needs into .venv"
+	@$(call pip-install,$<)
+	@touch $@
+
+.venv/dev.stamp: requirements-dev.lock | .venv/bin/python
+	@echo "installing what developing needs into .venv"
+	@$(call pip-install,$<)
+	@touch $@ .venv/run.stamp

@@ -1,0 +1,87 @@
+"""What `docker compose up` does, without Docker: a server, a publisher, a subscriber, their lines side by side."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from functools import partial
+
+from lab.processes import Process
+from lab.server import Server, binary
+from shared.connection import endpoint
+from shared.settings import Settings
+
+__all__ = ["run"]
+
+_COLOURS = {"redis": "\x1b[31m", "publisher": "\x1b[35m", "subscriber": "\x1b[36m"}
+_HEAD_START_SECONDS = 3.0
+_RESET = "\x1b[0m"
+_WIDTH = max(map(len, _COLOURS))
+
+
+class _Screen:
+    """Whole lines from several services, each behind its name."""
+
+    def __init__(self, *, colour: bool) -> None:
+        self._colour = colour
+        self._lock = threading.Lock()
+
+    def say(self, service: str, line: str) -> None:
+        name = f"{service:<{_WIDTH}} |"
+        if self._colour:
+            name = f"{_COLOURS[service]}{name}{_RESET}"
+        with self._lock:
+            print(name, line, flush=True)
+
+
+def run(seconds: float | None) -> int:
+    """Until Ctrl-C or SIGTERM, a service's own end, or so many seconds; the exit status."""
+    settings = Settings.read()
+    colour = not settings.no_color and (bool(settings.force_color) or sys.stdout.isatty())
+    screen = _Screen(colour=colour)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    if settings.redis_url is not None:
+        screen.say("redis", f"using the one at {endpoint(settings.redis_url)} (REDIS_URL)")
+        return _services(settings.redis_url, screen, stop, seconds, colour=colour)
+    with Server() as server:
+        screen.say(
+            "redis", f"{_version()} on 127.0.0.1:{server.port}, its data in a temporary folder. Ctrl-C ends it all."
+        )
+        return _services(server.url, screen, stop, seconds, colour=colour)
+
+
+def _version() -> str:
+    out = subprocess.run([str(binary()), "--version"], capture_output=True, text=True, check=False).stdout
+    words = out.split()
+    version = next((word.removeprefix("v=") for word in words if word.startswith("v=")), "")
+    return f"{words[0]} {version}" if words else "a server"
+
+
+def _services(url: str, screen: _Screen, stop: threading.Event, seconds: float | None, *, colour: bool) -> int:
+    environment = {**os.environ, "REDIS_URL": url}
+    if colour:
+        environment["FORCE_COLOR"] = "1"
+    services: dict[str, Process] = {}
+    ends = time.monotonic() + seconds if seconds is not None else float("inf")
+    try:
+        for name in ("subscriber", "publisher"):
+            services[name] = Process(name, environment=environment, on_line=partial(screen.say, name))
+            with contextlib.suppress(TimeoutError):
+                # the crier's first words should not go to an empty square
+                services[name].wait_for("connected", timeout=_HEAD_START_SECONDS)
+        while not stop.wait(0.1) and time.monotonic() < ends:
+            for name, process in services.items():
+                if process.status is not None:
+                    screen.say(name, f"ended with status {process.status}")
+                    return process.status or 1
+    finally:
+        for process in reversed(services.values()):
+            if process.status is None:
+                process.stop()
+            process.wait()
+    return 0

@@ -1,0 +1,85 @@
+"""Writes docs/message.schema.json and docs/asyncapi.json from the model: `make schema`.
+
+Both are committed; a test fails when they differ from what this would write.
+"""
+
+import json
+from pathlib import Path
+
+from shared.message import Message
+from shared.settings import Settings
+
+__all__ = ["documents"]
+
+_DOCS = Path(__file__).resolve().parent.parent / "docs"
+
+
+def documents() -> dict[Path, str]:
+    """Each file with the text it should have."""
+    return {_DOCS / "message.schema.json": _dump(_message()), _DOCS / "asyncapi.json": _dump(_asyncapi())}
+
+
+def _message() -> dict[str, object]:
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Message.model_json_schema()}
+
+
+def _asyncapi() -> dict[str, object]:
+    fields = Settings.model_fields
+    channel, queue = fields["channel"].default, fields["queue"].default
+
+    def one(address: str, title: str, description: str) -> dict[str, object]:
+        return {
+            "address": address,
+            "title": title,
+            "description": description,
+            "messages": {"message": {"$ref": "#/components/messages/message"}},
+        }
+
+    def operation(action: str, name: str) -> dict[str, object]:
+        return {
+            "action": action,
+            "channel": {"$ref": f"#/channels/{name}"},
+            "messages": [{"$ref": f"#/channels/{name}/messages/message"}],
+        }
+
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Townpost",
+            "version": "1.0.0",
+            "description": "JSON messages over Redis. Names are the defaults of the settings CHANNEL and QUEUE.",
+            "license": {"name": "MIT"},
+        },
+        "defaultContentType": "application/json",
+        "servers": {"redis": {"host": "localhost:6379", "protocol": "redis"}},
+        "channels": {
+            "pubsub": one(channel, "Pub/sub channel", "PUBLISH and SUBSCRIBE; every subscriber hears each message."),
+            "queue": one(queue, "List", "RPUSH and BLPOP; each message is taken once, oldest first."),
+        },
+        "operations": {
+            f"{action}{name.capitalize()}": operation(action, name)
+            for name in ("pubsub", "queue")
+            for action in ("send", "receive")
+        },
+        "components": {
+            "messages": {
+                "message": {
+                    "name": "Message",
+                    "contentType": "application/json",
+                    "payload": {
+                        "schemaFormat": "application/schema+json;version=draft-07",
+                        "schema": Message.model_json_schema(),
+                    },
+                }
+            }
+        },
+    }
+
+
+def _dump(document: dict[str, object]) -> str:
+    return json.dumps(document, indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    for path, text in documents().items():
+        path.write_text(text)

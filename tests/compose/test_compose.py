@@ -1,0 +1,173 @@
+"""The real thing: `docker compose up --build`, as a user runs it. Needs a Docker engine and the two base images."""
+
+import json
+import os
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from lab.processes import ROOT
+
+pytestmark = [pytest.mark.compose, pytest.mark.timeout(300)]
+
+PROJECT = f"townpost-test-{os.getpid()}"
+
+
+class Stack:
+    """One compose project of our own."""
+
+    def compose(self, *arguments: str, **environment: str) -> str:
+        done = subprocess.run(
+            ["docker", "compose", "--project-name", PROJECT, *arguments],
+            cwd=ROOT,
+            env={**os.environ, "PUBLISH_INTERVAL": "0.3", **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def logs(self, service: str, since: str | None = None) -> str:
+        return self.compose("logs", "--no-color", *(["--since", since] if since else []), service)
+
+    def container(self, service: str, index: int = 1) -> str:
+        return f"{PROJECT}-{service}-{index}"
+
+    def inspect(self, container: str, template: str) -> str:
+        command = ["docker", "inspect", "--format", template, container]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not come true"
+        time.sleep(0.25)
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    stack = Stack()
+    try:
+        stack.compose("up", "--build", "--detach")
+        yield stack
+    finally:
+        stack.compose("down", "--volumes", "--rmi", "local", "--timeout", "5")
+
+
+def received(log: str, source: str) -> list[tuple[str, int]]:
+    """(container, number of the message) for each printed line."""
+    pattern = rf"^(\S+)\s+\| .*Hello from Python #(\d+) .*\[Received #\d+ from {source}\]$"
+    return [(name, int(number)) for name, number in re.findall(pattern, log, re.MULTILINE)]
+
+
+def test_both_patterns_reach_the_subscriber(stack: Stack) -> None:
+    until(lambda: len(received(stack.logs("subscriber"), "pub-sub")) >= 2)
+    until(lambda: len(received(stack.logs("subscriber"), "queue")) >= 2)
+
+
+def test_all_containers_become_healthy(stack: Stack) -> None:
+    for service in ("redis", "publisher", "subscriber"):
+        until(lambda s=service: stack.inspect(stack.container(s), "{{.State.Health.Status}}") == "healthy")  # type: ignore[misc]
+
+
+def test_no_container_runs_as_root_with_a_writable_root(stack: Stack) -> None:
+    for service in ("publisher", "subscriber"):
+        container = stack.container(service)
+
+        assert stack.inspect(container, "{{.Config.User}}") == "10001:10001"
+        assert stack.inspect(container, "{{.HostConfig.ReadonlyRootfs}}") == "true"
+
+
+def test_no_port_of_redis_is_published(stack: Stack) -> None:
+    assert stack.inspect(stack.container("redis"), "{{json .HostConfig.PortBindings}}") in ("{}", "null")
+
+
+def test_of_three_subscribers_all_hear_the_crier_and_one_gets_the_letter(stack: Stack) -> None:
+    # Given three subscribers
+    stack.compose("up", "--detach", "--scale", "subscriber=3")
+    until(lambda: len({name for name, _ in received(stack.logs("subscriber"), "pub-sub")}) == 3)
+    start = max(number for _, number in received(stack.logs("subscriber"), "pub-sub"))
+
+    # When ten more messages were sent
+    until(lambda: max(n for _, n in received(stack.logs("subscriber"), "pub-sub")) >= start + 12)
+    log = stack.logs("subscriber")
+
+    # Then each was printed three times from pub-sub, and once from queue
+    for number in range(start + 1, start + 11):
+        assert len([n for _, n in received(log, "pub-sub") if n == number]) == 3
+        assert len([n for _, n in received(log, "queue") if n == number]) == 1
+
+
+def test_a_restart_of_redis_is_survived(stack: Stack) -> None:
+    # Given services that exchange messages
+    before = stack.inspect(stack.container("subscriber"), "{{.State.StartedAt}}")
+
+    # When Redis restarts
+    stack.compose("restart", "redis")
+
+    # Then both say so, go on, and nothing died
+    until(
+        lambda: "Redis is back after" in stack.logs("subscriber") and "Redis is back after" in stack.logs("publisher")
+    )
+    start = max(number for _, number in received(stack.logs("subscriber"), "queue"))
+    until(lambda: max(n for _, n in received(stack.logs("subscriber"), "queue")) >= start + 3)
+    until(lambda: max(n for _, n in received(stack.logs("subscriber"), "pub-sub")) >= start + 3)
+    assert stack.inspect(stack.container("subscriber"), "{{.State.StartedAt}}") == before
+
+
+def test_what_is_queued_survives_a_restart_of_redis(stack: Stack) -> None:
+    stack.compose("exec", "-T", "redis", "redis-cli", "RPUSH", "kept", "a", "b")
+
+    stack.compose("restart", "redis")
+
+    until(lambda: "2" in stack.compose("exec", "-T", "redis", "redis-cli", "LLEN", "kept"))
+
+
+def test_a_message_of_redis_cli_is_printed(stack: Stack) -> None:
+    message = (
+        '{"id":"0b9f7a52-7c5a-4f7e-8f9e-2f1f3d0a1c11","timestamp":"2025-03-29T08:32:00",'
+        '"message":"from the command line","sender":"redis-cli","count":1}'
+    )
+
+    stack.compose("exec", "-T", "redis", "redis-cli", "RPUSH", "message_queue", message)
+    stack.compose("exec", "-T", "redis", "redis-cli", "PUBLISH", "messages", message)
+
+    line = "[2025-03-29 08:32:00] [redis-cli] from the command line (ID: 0b9f7a52-7c5a-4f7e-8f9e-2f1f3d0a1c11)"
+    until(lambda: re.search(re.escape(line) + r" \[Received #\d+ from queue\]", stack.logs("subscriber")) is not None)
+    until(lambda: re.search(re.escape(line) + r" \[Received #\d+ from pub-sub\]", stack.logs("subscriber")) is not None)
+
+
+def test_stopping_is_clean(stack: Stack) -> None:
+    stack.compose("stop", "publisher", "subscriber")
+
+    for container in (stack.container("publisher"), stack.container("subscriber")):
+        assert stack.inspect(container, "{{.State.ExitCode}}") == "0"
+    assert "total on queue" in stack.logs("publisher")
+    assert "total from pub-sub" in stack.logs("subscriber")
+
+
+def test_pattern_chooses_the_path(stack: Stack) -> None:
+    # Given nothing running, and PATTERN=queue
+    stack.compose("rm", "--force", "--stop", "publisher", "subscriber")
+
+    # When the services start
+    stack.compose("up", "--detach", PATTERN="queue")
+    until(lambda: len(received(stack.logs("subscriber"), "queue")) >= 2)
+
+    # Then nothing goes over pub/sub
+    assert not received(stack.logs("subscriber"), "pub-sub")
+
+
+def test_every_variable_of_the_example_reaches_the_service(stack: Stack) -> None:
+    names = re.findall(r"^([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
+    given = {name: f"value-of-{name}" for name in names}
+
+    config = json.loads(stack.compose("config", "--format", "json", **given))
+
+    for service in ("publisher", "subscriber"):
+        assert given.items() <= config["services"][service]["environment"].items()

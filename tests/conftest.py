@@ -1,0 +1,62 @@
+"""A real server for the whole run, and services that do not outlive their test."""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import pytest
+import redis
+
+from lab.processes import Process
+from lab.server import Server
+
+
+@pytest.fixture(scope="session")
+def shared_server() -> Iterator[Server]:
+    with Server(appendfsync=None) as server:
+        yield server
+
+
+@pytest.fixture
+def server(shared_server: Server) -> Iterator[Server]:
+    """The server, empty; and empty again afterwards."""
+    with redis.Redis(port=shared_server.port) as client:
+        yield shared_server
+        client.flushall()
+
+
+@pytest.fixture
+def own_server() -> Iterator[Server]:
+    """A server with AOF for tests that kill or change it."""
+    with Server() as server:
+        yield server
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[redis.Redis]:
+    """A plain redis-py client: any other program."""
+    with redis.Redis(port=server.port) as client:
+        yield client
+
+
+class Start(Protocol):
+    def __call__(self, module: str, *arguments: str, url: str | None = None, **environment: str) -> Process: ...
+
+
+@pytest.fixture
+def start(request: pytest.FixtureRequest) -> Iterator[Start]:
+    """Starts a service on the shared server, or where ``url`` says; whatever still runs is killed at the end."""
+    started: list[Process] = []
+
+    def _start(module: str, *arguments: str, url: str | None = None, **environment: str) -> Process:
+        if url is None:
+            shared: Server = request.getfixturevalue("server")
+            url = shared.url
+        process = Process(module, *arguments, environment={"REDIS_URL": url} | environment)
+        started.append(process)
+        return process
+
+    yield _start
+    for process in started:
+        if process.status is None:
+            process.kill()
+        process.wait()

@@ -1,0 +1,51 @@
+"""What .env.example says is what the services do."""
+
+import string
+from pathlib import Path
+
+import pytest
+from dotenv import dotenv_values
+
+from shared.settings import Settings
+
+EXAMPLE_FILE = Path(__file__).parents[2] / ".env.example"
+EXAMPLE = dotenv_values(EXAMPLE_FILE)
+
+
+@pytest.fixture(autouse=True)
+def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Neither the environment nor a .env file sets anything."""
+    monkeypatch.chdir(tmp_path)
+    for field in Settings.model_fields:
+        monkeypatch.delenv(field.upper(), raising=False)
+        monkeypatch.delenv(field, raising=False)
+
+
+def test_the_example_has_exactly_the_settings() -> None:
+    assert set(EXAMPLE) == {field.upper() for field in Settings.model_fields}
+
+
+@pytest.mark.parametrize("name", EXAMPLE)
+def test_the_example_shows_the_default(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, EXAMPLE[name] or "")
+
+    assert Settings.read() == Settings()
+
+
+def test_the_example_can_be_copied_as_it_is(tmp_path: Path) -> None:
+    defaults = Settings()
+
+    (tmp_path / ".env").write_text(EXAMPLE_FILE.read_text())
+
+    assert Settings.read() == defaults
+
+
+@pytest.mark.parametrize("name", EXAMPLE)
+def test_every_line_of_the_example_has_its_reason_above(name: str) -> None:
+    lines = EXAMPLE_FILE.read_text().splitlines()
+    here = next(number for number, line in enumerate(lines) if line.startswith(f"{name}="))
+    above = lines[:here]
+    while above and above[-1][:1] in string.ascii_uppercase:  # neighbours may share a reason
+        above.pop()
+
+    assert above[-1].startswith("# ")
