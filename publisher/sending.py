@@ -11,9 +11,10 @@ from typing import TypeVar
 from publisher.progress import Progress
 from shared.connection import Link, endpoint
 from shared.counts import Counts
+from shared.errors import HalfSentError
 from shared.message import Message
 from shared.patterns.contract import Receipt
-from shared.publishing import HalfSentError, Publisher
+from shared.publishing import Publisher
 from shared.session import Session
 from shared.settings import Settings
 

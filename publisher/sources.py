@@ -6,6 +6,7 @@ A source yields lists of messages that are there now; how fast they are sent is 
 import logging
 import os
 import select
+import stat
 import sys
 import threading
 from collections.abc import Iterable, Iterator
@@ -34,32 +35,34 @@ class Numbering:
 
     def make(self, text: str) -> Message:
         """The next message; ``#N`` in the text stands for its number."""
-        self._count += 1
-        return Message.create(
-            text.replace("#N", f"#{self._count}"), sender=self._sender, count=self._count, epoch=self._epoch
-        )
+        count = self._count + 1
+        message = Message.create(text.replace("#N", f"#{count}"), sender=self._sender, count=count, epoch=self._epoch)
+        self._count = count
+        return message
 
     def complete(self, line: bytes, max_bytes: int) -> Message:
         """The message of a JSON line: a string is its text, an object gives all fields or some of them.
 
         Raises:
-            UnreadableError: it is neither, or a field is not what the schema wants.
+            UnreadableError: it is neither, or a field is not what the schema wants. It takes no number then.
         """
         if len(line) > max_bytes:
-            raise UnreadableError(f"{len(line):,} bytes are over the limit of {max_bytes:,} (MAX_MESSAGE_BYTES)")
+            raise UnreadableError(f"longer than MAX_MESSAGE_BYTES={max_bytes:,}")
         try:
             value = from_json(line)
         except ValueError as error:
             raise UnreadableError(f"not JSON: {error}") from None
         if isinstance(value, str):
-            return self.make(value)
+            value = {"message": value}
         if not isinstance(value, dict):
             raise UnreadableError("a line is a JSON object or a string")
-        if "count" not in value:
-            self._count += 1
-            value = {"count": self._count, "epoch": self._epoch} | value
+        numbered = "count" not in value
+        if numbered:
+            value = {"count": self._count + 1, "epoch": self._epoch} | value
         defaults = {"id": uuid4(), "timestamp": datetime.now(UTC), "sender": self._sender}
-        return read(to_json(defaults | value), max_bytes)
+        message = read(to_json(defaults | value), max_bytes)
+        self._count += numbered
+        return message
 
 
 def texts(numbering: Numbering, text: str, count: int | None, size: int) -> Iterator[list[Message]]:
@@ -94,6 +97,8 @@ class Lines:
             self._file = sys.stdin.fileno() if path == "-" else os.open(path, os.O_RDONLY)
         except OSError as error:
             raise SettingError(f"--file {path} cannot be opened: {error.strerror}") from None
+        if stat.S_ISDIR(os.fstat(self._file).st_mode):
+            raise SettingError(f"--file {path} cannot be read: it is a folder")
         self._numbering = numbering
         self._stop = stop
         self._max_bytes = max_bytes
@@ -103,18 +108,31 @@ class Lines:
 
     def __iter__(self) -> Iterator[list[Message]]:
         """Messages as they arrive; what is not one is logged with its line number, counted and passed over."""
+        for lines in self._arriving():
+            messages = [message for line in lines if (message := self._message(line)) is not None]
+            if messages:
+                yield messages
+
+    def _arriving(self) -> Iterator[list[bytes]]:
+        """Whole lines as they come; of one that is too long only the beginning is kept."""
         rest = b""
         while not self._stop.is_set():
             ready, _, _ = select.select([self._file], [], [], _GLANCE_SECONDS)
             if not ready:
                 continue
-            chunk = os.read(self._file, _READ_BYTES)
-            *whole, rest = (rest + chunk).split(b"\n")
-            if not chunk and rest.strip():
+            try:
+                chunk = os.read(self._file, _READ_BYTES)
+            except OSError as error:
+                raise SettingError(f"--file cannot be read: {error.strerror}") from None
+            *whole, new = chunk.split(b"\n")
+            if whole:
+                whole[0] = rest + whole[0]
+                rest = new
+            elif len(rest) <= self._max_bytes:
+                rest += new
+            if not chunk and rest:
                 whole.append(rest)
-            messages = [message for line in whole if (message := self._message(line)) is not None]
-            if messages:
-                yield messages
+            yield whole
             if not chunk:
                 return
 

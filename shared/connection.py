@@ -30,11 +30,12 @@ from shared.errors import (
     UnavailableError,
     WrongTypeError,
 )
+from shared.text import printable
 
 if TYPE_CHECKING:
     from shared.patterns.contract import Command
 
-__all__ = ["REPLY_SECONDS", "Link", "Reply", "endpoint", "pack", "refusal"]
+__all__ = ["REPLY_SECONDS", "Link", "Reply", "check_url", "endpoint", "pack", "refusal"]
 
 REPLY_SECONDS = 3.0
 """How long a reply may take beyond the time a command is meant to block; then the link counts as dead."""
@@ -43,6 +44,7 @@ _READ_BYTES = 256 * 1024
 
 Reply: TypeAlias = "bytes | int | list[Reply] | hiredis.ReplyError | None"
 
+_URL_OPTIONS = ("host", "port", "db", "username", "password", "path", "connection_class")
 _NOT_READY = ("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "UNBLOCKED", "MISCONF", "BUSY")
 
 
@@ -54,6 +56,27 @@ def endpoint(url: str) -> str:
     host = parts.hostname or "localhost"
     host = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{host}:{parts.port or 6379}{parts.path}"
+
+
+def check_url(url: str) -> None:
+    """Refuse a URL that no connection can be made from.
+
+    Raises:
+        ValueError: in words without any part of the URL, which may hold a password.
+    """
+    how = "write it as redis://user:password@host:6379/0 (rediss:// for TLS, unix:///path for a socket)"
+    try:
+        options = dict(parse_url(url))
+        endpoint(url)
+    except ValueError:
+        raise ValueError(f"{how}, special characters in the password percent-encoded") from None
+    unknown = [name for name in options if name not in _URL_OPTIONS and not name.startswith("ssl_")]
+    if unknown:
+        raise ValueError(f"the option {printable(unknown[0])} is not for this URL; {how}")
+    try:
+        Link(url)
+    except (TypeError, ValueError, redis.RedisError):
+        raise ValueError(f"its options cannot be used; {how}") from None
 
 
 def refusal(text: str) -> UnavailableError | RefusedError:
@@ -111,6 +134,7 @@ class Link:
         self.client_id: int | None = None
         """As Redis numbers this connection; None where an ACL forbids asking."""
         self._reader = hiredis.Reader()
+        self._early: list[Reply] = []
 
     @property
     def connected(self) -> bool:
@@ -138,6 +162,7 @@ class Link:
         # the handshake is over and its parser is empty: from here on the socket is ours
         self._sock = self._handshake._sock  # noqa: SLF001 - redis-py offers no other way to its socket
         self._reader = hiredis.Reader()
+        self._early = []
         _, number = self.pipeline([("CLIENT", "SETNAME", self._name), ("CLIENT", "ID")])
         self.client_id = number if isinstance(number, int) else None
 
@@ -184,7 +209,9 @@ class Link:
                 self.close()
                 raise UnavailableError(f"Redis at {self._where} has not answered for {REPLY_SECONDS + block:g} s")
             replies += more
-        return replies
+        # a message may come in the same read as the confirmation of its subscription
+        self._early = replies[count:]
+        return replies[:count]
 
     def send(self, packed: bytes, block: float = 0.0) -> None:
         sock = self._socket()
@@ -200,6 +227,9 @@ class Link:
         Args:
             timeout: seconds; None keeps the one of the last send.
         """
+        if self._early:
+            early, self._early = self._early, []
+            return early
         sock = self._socket()
         try:
             if timeout is not None:

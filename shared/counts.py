@@ -25,9 +25,10 @@ class Latency:
 
     def quantile(self, share: float) -> float | None:
         """The upper edge in ms of the bucket that holds this share (0 to 1); None while empty."""
-        target = share * sum(self.buckets)
-        if not target:
+        total = sum(self.buckets)
+        if not total:
             return None
+        target = max(share * total, 1)
         reached = 0
         for index, count in enumerate(self.buckets):
             reached += count

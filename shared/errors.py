@@ -3,20 +3,28 @@
 TownpostError
 ├── SettingError          a setting cannot be used; the text names it and the remedy
 ├── UnreadableError       bytes that are not a message
+├── UnsendableError       a message that no reader would take: too long, or not UTF-8
 ├── UnavailableError      Redis did not answer, or is not ready: try again later
 │   └── GaveUpError       Redis did not answer for CONNECT_TIMEOUT seconds after the start
 └── RefusedError          Redis answered, and the answer is no: trying again alone will not help
     ├── PasswordError     wrong user name or password, or none where one is needed
     ├── PermissionDeniedError  the ACL of this user forbids the command, key or channel
     ├── WrongTypeError    the key holds another type than the pattern needs
+    ├── HalfSentError     some patterns took the messages, others refused them
     └── FullError         maxmemory is reached: writes are refused, reading and draining work
 
 The text of an error is one line and is fit to be shown to a user as it is.
 """
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from shared.patterns.contract import Receipt
+
 __all__ = [
     "FullError",
     "GaveUpError",
+    "HalfSentError",
     "PasswordError",
     "PermissionDeniedError",
     "RefusedError",
@@ -24,6 +32,7 @@ __all__ = [
     "TownpostError",
     "UnavailableError",
     "UnreadableError",
+    "UnsendableError",
     "WrongTypeError",
 ]
 
@@ -37,6 +46,10 @@ class SettingError(TownpostError):
 
 
 class UnreadableError(TownpostError):
+    pass
+
+
+class UnsendableError(TownpostError):
     pass
 
 
@@ -66,3 +79,14 @@ class WrongTypeError(RefusedError):
 
 class FullError(RefusedError):
     pass
+
+
+class HalfSentError(RefusedError):
+    """Says which half is which, so that the other can be sent alone."""
+
+    def __init__(self, receipts: "list[Receipt]", refused: dict[str, RefusedError]) -> None:
+        self.receipts = receipts
+        self.missing = tuple(refused)
+        sent = ", ".join(receipt.pattern for receipt in receipts)
+        why = "; ".join(f"not on {name}: {error}" for name, error in refused.items())
+        super().__init__(f"sent on {sent}, {why}")

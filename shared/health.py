@@ -17,7 +17,7 @@ _REPORT_SECONDS = 10.0
 
 def write(path: Path, turns: Mapping[str, float], redis_answered: float) -> None:
     """Replace the file in one step; times are of the monotonic clock, which all processes of a machine share."""
-    draft = path.with_suffix(".new")
+    draft = path.with_name(path.name + ".new")
     draft.write_text(json.dumps({"at": time.monotonic(), "turns": dict(turns), "redis": redis_answered}))
     draft.replace(path)
 
@@ -28,6 +28,8 @@ def diagnose(path: Path, stall_seconds: float) -> str | None:
         report = json.loads(path.read_text())
     except FileNotFoundError:
         return f"no report at HEALTH_FILE={path}: the service has not started"
+    except (OSError, ValueError) as error:
+        return f"no report can be read at HEALTH_FILE={path}: {error}"
     now = time.monotonic()
     if now - report["at"] > _REPORT_SECONDS:
         return f"the service has not reported for {now - report['at']:.0f} s"

@@ -1,40 +1,52 @@
 """The wire format: one JSON object in UTF-8, the same for every pattern and every language."""
 
 import math
-import re
 from datetime import UTC, datetime
 from typing import Annotated, Self
 from uuid import UUID, uuid4
 
 from pydantic import (
     AfterValidator,
-    AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
     JsonValue,
-    NaiveDatetime,
     ValidationError,
     WithJsonSchema,
 )
+from pydantic_core import core_schema
 
 from shared.errors import UnreadableError
+from shared.text import printable
 
 __all__ = ["MAX_MESSAGE_BYTES", "Message", "read"]
 
 MAX_MESSAGE_BYTES = 1024 * 1024
 
+_MAX_DEPTH = 128
 _TRACEPARENT = r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"
 
 
 def _as_utc(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=UTC)
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=UTC)  # other Python producers send naive timestamps, and mean UTC
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("out of range in UTC") from None
 
 
-# Other Python producers send naive timestamps and mean UTC. As the second branch of a union they cost the usual
-# message, which has an offset, no call into Python.
+class _InUtc:
+    """Takes only what has the offset zero already."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: object, _handler: object) -> core_schema.CoreSchema:
+        return core_schema.datetime_schema(tz_constraint=0)
+
+
+# The usual timestamp is in UTC. Only what is not pays for a call into Python, as the second branch of a union.
 _Timestamp = Annotated[
-    AwareDatetime | Annotated[NaiveDatetime, AfterValidator(_as_utc)],
+    Annotated[datetime, _InUtc] | Annotated[datetime, AfterValidator(_as_utc)],
     Field(
         union_mode="left_to_right",
         description="When it was created, RFC 3339. Written in UTC with Z; one without an offset is read as UTC.",
@@ -43,17 +55,21 @@ _Timestamp = Annotated[
 ]
 
 
-def _finite(data: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    # pydantic's JSON parser takes NaN, Infinity and 1e999, which no other language can read back
-    todo: list[JsonValue] = [data]
+def _portable(data: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Refuse what other languages, or our own reader, could not read back."""
+    todo: list[tuple[JsonValue, int]] = [(data, 1)]
     while todo:
-        value = todo.pop()
+        value, depth = todo.pop()
+        if depth > _MAX_DEPTH:
+            raise ValueError(f"nested deeper than {_MAX_DEPTH} levels")
         if isinstance(value, dict):
-            todo.extend(value.values())
+            for key in value:
+                key.encode()  # pydantic would write half a surrogate pair as three replacement characters
+            todo.extend((inner, depth + 1) for inner in value.values())
         elif isinstance(value, list):
-            todo.extend(value)
+            todo.extend((inner, depth + 1) for inner in value)
         elif isinstance(value, float) and not math.isfinite(value):
-            raise ValueError("NaN and Infinity are not JSON")
+            raise ValueError("NaN and Infinity are not JSON")  # pydantic's parser takes them, and 1e999
     return data
 
 
@@ -83,7 +99,7 @@ class Message(BaseModel):
     ] = None
     priority: Annotated[int | None, Field(ge=0, le=9, description="0 to 9, higher first.")] = None
     data: (
-        Annotated[dict[str, JsonValue], AfterValidator(_finite), Field(description="Any JSON object: your payload.")]
+        Annotated[dict[str, JsonValue], AfterValidator(_portable), Field(description="Any JSON object: your payload.")]
         | None
     ) = None
     traceparent: Annotated[str | None, Field(pattern=_TRACEPARENT, description="W3C trace context.")] = None
@@ -124,6 +140,8 @@ class Message(BaseModel):
     def __repr__(self) -> str:
         return f"<Message {self.sender} #{self.count} {self.id}>"
 
+    __str__ = __repr__
+
 
 _validate_json = Message.__pydantic_validator__.validate_json  # model_validate_json costs half as much again
 
@@ -143,11 +161,9 @@ def read(raw: bytes, max_bytes: int = MAX_MESSAGE_BYTES) -> Message:
 
 
 def _why(error: ValidationError) -> str:
-    problems = error.errors(include_url=False, include_input=False, include_context=False)
-    parts = []
-    for problem in problems[:3]:
-        where = ".".join(str(step) for step in problem["loc"])
-        text = re.sub(r"^(Input should be|Value error,) ", "", problem["msg"])
-        parts.append(f"{where}: {text}" if where else text)
-    more = f" (and {len(problems) - 3} more)" if len(problems) > 3 else ""  # noqa: PLR2004 - shown above
-    return "; ".join(parts) + more
+    reasons: dict[str, str] = {}
+    for problem in error.errors(include_url=False, include_input=False, include_context=False):
+        where = str(problem["loc"][0]) if problem["loc"] else ""
+        text = problem["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+        reasons[where] = printable(f"{where}: {text}" if where else text)
+    return "; ".join(reasons.values())

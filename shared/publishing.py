@@ -9,25 +9,16 @@ from types import TracebackType
 from typing import Self
 
 import hiredis
+from pydantic_core import PydanticSerializationError
 
 from shared.connection import Link, refusal
-from shared.errors import RefusedError, UnavailableError
+from shared.errors import HalfSentError, RefusedError, UnavailableError, UnsendableError
 from shared.message import Message
 from shared.patterns.contract import Command, Receipt
 from shared.settings import Settings
+from shared.text import printable
 
-__all__ = ["HalfSentError", "Publisher"]
-
-
-class HalfSentError(RefusedError):
-    """Some patterns took the messages, others refused them."""
-
-    def __init__(self, receipts: list[Receipt], refused: dict[str, RefusedError]) -> None:
-        self.receipts = receipts
-        self.missing = tuple(refused)
-        sent = ", ".join(receipt.pattern for receipt in receipts)
-        why = "; ".join(f"not on {name}: {error}" for name, error in refused.items())
-        super().__init__(f"sent on {sent}, {why}")
+__all__ = ["Publisher"]
 
 
 class Publisher:
@@ -59,7 +50,7 @@ class Publisher:
             on: the names of the patterns to use; None for all of this publisher's.
 
         Raises:
-            ValueError: a message is larger than MAX_MESSAGE_BYTES; nothing was sent.
+            UnsendableError: a message is longer than MAX_MESSAGE_BYTES, or not UTF-8; nothing was sent.
             UnavailableError: the outcome is unknown; sent again, the messages keep their ids.
             HalfSentError: some patterns took them and others refused; it says which.
             RefusedError: nothing was sent.
@@ -103,9 +94,12 @@ class Publisher:
         self.close()
 
     def _encode(self, message: Message) -> bytes:
-        payload = message.encode()
+        try:
+            payload = message.encode()
+        except PydanticSerializationError as error:
+            raise UnsendableError(f"message {message.id} cannot be written as UTF-8: {printable(str(error))}") from None
         if len(payload) > self._max_bytes:
-            raise ValueError(
+            raise UnsendableError(
                 f"message {message.id} has {len(payload):,} bytes, more than MAX_MESSAGE_BYTES={self._max_bytes:,}"
             )
         return payload

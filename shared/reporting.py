@@ -12,6 +12,7 @@ import socket
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
 
@@ -90,8 +91,7 @@ class Reporter:
             with contextlib.suppress(UnavailableError):  # the loops say so
                 self._report()
             if self._health_file is not None:
-                turns = {loop.name: loop.turned for loop in self._loops}
-                health.write(self._health_file, turns, self._redis_answered)
+                self._write_health(self._health_file)
             if self._stop.wait(_REPORT_SECONDS):
                 break
         if not self._link.connected:
@@ -123,6 +123,13 @@ class Reporter:
                 self._refused = True
                 self._log.warning("counts are not reported to Redis: %s", error)
         self._redis_answered = time.monotonic()
+
+    def _write_health(self, path: Path) -> None:
+        try:
+            health.write(path, {loop.name: loop.turned for loop in self._loops}, self._redis_answered)
+        except OSError as error:
+            self._health_file = None  # the health check will find no report, and say so
+            self._log.error("HEALTH_FILE=%s cannot be written: %s", path, error.strerror)
 
     def _write_counts(self) -> None:
         now = time.time() + self._clock_offset

@@ -9,12 +9,13 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from redis.connection import parse_url
 
+from shared.connection import check_url
 from shared.errors import PermissionDeniedError, RefusedError, SettingError, WrongTypeError
 from shared.message import MAX_MESSAGE_BYTES
 from shared.patterns import PATTERNS, choose
 from shared.patterns.contract import Pattern
+from shared.text import printable
 
 __all__ = ["Settings"]
 
@@ -26,11 +27,21 @@ def _known_pattern(words: str) -> str:
 
 def _redis_url(url: str | None) -> str | None:
     if url is not None:
-        try:
-            parse_url(url)
-        except ValueError as error:
-            raise ValueError(f"{error}; write it as redis://user:password@host:6379/0") from None
+        check_url(url)
     return url
+
+
+def _host(host: str) -> str:
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    if not bare or any(c in bare for c in "/@?#[]") or bare != "".join(bare.split()):
+        raise ValueError("a host name or an address alone; REDIS_URL takes the rest")
+    return bare
+
+
+def _writable(path: Path | None) -> Path | None:
+    if path is not None and not path.parent.is_dir():
+        raise ValueError(f"a file in a folder that exists; {path.parent} does not")
+    return path
 
 
 def _prefetch(value: object) -> object:
@@ -48,7 +59,7 @@ class Settings(BaseSettings):
     )
 
     redis_url: Annotated[str | None, AfterValidator(_redis_url)] = None
-    redis_host: str = "localhost"
+    redis_host: Annotated[str, AfterValidator(_host)] = "localhost"
     redis_port: Annotated[int, Field(ge=1, le=65535)] = 6379
     connect_timeout: Seconds = 30.0
 
@@ -60,14 +71,14 @@ class Settings(BaseSettings):
     sender: str = "python-publisher"
 
     handler: str | None = None
-    prefetch: Annotated[int | None, BeforeValidator(_prefetch), Field(ge=1, le=10_000)] = None
+    prefetch: Annotated[Annotated[int, Field(ge=1, le=10_000)] | None, BeforeValidator(_prefetch)] = None
     max_message_bytes: Annotated[int, Field(ge=1, le=512 * 1024 * 1024)] = MAX_MESSAGE_BYTES
 
     log_format: Literal["text", "json"] = "text"
     no_color: str | None = None
     force_color: str | None = None
 
-    health_file: Path | None = None
+    health_file: Annotated[Path | None, AfterValidator(_writable)] = None
     health_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 30.0
 
     @classmethod
@@ -81,6 +92,8 @@ class Settings(BaseSettings):
             return cls(**{name: value for name, value in given.items() if value is not None})
         except ValidationError as error:
             raise SettingError("; ".join(_problems(error))) from None
+        except UnicodeDecodeError:
+            raise SettingError("the file .env cannot be read: it is not UTF-8") from None
 
     @property
     def url(self) -> str:
@@ -118,5 +131,5 @@ def _problems(error: ValidationError) -> list[str]:
         text = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
         # the value of REDIS_URL may hold a password
         value = "" if name == "REDIS_URL" else f" (it is {problem['input']!r})"
-        lines.append(f"{name} cannot be used: {text}{value}. See .env.example")
+        lines.append(printable(f"{name} cannot be used: {text}{value}. See .env.example"))
     return lines

@@ -8,7 +8,6 @@ import sys
 import threading
 import typing
 from collections.abc import Callable, Iterable
-from datetime import UTC
 
 from shared.errors import SettingError, TownpostError
 from shared.logs import wants_colour
@@ -55,9 +54,9 @@ def _import(name: str) -> Callable[[typing.Any], object]:
         raise SettingError(f"HANDLER={name} cannot be used: write it as package.module:function")
     try:
         function = getattr(importlib.import_module(module_name), function_name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise SettingError(
-            f"HANDLER={name} cannot be imported: {type(error).__name__}: {error}; "
+            f"HANDLER={name} cannot be imported: {type(error).__name__}: {printable(str(error))}; "
             "is its folder on PYTHONPATH (or mounted at /app in the container)?"
         ) from error
     if not callable(function):
@@ -66,13 +65,14 @@ def _import(name: str) -> Callable[[typing.Any], object]:
 
 
 def _takes_list(function: Callable[[typing.Any], object], name: str) -> bool:
+    if inspect.iscoroutinefunction(function):
+        raise SettingError(f"HANDLER={name} is async: give a plain function, which may call asyncio.run")
     try:
-        signature = inspect.signature(function)
+        signature = inspect.signature(function, eval_str=True)
         signature.bind(None)
-        hints = typing.get_type_hints(function)
     except (TypeError, ValueError, NameError) as error:
         raise SettingError(f"HANDLER={name} cannot be called with one message: {error}") from error
-    hint = hints.get(next(iter(signature.parameters)))
+    hint = next(iter(signature.parameters.values())).annotation
     return hint is list or typing.get_origin(hint) is list
 
 
@@ -134,10 +134,7 @@ class _Printer:
             answer(delivery, None)
 
     def _text_line(self, message: Message, pattern: str, number: int) -> str:
-        timestamp = message.timestamp
-        if timestamp.utcoffset():
-            timestamp = timestamp.astimezone(UTC)
-        moment = str(timestamp.replace(tzinfo=None))[:19]  # in half the time of a format with a time zone
+        moment = str(message.timestamp.replace(tzinfo=None))[:19]  # half the time of a format with a time zone
         source = PATTERNS[pattern].label
         text = message.message
         sender = message.sender

@@ -1,6 +1,7 @@
 """A real server for the whole run, and services that do not outlive their test."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Protocol
 
 import pytest
@@ -8,6 +9,16 @@ import redis
 
 from lab.processes import Process
 from lab.server import Server
+from shared.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Neither the environment nor a .env file of this machine sets anything."""
+    monkeypatch.chdir(tmp_path)
+    for field in Settings.model_fields:
+        monkeypatch.delenv(field.upper(), raising=False)
+        monkeypatch.delenv(field, raising=False)
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ SETTINGS = {
         {"REDIS_PORT": "70000", "REDIS_URL": ""},
         "REDIS_PORT cannot be used: less than or equal to 65535",
     ),
-    "url without a scheme": ({"REDIS_URL": "localhost:6379"}, "REDIS_URL cannot be used: Redis URL must specify"),
+    "url without a scheme": ({"REDIS_URL": "localhost:6379"}, "REDIS_URL cannot be used: write it as redis://"),
     "log format": ({"LOG_FORMAT": "xml"}, "LOG_FORMAT cannot be used: 'text' or 'json'"),
 }
 

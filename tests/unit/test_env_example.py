@@ -12,15 +12,6 @@ EXAMPLE_FILE = Path(__file__).parents[2] / ".env.example"
 EXAMPLE = dotenv_values(EXAMPLE_FILE)
 
 
-@pytest.fixture(autouse=True)
-def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Neither the environment nor a .env file sets anything."""
-    monkeypatch.chdir(tmp_path)
-    for field in Settings.model_fields:
-        monkeypatch.delenv(field.upper(), raising=False)
-        monkeypatch.delenv(field, raising=False)
-
-
 def test_the_example_has_exactly_the_settings() -> None:
     assert set(EXAMPLE) == {field.upper() for field in Settings.model_fields}
 

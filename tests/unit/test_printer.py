@@ -4,7 +4,6 @@ import io
 import json
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -28,14 +27,6 @@ HELLO = wire(message="Hello from Python #1", sender="python-publisher")
 LINE = f"[2025-03-29 08:32:00] [python-publisher] Hello from Python #1 (ID: {ID}) [Received #1 from pub-sub]\n"
 
 Printed = Callable[..., str]
-
-
-@pytest.fixture(autouse=True)
-def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Neither the environment nor a .env file sets anything."""
-    monkeypatch.chdir(tmp_path)
-    for field in Settings.model_fields:
-        monkeypatch.delenv(field.upper(), raising=False)
 
 
 @pytest.fixture
@@ -118,14 +109,9 @@ class Terminal(io.StringIO):
         return True
 
 
-@pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
-    terminal = Terminal()
-    monkeypatch.setattr(sys, "stdout", terminal)
-    return terminal
+def test_on_a_terminal_there_is_colour(monkeypatch: pytest.MonkeyPatch, printed: Printed) -> None:
+    monkeypatch.setattr(sys, "stdout", terminal := Terminal())
 
-
-def test_on_a_terminal_there_is_colour(terminal: Terminal, printed: Printed) -> None:
     printed(HELLO)
 
     assert "\x1b[" in terminal.getvalue()
@@ -133,8 +119,10 @@ def test_on_a_terminal_there_is_colour(terminal: Terminal, printed: Printed) -> 
 
 @pytest.mark.parametrize("setting", [{"no_color": "1"}, {"log_format": "json"}], ids=["NO_COLOR", "JSON"])
 def test_no_color_and_json_have_none_on_a_terminal(
-    terminal: Terminal, printed: Printed, setting: dict[str, str]
+    monkeypatch: pytest.MonkeyPatch, printed: Printed, setting: dict[str, str]
 ) -> None:
+    monkeypatch.setattr(sys, "stdout", terminal := Terminal())
+
     printed(HELLO, settings=Settings.read(**setting))
 
     assert terminal.getvalue()

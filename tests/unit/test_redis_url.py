@@ -1,21 +1,10 @@
 """REDIS_URL, or REDIS_HOST and REDIS_PORT, say where Redis is; a wrong one gives no secret away."""
 
-from pathlib import Path
-
 import pytest
 
 from shared.connection import Link
 from shared.errors import SettingError
 from shared.settings import Settings
-
-
-@pytest.fixture(autouse=True)
-def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Neither the environment nor a .env file sets anything."""
-    monkeypatch.chdir(tmp_path)
-    for field in Settings.model_fields:
-        monkeypatch.delenv(field.upper(), raising=False)
-        monkeypatch.delenv(field, raising=False)
 
 
 def test_host_and_port_make_the_url(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,15 +8,6 @@ from shared.errors import PermissionDeniedError, RefusedError, SettingError, Wro
 from shared.settings import Settings
 
 
-@pytest.fixture(autouse=True)
-def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Neither the environment nor a .env file sets anything."""
-    monkeypatch.chdir(tmp_path)
-    for field in Settings.model_fields:
-        monkeypatch.delenv(field.upper(), raising=False)
-        monkeypatch.delenv(field, raising=False)
-
-
 @pytest.fixture
 def env_file(tmp_path: Path) -> Path:
     return tmp_path / ".env"

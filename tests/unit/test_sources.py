@@ -72,7 +72,7 @@ def test_first_of_a_short_source_is_all_of_it(numbering: Numbering) -> None:
 def test_a_string_is_a_text(numbering: Numbering) -> None:
     message = numbering.complete(b'"Hello #N"', MAX_BYTES)
 
-    assert (message.message, message.sender, message.count) == ("Hello #1", "me", 1)
+    assert (message.message, message.sender, message.count) == ("Hello #N", "me", 1)
 
 
 def test_a_whole_message_stays_as_it_is(numbering: Numbering) -> None:

@@ -3,13 +3,12 @@
 import socket
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from fakeredis import TcpFakeServer
 
 from shared.connection import Link
-from shared.errors import UnavailableError, UnreadableError
+from shared.errors import UnavailableError, UnreadableError, UnsendableError
 from shared.listening import listen
 from shared.message import Message
 from shared.patterns.contract import Batch
@@ -19,14 +18,6 @@ from shared.publishing import Publisher
 from shared.settings import Settings
 
 MESSAGES = [Message.create(f"Grüße #{count}", count=count, data={"a": None}) for count in (1, 2, 3)]
-
-
-@pytest.fixture(autouse=True)
-def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Neither the environment nor a .env file sets anything."""
-    monkeypatch.chdir(tmp_path)
-    for field in Settings.model_fields:
-        monkeypatch.delenv(field.upper(), raising=False)
 
 
 @pytest.fixture
@@ -104,7 +95,7 @@ def test_only_the_patterns_asked_for_are_sent_on(redis_url: str, link: Link) -> 
 
 def test_a_message_over_the_limit_is_refused_before_anything_is_sent(redis_url: str, link: Link) -> None:
     small = Settings(redis_url=redis_url, pattern="queue", max_message_bytes=500)
-    with Publisher(settings=small) as publisher, pytest.raises(ValueError, match="MAX_MESSAGE_BYTES"):
+    with Publisher(settings=small) as publisher, pytest.raises(UnsendableError, match="MAX_MESSAGE_BYTES"):
         publisher.send([MESSAGES[0], Message.create("x" * 500)])
 
     assert link.call("EXISTS", "message_queue") == 0

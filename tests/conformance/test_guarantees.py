@@ -1,0 +1,149 @@
+"""What each pattern promises, tried out: one suite, told by the pattern's own data what to expect."""
+
+import threading
+from collections.abc import Iterator
+from importlib import import_module
+
+import pytest
+
+from lab.server import Server
+from shared.connection import Link
+from shared.listening import listen
+from shared.message import Message
+from shared.patterns import PATTERNS
+from shared.patterns.contract import Listener, Pattern
+from shared.publishing import Publisher
+from shared.settings import Settings
+
+HEADINGS = ["Commands", "Keys", "Guarantee", "How it fails", "Use when"]
+
+
+@pytest.fixture(params=list(PATTERNS.values()), ids=list(PATTERNS))
+def pattern(request: pytest.FixtureRequest) -> Pattern:
+    assert isinstance(request.param, Pattern)
+    return request.param
+
+
+@pytest.fixture
+def settings(server: Server, pattern: Pattern) -> Settings:
+    return Settings.read(redis_url=server.url, pattern=pattern.name, prefetch=1000)
+
+
+@pytest.fixture
+def publisher(settings: Settings) -> Iterator[Publisher]:
+    with Publisher(settings=settings) as publisher:
+        yield publisher
+
+
+class Ears:
+    """An open listener, and the texts it took."""
+
+    def __init__(self, pattern: Pattern, settings: Settings) -> None:
+        self._listener: Listener = pattern.listener(settings, Link(settings.url))
+        self._listener.open()
+        self.heard: list[str] = []
+
+    def listen(self) -> list[str]:
+        """Take until a turn brings nothing, acknowledging everything."""
+        while len(batch := self._listener.take(1000)):
+            for delivery in batch:
+                assert delivery.message is not None
+                self.heard.append(delivery.message.message)
+                delivery.ack()
+            self._listener.settle(batch)
+        return self.heard
+
+    def close(self) -> None:
+        self._listener.close()
+
+
+@pytest.fixture
+def ears(pattern: Pattern, settings: Settings) -> Iterator[list[Ears]]:
+    both = [Ears(pattern, settings), Ears(pattern, settings)]
+    yield both
+    for each in both:
+        each.close()
+
+
+def _messages(*texts: str) -> list[Message]:
+    return [Message.create(text, count=number) for number, text in enumerate(texts, 1)]
+
+
+def test_a_sequence_arrives_in_order(publisher: Publisher, ears: list[Ears]) -> None:
+    publisher.send(_messages(*"abcdef"))
+
+    assert ears[0].listen() == list("abcdef")
+
+
+def test_fan_out_is_as_promised(pattern: Pattern, publisher: Publisher, ears: list[Ears]) -> None:
+    publisher.send(_messages(*"abc"))
+
+    heard = sorted(ears[0].listen() + ears[1].listen())
+    assert heard == sorted("abcabc" if pattern.guarantees.fan_out else "abc")
+
+
+def test_durability_is_as_promised(pattern: Pattern, settings: Settings, publisher: Publisher) -> None:
+    # Given a message sent while nobody listens
+    publisher.send(_messages("early"))
+
+    # When a listener comes
+    late = Ears(pattern, settings)
+    heard = late.listen()
+    late.close()
+
+    assert heard == (["early"] if pattern.guarantees.durable else [])
+
+
+def test_the_receipt_counts_what_was_sent(pattern: Pattern, publisher: Publisher) -> None:
+    (receipt,) = publisher.send(_messages(*"abc"))
+
+    assert (receipt.pattern, receipt.sent) == (pattern.name, 3)
+    assert receipt.unheard == (0 if pattern.guarantees.durable else 3)
+
+
+def test_an_empty_wait_returns_within_the_promised_second(ears: list[Ears]) -> None:
+    assert ears[0].listen() == []
+
+
+def test_what_cannot_be_read_comes_with_its_reason(pattern: Pattern, settings: Settings, ears: list[Ears]) -> None:
+    link = Link(settings.url)
+    link.connect()
+    for command in pattern.sender(settings).commands([b"rubbish"]):
+        link.call(*command)
+    link.close()
+
+    listener = ears[0]._listener
+    deliveries = [delivery for _ in range(3) for delivery in listener.take(10)]
+    assert [(d.message, d.raw, str(d.problem)) for d in deliveries] == [
+        (None, b"rubbish", "Invalid JSON: expected value at line 1 column 1")
+    ]
+
+
+def test_listening_from_python_takes_what_publishing_sent(
+    pattern: Pattern, settings: Settings, publisher: Publisher
+) -> None:
+    stop = threading.Event()
+    texts: list[str] = []
+
+    def work() -> None:
+        for delivery in listen(pattern.name, settings=settings, stop=stop):
+            assert delivery.message is not None
+            texts.append(delivery.message.message)
+            delivery.ack()
+            stop.set()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    while thread.is_alive():  # pub/sub keeps nothing for a listener that has yet to come
+        publisher.send(_messages("hello"))
+        thread.join(0.05)
+
+    assert set(texts) == {"hello"}
+
+
+def test_the_docstring_has_the_five_headings(pattern: Pattern) -> None:
+
+    text = import_module(f"shared.patterns.{pattern.name}").__doc__ or ""
+
+    lines = [line.split(":")[0] for line in text.splitlines() if line[:1].isupper() and ":" in line]
+    assert [line for line in lines if line in HEADINGS] == HEADINGS

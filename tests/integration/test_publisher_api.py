@@ -1,0 +1,74 @@
+"""Publishing from Python on a real server: one MULTI, and which half failed."""
+
+import pytest
+import redis
+
+from lab.server import Server
+from shared.errors import HalfSentError, SettingError, UnavailableError, UnsendableError, WrongTypeError
+from shared.message import Message
+from shared.publishing import Publisher
+from shared.settings import Settings
+
+
+def _settings(server: Server, pattern: str = "both") -> Settings:
+    return Settings.read(redis_url=server.url, pattern=pattern)
+
+
+def test_two_patterns_share_one_multi(server: Server, client: redis.Redis) -> None:
+    client.config_resetstat()
+
+    with Publisher(settings=_settings(server)) as publisher:
+        publisher.send([Message.create(str(n)) for n in range(10)])
+
+    stats = client.info("commandstats")
+    calls = {name: stats[f"cmdstat_{name}"]["calls"] for name in ("multi", "rpush", "publish")}
+    assert calls == {"multi": 1, "rpush": 1, "publish": 10}
+
+
+def test_the_half_that_redis_refused_is_named_and_can_be_sent_alone(server: Server, client: redis.Redis) -> None:
+    client.set("message_queue", "a string")
+    messages = [Message.create("hi")]
+    with Publisher(settings=_settings(server)) as publisher:
+        with pytest.raises(HalfSentError) as caught:
+            publisher.send(messages)
+        client.delete("message_queue")
+
+        receipts = publisher.send(messages, on=caught.value.missing)
+
+    assert caught.value.missing == ("queue",)
+    assert [receipt.pattern for receipt in caught.value.receipts] == ["pubsub"]
+    assert [receipt.pattern for receipt in receipts] == ["queue"]
+
+
+def test_one_pattern_alone_raises_what_redis_refused(server: Server, client: redis.Redis) -> None:
+    client.set("message_queue", "a string")
+
+    with Publisher(settings=_settings(server, "queue")) as publisher, pytest.raises(WrongTypeError, match="QUEUE="):
+        publisher.send([Message.create("hi")])
+
+
+def test_a_message_over_the_limit_is_not_sent(server: Server, client: redis.Redis) -> None:
+    with Publisher(settings=_settings(server)) as publisher, pytest.raises(UnsendableError, match="MAX_MESSAGE_BYTES"):
+        publisher.send([Message.create("ok"), Message.create("x" * 1024 * 1024)])
+
+    assert client.llen("message_queue") == 0
+
+
+def test_a_full_server_refuses_all_or_nothing(own_server: Server) -> None:
+    with redis.Redis(port=own_server.port) as client, Publisher(settings=_settings(own_server)) as publisher:
+        client.config_set("maxmemory", "1")
+
+        with pytest.raises(Exception, match="nothing was sent on pubsub, queue: Redis is full"):
+            publisher.send([Message.create("hi")])
+
+
+def test_without_a_server_it_says_where_it_looked() -> None:
+    settings = Settings.read(redis_url="redis://127.0.0.1:1")
+
+    with pytest.raises(UnavailableError, match=r"no Redis at redis://127\.0\.0\.1:1: connection refused"):
+        Publisher(settings=settings).open()
+
+
+def test_an_unknown_pattern_is_a_setting_error() -> None:
+    with pytest.raises(SettingError, match="PATTERN"):
+        Publisher("pigeon")

@@ -1,0 +1,78 @@
+"""The documents say what the code does."""
+
+import json
+import re
+from collections.abc import Callable
+
+import jsonschema
+import pytest
+from messages import wire
+
+from lab.processes import ROOT
+from shared.message import Message
+from shared.patterns import PATTERNS
+from shared.patterns.contract import Guarantees
+from shared.schema import documents
+
+README = (ROOT / "README.md").read_text()
+SCHEMA = json.loads((ROOT / "docs" / "message.schema.json").read_text())
+
+
+def _yes(value: bool) -> str:  # noqa: FBT001 - one cell
+    return "yes" if value else "no"
+
+
+ROWS: dict[str, Callable[[Guarantees], str]] = {
+    "waits for a listener that is away": lambda g: _yes(g.durable),
+    "handed out again after a failure or crash": lambda g: _yes(g.redelivers),
+    "who gets a message": lambda g: "every listener" if g.fan_out else "one of them",
+    "in the order it was sent": lambda g: _yes(g.ordered),
+    "can be read again": lambda g: _yes(g.replays),
+}
+
+
+def test_the_readme_compares_the_patterns_as_they_declare_themselves() -> None:
+    lines = ["| | " + " | ".join(f"`{name}`" for name in PATTERNS) + " |", "|---" * (len(PATTERNS) + 1) + "|"]
+    for title, cell in ROWS.items():
+        lines.append(f"| {title} | " + " | ".join(cell(p.guarantees) for p in PATTERNS.values()) + " |")
+
+    assert "\n".join(lines) in README
+
+
+def test_every_guarantee_has_a_row() -> None:
+    assert len(ROWS) == len(Guarantees.__dataclass_fields__)
+
+
+@pytest.mark.parametrize("path", documents(), ids=lambda path: path.name)
+def test_a_generated_document_is_what_the_model_says(path: object) -> None:
+    for file, text in documents().items():
+        if file == path:
+            assert file.read_text() == text, "run `make schema`"
+
+
+def test_what_we_write_is_valid_under_the_schema() -> None:
+    message = Message.create("hi", epoch="e", priority=3, data={"a": [1, None]})
+
+    jsonschema.validate(json.loads(message.encode()), SCHEMA)
+
+
+def test_the_message_in_the_readme_can_be_read_and_is_valid() -> None:
+    (block,) = re.findall(r"```json\n(.*?)```", README, re.DOTALL)
+
+    jsonschema.validate(json.loads(block), SCHEMA)
+    Message.model_validate_json(block)
+
+
+@pytest.mark.parametrize("change", [{"count": "5"}, {"count": 0}, {"priority": 10}, {"data": []}, {"sender": None}])
+def test_the_schema_refuses_what_we_refuse(change: dict[str, object]) -> None:
+    document = json.loads(wire()) | change
+
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(document, SCHEMA)
+
+
+def test_every_relative_link_leads_somewhere() -> None:
+    for document in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
+            if "://" not in target:
+                assert (document.parent / target).exists(), f"{document.name}: {target}"
