@@ -135,7 +135,8 @@ def test_a_message_of_redis_cli_is_printed(stack: Stack) -> None:
     )
 
     stack.compose("exec", "-T", "redis", "redis-cli", "RPUSH", "message_queue", message)
-    stack.compose("exec", "-T", "redis", "redis-cli", "PUBLISH", "messages", message)
+    # the subscribers may still be on their way back from the restart above
+    until(lambda: stack.compose("exec", "-T", "redis", "redis-cli", "PUBLISH", "messages", message).strip() != "0")
 
     line = "[2025-03-29 08:32:00] [redis-cli] from the command line (ID: 0b9f7a52-7c5a-4f7e-8f9e-2f1f3d0a1c11)"
     until(lambda: re.search(re.escape(line) + r" \[Received #\d+ from queue\]", stack.logs("subscriber")) is not None)
