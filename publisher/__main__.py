@@ -4,6 +4,7 @@ import argparse
 import sys
 import threading
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 from publisher.progress import Progress
 from publisher.sending import BATCH, Sending
@@ -12,6 +13,7 @@ from shared import logs
 from shared.errors import SettingError
 from shared.health import check
 from shared.message import Message
+from shared.patterns.contract import Due
 from shared.service import Service
 from shared.settings import Settings
 
@@ -35,6 +37,14 @@ def _parser() -> argparse.ArgumentParser:
         help="between two messages; 0: as fast as possible (default with TEXT or --file)",
     )
     parser.add_argument("--pattern", help="instead of PATTERN")
+    parser.add_argument(
+        "--priority", type=int, choices=range(10), metavar="0-9", help="9 is the most urgent (reliable)"
+    )
+    when = parser.add_mutually_exclusive_group()
+    when.add_argument("--delay", type=_seconds, metavar="SECONDS", help="hand it out so much later (reliable)")
+    when.add_argument(
+        "--at", type=_moment, metavar="TIME", help="hand it out then, e.g. 2026-01-31T08:00:00Z (reliable)"
+    )
     return parser
 
 
@@ -43,6 +53,18 @@ def _positive(word: str) -> int:
     if number < 1:
         raise ValueError
     return number
+
+
+def _seconds(word: str) -> float:
+    seconds = float(word)
+    if not 0 <= seconds < float("inf"):
+        raise ValueError
+    return seconds
+
+
+def _moment(word: str) -> datetime:
+    moment = datetime.fromisoformat(word)
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def main(arguments: list[str]) -> int:
@@ -66,7 +88,7 @@ def _run(given: argparse.Namespace) -> int:
     settings = Settings.read(pattern=given.pattern, publish_interval=0 if at_once else given.interval)
     logs.set_up(settings)
     stop = threading.Event()
-    numbering = Numbering(settings.sender)
+    numbering = Numbering(settings.sender, given.priority)
     count = given.count or (1 if given.text is not None else None)
     size = BATCH if settings.publish_interval == 0 else 1
     lines: Lines | None = None
@@ -78,7 +100,11 @@ def _run(given: argparse.Namespace) -> int:
         source = texts(numbering, given.text or _GREETING, count, size)
     line_each = settings.publish_interval > 0 or count == 1
     progress = None if line_each else Progress(count)
-    status = Service("publisher", settings, [Sending(source, settings, stop, progress)], stop).run()
+    due = None if given.delay is None and given.at is None else Due(given.delay, given.at)
+    if due is not None and not all(pattern.guarantees.schedules for pattern in settings.patterns):
+        raise SettingError(f"PATTERN={settings.pattern} cannot delay a message: use --pattern reliable")
+    sending = Sending(source, settings, stop, progress, due)
+    status = Service("publisher", settings, [sending], stop).run()
     return 1 if lines is not None and lines.unreadable else status
 
 

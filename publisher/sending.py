@@ -13,7 +13,7 @@ from shared.connection import Link, endpoint
 from shared.counts import Counts
 from shared.errors import HalfSentError
 from shared.message import Message
-from shared.patterns.contract import Receipt
+from shared.patterns.contract import Due, Receipt
 from shared.publishing import Publisher
 from shared.session import Session
 from shared.settings import Settings
@@ -22,6 +22,7 @@ __all__ = ["BATCH", "Sending"]
 
 BATCH = 500
 _GLANCE_SECONDS = 1.0
+_WARN_SECONDS = 10.0
 
 T = TypeVar("T")
 
@@ -37,6 +38,7 @@ class Sending:
         settings: Settings,
         stop: threading.Event,
         progress: Progress | None,
+        due: Due | None = None,
     ) -> None:
         """Nothing is sent before `run`.
 
@@ -45,6 +47,7 @@ class Sending:
             settings: with the interval; 0 sends each list at once.
             stop: ends it after the message in hand.
             progress: None logs a line for each message instead.
+            due: when they are to be handed out; None for now.
         """
         self.turned = time.monotonic()
         self.counts = {pattern.name: Counts() for pattern in settings.patterns}
@@ -52,6 +55,8 @@ class Sending:
         self._interval = settings.publish_interval
         self._stop = stop
         self._progress = progress
+        self._due = due or Due()
+        self._warned_at = -_WARN_SECONDS
         self._publisher = Publisher(settings=settings)
         self._session = Session(
             self.name,
@@ -124,7 +129,7 @@ class Sending:
         def attempt() -> bool:
             nonlocal missing
             try:
-                receipts = self._publisher.send(messages, on=missing)
+                receipts = self._publisher.send(messages, on=missing, delay=self._due.delay, at=self._due.at)
             except HalfSentError as error:
                 missing = error.missing
                 self._account(error.receipts, messages)
@@ -139,6 +144,9 @@ class Sending:
             counts = self.counts[receipt.pattern]
             counts.sent += receipt.sent
             counts.unheard += receipt.unheard
+            if receipt.warning and time.monotonic() - self._warned_at >= _WARN_SECONDS:
+                self._warned_at = time.monotonic()
+                self._log.warning("%s", receipt.warning)
             if self._progress is None:
                 level = logging.WARNING if receipt.unheard else logging.INFO
                 self._log.log(level, "sent #%d to %s", messages[0].count, receipt.said)

@@ -28,15 +28,22 @@ _GLANCE_SECONDS = 0.1
 class Numbering:
     """Makes the messages of one run: one sender, one epoch, the numbers 1, 2, 3 and so on."""
 
-    def __init__(self, sender: str) -> None:
+    def __init__(self, sender: str, priority: int | None = None) -> None:
         self._sender = sender
+        self._priority = priority
         self._epoch = uuid4().hex[:8]
         self._count = 0
 
     def make(self, text: str) -> Message:
         """The next message; ``#N`` in the text stands for its number."""
         count = self._count + 1
-        message = Message.create(text.replace("#N", f"#{count}"), sender=self._sender, count=count, epoch=self._epoch)
+        message = Message.create(
+            text.replace("#N", f"#{count}"),
+            sender=self._sender,
+            count=count,
+            epoch=self._epoch,
+            priority=self._priority,
+        )
         self._count = count
         return message
 
@@ -59,7 +66,9 @@ class Numbering:
         numbered = "count" not in value
         if numbered:
             value = {"count": self._count + 1, "epoch": self._epoch} | value
-        defaults = {"id": uuid4(), "timestamp": datetime.now(UTC), "sender": self._sender}
+        defaults: dict[str, object] = {"id": uuid4(), "timestamp": datetime.now(UTC), "sender": self._sender}
+        if self._priority is not None:
+            defaults["priority"] = self._priority
         message = read(to_json(defaults | value), max_bytes)
         self._count += numbered
         return message

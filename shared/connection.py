@@ -45,7 +45,10 @@ _READ_BYTES = 256 * 1024
 Reply: TypeAlias = "bytes | int | list[Reply] | hiredis.ReplyError | None"
 
 _URL_OPTIONS = ("host", "port", "db", "username", "password", "path", "connection_class")
-_NOT_READY = ("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "UNBLOCKED", "MISCONF", "BUSY")
+_NOT_READY = (
+    *("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN"),
+    *("UNBLOCKED", "MISCONF", "BUSY", "NOSCRIPT", "NOGROUP"),
+)
 
 
 def endpoint(url: str) -> str:
@@ -81,20 +84,25 @@ def check_url(url: str) -> None:
 
 def refusal(text: str) -> UnavailableError | RefusedError:
     """The error of ours for an error reply of Redis."""
-    code = text.split(" ", 1)[0]
+    code, _, rest = text.partition(" ")
     if code in _NOT_READY:
         return UnavailableError(f"Redis is not ready: {text}")
     if code in ("NOAUTH", "WRONGPASS") or "invalid password" in text or "Client sent AUTH" in text:
         return _password_error(text)
-    if code == "NOPERM":
-        return PermissionDeniedError(
+    error: RefusedError
+    if code == "NOPERM" or "user executing the script can't" in text:
+        error = PermissionDeniedError(
             f"the ACL of this Redis user forbids it ({text}): grant the user of REDIS_URL the command, key or channel"
         )
-    if code == "WRONGTYPE":
-        return WrongTypeError("the key holds another type of value")
-    if code == "OOM":
-        return FullError(f"Redis is full ({text}): raise maxmemory or let the subscribers drain the queues")
-    return RefusedError(f"Redis refuses the command: {text}")
+    elif code == "WRONGTYPE":
+        error = WrongTypeError("the key holds another type of value")
+    elif code == "TOWNPOST_FULL":
+        error = FullError(f"the queue is full ({rest})")
+    elif code == "OOM":
+        error = FullError(f"Redis is full ({text}): raise maxmemory or let the subscribers drain the queues")
+    else:
+        error = RefusedError(f"Redis refuses the command: {text}")
+    return error
 
 
 def _password_error(text: str) -> PasswordError:
@@ -182,9 +190,9 @@ class Link:
             raise refusal(str(reply))
         return reply
 
-    def pipeline(self, commands: Sequence["Command"]) -> list[Reply]:
+    def pipeline(self, commands: Sequence["Command"], block: float = 0.0) -> list[Reply]:
         """Send several commands in one write; errors stand among the replies instead of being raised."""
-        return self.exchange(b"".join(map(pack, commands)), len(commands))
+        return self.exchange(b"".join(map(pack, commands)), len(commands), block)
 
     def transaction(self, commands: Sequence["Command"]) -> list[Reply]:
         """The same inside MULTI and EXEC: all of them are run, or none.

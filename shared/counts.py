@@ -57,6 +57,14 @@ class Counts:
     """Numbers never heard on a pattern where everyone hears everything."""
     dropped: int = 0
     """Received, then not handled because the service was stopped."""
+    retried: int = 0
+    """Scheduled to be handled again after a failure."""
+    dead: int = 0
+    """Put among the dead letters."""
+    late: int = 0
+    """Claims whose lease had run out before they were settled."""
+    recovered: int = 0
+    """Taken over from consumers that are gone."""
     reconnects: int = 0
     latency: Latency = field(default_factory=Latency)
 

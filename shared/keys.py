@@ -14,3 +14,64 @@ def instances() -> str:
 def instance(instance_id: str) -> str:
     """String with a time to live: the latest counts of one service, as JSON."""
     return f"townpost:instance:{instance_id}"
+
+
+def _companion(queue: str, part: str) -> str:
+    # Redis Cluster hashes the first {...} alone: a name that has one keeps it, another gets its own
+    tagged = queue if "{" in queue and "}" in queue[queue.index("{") + 2 :] else f"{{{queue}}}"
+    return f"{tagged}:{part}"
+
+
+def handoff(queue: str) -> str:
+    """List: at most one message for each waking consumer, on its way into a claim."""
+    return _companion(queue, "handoff")
+
+
+def claim(queue: str, consumer: str, number: int) -> str:
+    """List: one batch being handled."""
+    return _companion(queue, f"claim:{consumer}:{number}")
+
+
+def leases(queue: str) -> str:
+    """Sorted set: claim -> deadline (ms of Redis TIME)."""
+    return _companion(queue, "leases")
+
+
+def priority(queue: str) -> str:
+    """Sorted set: urgent messages, by level, then by time."""
+    return _companion(queue, "priority")
+
+
+def scheduled(queue: str) -> str:
+    """Sorted set: delayed messages and retries, by due time (ms of Redis TIME)."""
+    return _companion(queue, "scheduled")
+
+
+def suspects(queue: str) -> str:
+    """List: messages recovered from a crashed consumer, to be handed out one by one."""
+    return _companion(queue, "suspects")
+
+
+def attempts(queue: str) -> str:
+    """Hash: SHA-1 of a message -> how often its handler failed."""
+    return _companion(queue, "attempts")
+
+
+def crashes(queue: str) -> str:
+    """Hash: SHA-1 of a message -> how often its consumer died with it alone."""
+    return _companion(queue, "crashes")
+
+
+def history(queue: str) -> str:
+    """Hash: SHA-1 of a requeued message -> its earlier deaths, as JSON."""
+    return _companion(queue, "history")
+
+
+def dead(queue: str) -> str:
+    """Stream: dead letters of a queue or a stream."""
+    return _companion(queue, "dead")
+
+
+def once(queue: str, message_id: str) -> str:
+    """String with a time to live: the claim that is handling a message once, or that it is done."""
+    return _companion(queue, f"once:{message_id}")

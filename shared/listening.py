@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 
 from shared.connection import Link, endpoint
+from shared.counts import Counts
 from shared.errors import RefusedError
 from shared.patterns import PATTERNS
 from shared.patterns.contract import Batch, Delivery
@@ -19,11 +20,13 @@ __all__ = ["Listening", "listen"]
 class Listening:
     """One pattern's listener kept alive by a session. For one thread; `stop` may be set by any."""
 
-    def __init__(self, name: str, settings: Settings, stop: threading.Event) -> None:
+    def __init__(self, name: str, settings: Settings, stop: threading.Event, counts: Counts | None = None) -> None:
         self.pattern = PATTERNS[name]
         self.stop = stop
         self._settings = settings
-        self._listener = self.pattern.listener(settings, Link(settings.url, name=f"townpost-{name}"))
+        self._listener = self.pattern.listener(
+            settings, Link(settings.url, name=f"townpost-{name}"), counts or Counts()
+        )
         self.session = Session(
             name,
             self._opened,

@@ -5,6 +5,7 @@ caller's to decide: `Publisher.send` repeated with the same messages sends the s
 """
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from types import TracebackType
 from typing import Self
 
@@ -12,9 +13,10 @@ import hiredis
 from pydantic_core import PydanticSerializationError
 
 from shared.connection import Link, refusal
-from shared.errors import HalfSentError, RefusedError, UnavailableError, UnsendableError
+from shared.errors import HalfSentError, RefusedError, SettingError, UnavailableError, UnsendableError
 from shared.message import Message
-from shared.patterns.contract import Command, Receipt
+from shared.patterns import PATTERNS
+from shared.patterns.contract import Command, Due, Receipt
 from shared.settings import Settings
 from shared.text import printable
 
@@ -42,22 +44,35 @@ class Publisher:
     def open(self) -> None:
         self._link.connect()
 
-    def send(self, messages: Sequence[Message], *, on: Collection[str] | None = None) -> list[Receipt]:
+    def send(
+        self,
+        messages: Sequence[Message],
+        *,
+        on: Collection[str] | None = None,
+        delay: float | None = None,
+        at: datetime | None = None,
+    ) -> list[Receipt]:
         """Send every message on every pattern; returns when Redis has acknowledged them all.
 
         Args:
             messages: in the order they are to arrive.
             on: the names of the patterns to use; None for all of this publisher's.
+            delay: seconds, by Redis's clock, before they are handed out; for patterns that schedule.
+            at: the same, as a moment (with a time zone).
 
         Raises:
+            SettingError: a delay for a pattern that has none; nothing was sent.
             UnsendableError: a message is longer than MAX_MESSAGE_BYTES, or not UTF-8; nothing was sent.
             UnavailableError: the outcome is unknown; sent again, the messages keep their ids.
             HalfSentError: some patterns took them and others refused; it says which.
             RefusedError: nothing was sent.
         """
-        payloads = [self._encode(message) for message in messages]
         names = [name for name in self._senders if on is None or name in on]
-        parts = [self._senders[name].commands(payloads) for name in names]
+        due = None if delay is None and at is None else Due(delay, at)
+        if due is not None and not all(PATTERNS[name].guarantees.schedules for name in names):
+            raise SettingError(f"PATTERN={','.join(names)} cannot delay a message: use reliable")
+        payloads = [self._encode(message) for message in messages]
+        parts = [self._senders[name].commands(messages, payloads, due) for name in names]
         commands: list[Command] = [command for part in parts for command in part]
         if len(names) == 1:
             replies = self._link.pipeline(commands)

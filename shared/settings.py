@@ -51,6 +51,9 @@ def _prefetch(value: object) -> object:
 Seconds: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
+Positive: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
 class Settings(BaseSettings):
     """Field `redis_url` is the variable REDIS_URL, and so on."""
 
@@ -66,20 +69,35 @@ class Settings(BaseSettings):
     pattern: Annotated[str, AfterValidator(_known_pattern)] = "both"
     channel: str = "messages"
     queue: str = "message_queue"
+    reliable_queue: str = "reliable_queue"
+    stream: str = "message_stream"
 
     publish_interval: Seconds = 2.0
     sender: str = "python-publisher"
 
     handler: str | None = None
+    handler_timeout: Positive = 300.0
     prefetch: Annotated[Annotated[int, Field(ge=1, le=10_000)] | None, BeforeValidator(_prefetch)] = None
     max_message_bytes: Annotated[int, Field(ge=1, le=512 * 1024 * 1024)] = MAX_MESSAGE_BYTES
+
+    lease_seconds: Positive = 30.0
+    max_attempts: Annotated[int, Field(ge=1)] = 5
+    max_crashes: Annotated[int, Field(ge=1)] = 3
+    backoff_seconds: Seconds = 1.0
+    backoff_cap_seconds: Seconds = 300.0
+    once_seconds: Seconds = 0.0
+    reliable_limit: Annotated[int, Field(ge=0)] = 0
+
+    consumer_group: str = "townpost"
+    stream_start: Annotated[str, Field(pattern=r"^(beginning|now|\d+-\d+)$")] = "beginning"
+    stream_maxlen: Annotated[int, Field(ge=0)] = 0
 
     log_format: Literal["text", "json"] = "text"
     no_color: str | None = None
     force_color: str | None = None
 
     health_file: Annotated[Path | None, AfterValidator(_writable)] = None
-    health_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 30.0
+    health_seconds: Positive = 30.0
 
     @classmethod
     def read(cls, **given: Any) -> Self:  # noqa: ANN401 - as the command line gave them, checked by the model

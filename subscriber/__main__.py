@@ -2,6 +2,8 @@
 
 Usage: python -m subscriber          listen until SIGTERM or SIGINT
        python -m subscriber health   0 if the service that writes HEALTH_FILE is well
+       python -m subscriber dead|scheduled|in-hand --help
+                                     what could not be handled, is to be handled later, is being handled
 """
 
 import sys
@@ -12,6 +14,7 @@ from shared.errors import SettingError
 from shared.health import check
 from shared.service import Service
 from shared.settings import Settings
+from subscriber import letters
 from subscriber.consumer import Consumer
 from subscriber.handlers import load
 
@@ -26,6 +29,8 @@ def main(arguments: list[str]) -> int:
         logs.set_up(settings)
         if arguments == ["health"]:
             return check(settings.health_file, settings.health_seconds)
+        if arguments and arguments[0] in letters.COMMANDS:
+            return letters.main(arguments, settings)
         if arguments:
             sys.stderr.write(f"{__doc__}\n")
             return 0 if arguments[0] in ("-h", "--help") else 2

@@ -31,17 +31,21 @@ class Consumer:
     def __init__(self, name: str, settings: Settings, handler: Handler, stop: threading.Event) -> None:
         self.name = name
         self.turned = time.monotonic()
-        self._listening = Listening(name, settings, stop)
+        self._counts = Counts()
+        self._listening = Listening(name, settings, stop, self._counts)
         self._handler = handler
         self._stop = stop
         self._prefetch = Prefetch(settings.prefetch)
-        self._counts = Counts()
         self.counts = {name: self._counts}
         self._log = logging.getLogger(f"townpost.{name}")
-        self._watch = GapWatch() if self._listening.pattern.guarantees.fan_out else None
+        self._watch = GapWatch() if self._hears_everything() else None
         self._seen = Seen()
         self._known_failures: set[str] = set()
         self._answered = 0
+
+    def _hears_everything(self) -> bool:
+        guarantees = self._listening.pattern.guarantees
+        return guarantees.fan_out and not guarantees.redelivers
 
     @property
     def abandonable(self) -> bool:
@@ -73,6 +77,8 @@ class Consumer:
         }
         if self._watch is not None:
             numbers |= {"missed": c.missed, "dropped at the stop": c.dropped}
+        if self._listening.pattern.guarantees.redelivers:
+            numbers |= {"retried": c.retried, "dead": c.dead, "recovered": c.recovered, "too late": c.late}
         return [f"total from {self._listening.pattern.label}: " + ", ".join(f"{v:,} {k}" for k, v in numbers.items())]
 
     def _work(self, batch: Batch) -> None:
@@ -148,8 +154,9 @@ class Consumer:
 
     def _unreadable(self, delivery: Delivery) -> None:
         self._counts.unreadable += 1
-        delivery.ack()
         self._log.warning("unreadable message (%s): %s", delivery.problem, excerpt(delivery.raw))
+        if delivery.problem is not None:
+            delivery.fail(delivery.problem)
 
 
 def _place(error: Exception) -> str:

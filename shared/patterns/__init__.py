@@ -3,10 +3,12 @@
 from shared.patterns.contract import Pattern
 from shared.patterns.pubsub import PUBSUB
 from shared.patterns.queue import QUEUE
+from shared.patterns.reliable import RELIABLE
+from shared.patterns.stream import STREAM
 
 __all__ = ["GROUPS", "PATTERNS", "choose"]
 
-PATTERNS: dict[str, Pattern] = {pattern.name: pattern for pattern in (PUBSUB, QUEUE)}
+PATTERNS: dict[str, Pattern] = {pattern.name: pattern for pattern in (PUBSUB, QUEUE, RELIABLE, STREAM)}
 
 GROUPS: dict[str, tuple[str, ...]] = {"both": ("pubsub", "queue"), "all": tuple(PATTERNS)}
 

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
+from shared.counts import Counts
 from shared.errors import UnreadableError
 from shared.message import MAX_MESSAGE_BYTES, Message, read
 
@@ -11,7 +13,7 @@ if TYPE_CHECKING:
     from shared.connection import Link, Reply
     from shared.settings import Settings
 
-__all__ = ["Batch", "Command", "Delivery", "Guarantees", "Listener", "Pattern", "Receipt", "Sender"]
+__all__ = ["Batch", "Command", "Delivery", "Due", "Guarantees", "Listener", "Pattern", "Receipt", "Sender"]
 
 Command: TypeAlias = tuple[str | bytes | int | float, ...]
 
@@ -30,6 +32,18 @@ class Guarantees:
     """One listener gets one sender's messages in the order they were sent."""
     replays: bool
     """A message that was handled can be read again."""
+    groups: bool
+    """Each consumer group gets every message, its members share them."""
+    schedules: bool
+    """Takes a priority and a delay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """When messages become ready: so many seconds from now by Redis's clock, or at a moment."""
+
+    delay: float | None = None
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +56,20 @@ class Receipt:
     """The answer in words, for the log."""
     unheard: int = 0
     """How many of them nobody received (pub/sub only)."""
+    warning: str = ""
+    """What an operator should look at, if anything."""
 
 
 class Delivery:
     """One message on its way to a handler, or the reason it could not be read."""
 
-    __slots__ = ("_batch", "_index", "message", "problem")
+    __slots__ = ("_batch", "index", "message", "problem")
 
     def __init__(
         self, batch: "Batch", index: int, message: Message | None, problem: UnreadableError | None = None
     ) -> None:
         self._batch = batch
-        self._index = index
+        self.index = index
         self.message = message
         self.problem = problem
 
@@ -63,15 +79,15 @@ class Delivery:
 
     @property
     def raw(self) -> bytes:
-        return self._batch.payloads[self._index]
+        return self._batch.payloads[self.index]
 
     def ack(self) -> None:
         """Handled. A second answer to the same delivery changes nothing."""
-        self._batch.answered(self._index, None)
+        self._batch.answered(self.index, None)
 
     def fail(self, error: Exception) -> None:
         """Not handled; what happens next is the pattern's promise (retried where it redelivers)."""
-        self._batch.answered(self._index, error)
+        self._batch.answered(self.index, error)
 
 
 class Batch:
@@ -83,7 +99,7 @@ class Batch:
     def __init__(self, pattern: str, payloads: Sequence[bytes], max_bytes: int = MAX_MESSAGE_BYTES) -> None:
         self.pattern = pattern
         self.payloads = payloads
-        self._max_bytes = max_bytes
+        self.max_bytes = max_bytes
         self._next = 0
 
     def __len__(self) -> int:
@@ -98,7 +114,7 @@ class Batch:
         """What became of one delivery; here, where each is taken once and for all, nothing follows from it."""
 
     def __iter__(self) -> Iterator[Delivery]:
-        max_bytes = self._max_bytes
+        max_bytes = self.max_bytes
         for index in range(self._next, len(self.payloads)):
             self._next = index + 1
             try:
@@ -112,7 +128,9 @@ class Batch:
 class Sender(Protocol):
     """Turns messages into commands; the caller decides what shares a round trip and a MULTI."""
 
-    def commands(self, payloads: Sequence[bytes]) -> list[Command]: ...
+    def commands(self, messages: Sequence[Message], payloads: Sequence[bytes], due: Due | None) -> list[Command]:
+        """What sends these messages, whose bytes are ``payloads``; ``due`` only where the pattern schedules."""
+        ...
 
     def receipt(self, replies: Sequence["Reply"], count: int) -> Receipt:
         """What the replies to ``commands`` for ``count`` messages mean."""
@@ -167,4 +185,4 @@ class Pattern:
     """The variable that names its channel or key."""
     guarantees: Guarantees
     sender: Callable[["Settings"], Sender]
-    listener: Callable[["Settings", "Link"], Listener]
+    listener: Callable[["Settings", "Link", Counts], Listener]

@@ -15,15 +15,19 @@ from typing import TYPE_CHECKING
 import hiredis
 
 from shared.connection import REPLY_SECONDS, Link, Reply, pack, refusal
+from shared.counts import Counts
 from shared.errors import UnavailableError
-from shared.patterns.contract import Batch, Command, Guarantees, Pattern, Receipt
+from shared.message import Message
+from shared.patterns.contract import Batch, Command, Due, Guarantees, Pattern, Receipt
 
 if TYPE_CHECKING:
     from shared.settings import Settings
 
 __all__ = ["PUBSUB", "PubsubListener", "PubsubSender"]
 
-GUARANTEES = Guarantees(durable=False, redelivers=False, fan_out=True, ordered=True, replays=False)
+GUARANTEES = Guarantees(
+    durable=False, redelivers=False, fan_out=True, ordered=True, replays=False, groups=False, schedules=False
+)
 
 _PING_AFTER = 1.5
 """Seconds of silence after which we ask whether the link is alive; with the deadline for the answer, a
@@ -39,7 +43,7 @@ class PubsubSender:
     def __init__(self, settings: "Settings") -> None:
         self._channel = settings.channel
 
-    def commands(self, payloads: Sequence[bytes]) -> list[Command]:
+    def commands(self, _messages: Sequence[Message], payloads: Sequence[bytes], _due: Due | None) -> list[Command]:
         return [("PUBLISH", self._channel, payload) for payload in payloads]
 
     def receipt(self, replies: Sequence[Reply], count: int) -> Receipt:
@@ -58,7 +62,7 @@ class PubsubListener:
 
     unhandled_return = False
 
-    def __init__(self, settings: "Settings", link: Link) -> None:
+    def __init__(self, settings: "Settings", link: Link, _counts: Counts) -> None:
         self._channel = settings.channel
         self._max_bytes = settings.max_message_bytes
         self._link = link

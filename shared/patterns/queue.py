@@ -13,14 +13,18 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from shared.connection import Link, Reply
-from shared.patterns.contract import Batch, Command, Guarantees, Pattern, Receipt
+from shared.counts import Counts
+from shared.message import Message
+from shared.patterns.contract import Batch, Command, Due, Guarantees, Pattern, Receipt
 
 if TYPE_CHECKING:
     from shared.settings import Settings
 
 __all__ = ["QUEUE", "QueueListener", "QueueSender"]
 
-GUARANTEES = Guarantees(durable=True, redelivers=False, fan_out=False, ordered=True, replays=False)
+GUARANTEES = Guarantees(
+    durable=True, redelivers=False, fan_out=False, ordered=True, replays=False, groups=False, schedules=False
+)
 
 _BLOCK_SECONDS = 1.0
 _NO_WAIT_SECONDS = 0.002
@@ -32,7 +36,7 @@ class QueueSender:
     def __init__(self, settings: "Settings") -> None:
         self._queue = settings.queue
 
-    def commands(self, payloads: Sequence[bytes]) -> list[Command]:
+    def commands(self, _messages: Sequence[Message], payloads: Sequence[bytes], _due: Due | None) -> list[Command]:
         return [("RPUSH", self._queue, *payloads)]  # 8 times as fast as one command for each
 
     def receipt(self, replies: Sequence[Reply], count: int) -> Receipt:
@@ -44,7 +48,7 @@ class QueueListener:
 
     unhandled_return = True
 
-    def __init__(self, settings: "Settings", link: Link) -> None:
+    def __init__(self, settings: "Settings", link: Link, _counts: Counts) -> None:
         self._queue = settings.queue
         self._max_bytes = settings.max_message_bytes
         self._link = link

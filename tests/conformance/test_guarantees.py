@@ -8,6 +8,7 @@ import pytest
 
 from lab.server import Server
 from shared.connection import Link
+from shared.counts import Counts
 from shared.listening import listen
 from shared.message import Message
 from shared.patterns import PATTERNS
@@ -39,7 +40,7 @@ class Ears:
     """An open listener, and the texts it took."""
 
     def __init__(self, pattern: Pattern, settings: Settings) -> None:
-        self._listener: Listener = pattern.listener(settings, Link(settings.url))
+        self._listener: Listener = pattern.listener(settings, Link(settings.url), Counts())
         self._listener.open()
         self.heard: list[str] = []
 
@@ -108,7 +109,7 @@ def test_an_empty_wait_returns_within_the_promised_second(ears: list[Ears]) -> N
 def test_what_cannot_be_read_comes_with_its_reason(pattern: Pattern, settings: Settings, ears: list[Ears]) -> None:
     link = Link(settings.url)
     link.connect()
-    for command in pattern.sender(settings).commands([b"rubbish"]):
+    for command in pattern.sender(settings).commands([Message.create("rubbish")], [b"rubbish"], None):
         link.call(*command)
     link.close()
 

@@ -8,6 +8,7 @@ import pytest
 from fakeredis import TcpFakeServer
 
 from shared.connection import Link
+from shared.counts import Counts
 from shared.errors import UnavailableError, UnreadableError, UnsendableError
 from shared.listening import listen
 from shared.message import Message
@@ -41,7 +42,7 @@ def link(redis_url: str) -> Iterator[Link]:
 
 @pytest.fixture
 def queue_listener(redis_url: str) -> Iterator[QueueListener]:
-    listener = QueueListener(Settings(), Link(redis_url))
+    listener = QueueListener(Settings(), Link(redis_url), Counts())
     listener.open()
     yield listener
     listener.close()
@@ -103,7 +104,7 @@ def test_a_message_over_the_limit_is_refused_before_anything_is_sent(redis_url: 
 
 @pytest.mark.parametrize("channel", ["messages", "messages.*"], ids=["channel", "glob"])
 def test_a_subscriber_hears_what_is_published(redis_url: str, link: Link, channel: str) -> None:
-    listener = PubsubListener(Settings(channel=channel), Link(redis_url))
+    listener = PubsubListener(Settings(channel=channel), Link(redis_url), Counts())
     listener.open()
 
     receivers = link.call("PUBLISH", channel.replace("*", "news"), MESSAGES[0].encode())

@@ -1,0 +1,147 @@
+"""What the patterns that redeliver share: a batch whose messages are open until answered, and the thread that
+keeps its lease while the handler works.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from shared.connection import Link
+from shared.errors import TownpostError, UnreadableError
+from shared.patterns.contract import Batch, Delivery
+from shared.text import printable
+
+__all__ = ["CrashedError", "Keeper", "LeasedBatch", "describe", "reason"]
+
+_TURN_SECONDS = 1.0
+_ERROR_CHARACTERS = 1_000
+
+
+class CrashedError(Exception):
+    """Whoever had this message in hand died, again and again."""
+
+
+def reason(error: Exception) -> str:
+    """Why a message died, in one word: what the command line selects by."""
+    if isinstance(error, UnreadableError):
+        return "unreadable"
+    return "crashed" if isinstance(error, CrashedError) else "failed"
+
+
+def describe(error: Exception) -> str:
+    """For a dead letter: one line, not too long."""
+    return printable(f"{type(error).__name__}: {error}")[:_ERROR_CHARACTERS]
+
+
+class LeasedBatch(Batch):
+    """Payloads under one lease; each is open until it is answered."""
+
+    def __init__(self, pattern: str, name: str, payloads: Sequence[bytes], max_bytes: int) -> None:
+        super().__init__(pattern, payloads, max_bytes)
+        self.name = name
+        self.progressed = time.monotonic()
+        """When a message was last begun or answered: a lease is not renewed for ever for a handler that hangs."""
+        self.open = dict.fromkeys(range(len(payloads)))
+        """Positions without an answer."""
+        self.failed: list[tuple[int, Exception]] = []
+
+    @property
+    def left(self) -> Sequence[bytes]:
+        return [self.payloads[index] for index in self.open]
+
+    def answered(self, index: int, error: Exception | None) -> None:
+        if index in self.open:
+            del self.open[index]
+            self.progressed = time.monotonic()
+            if error is not None:
+                self.failed.append((index, error))
+
+    def __iter__(self) -> Iterator[Delivery]:
+        for delivery in super().__iter__():
+            if delivery.index in self.open:
+                self.progressed = time.monotonic()
+                yield delivery
+
+
+class Keeper:
+    """A thread and a link of its own, at work only while a batch is held."""
+
+    def __init__(
+        self,
+        name: str,
+        link: Link,
+        renew: Callable[[Link, Sequence[LeasedBatch]], None],
+        *,
+        lease: float,
+        handler_timeout: float,
+    ) -> None:
+        """Nothing runs before `hold`.
+
+        Args:
+            name: of the pattern, for the log.
+            link: its own, connected when needed.
+            renew: extends the leases of these batches, of those whose handler still gets anywhere.
+            lease: seconds.
+            handler_timeout: seconds one message may take.
+        """
+        self._link = link
+        self._renew = renew
+        self._turn = min(_TURN_SECONDS, lease / 3)
+        self._handler_timeout = handler_timeout
+        self._held: dict[str, LeasedBatch] = {}
+        self._lock = threading.Lock()
+        self._work = threading.Event()
+        self._closed = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._log = logging.getLogger(f"townpost.{name}")
+        self._hung = ""
+
+    def hold(self, batch: LeasedBatch) -> None:
+        with self._lock:
+            self._held[batch.name] = batch
+            self._work.set()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
+            self._thread.start()
+
+    def release(self, batch: LeasedBatch) -> None:
+        with self._lock:
+            self._held.pop(batch.name, None)
+            if not self._held:
+                self._work.clear()
+
+    def close(self) -> None:
+        self._closed.set()
+        self._work.set()
+
+    def _run(self) -> None:
+        while not self._closed.wait(self._turn):
+            self._work.wait()
+            with self._lock:
+                held = list(self._held.values())
+            if self._closed.is_set():
+                break
+            try:
+                if held:
+                    if not self._link.connected:
+                        self._link.connect()
+                    self._renew(self._link, [batch for batch in held if self._alive(batch)])
+            except TownpostError as error:
+                self._link.close()
+                self._log.warning("leases cannot be renewed: %s", error)
+        self._link.close()
+
+    def _alive(self, batch: LeasedBatch) -> bool:
+        """Whether its handler still gets anywhere."""
+        seconds = time.monotonic() - batch.progressed
+        if seconds <= self._handler_timeout:
+            return True
+        if batch.name != self._hung:
+            self._hung = batch.name
+            self._log.error(
+                "the handler has been at one message for %.0f s (HANDLER_TIMEOUT=%g): its lease is left to run out",
+                seconds,
+                self._handler_timeout,
+            )
+        return False

@@ -1,0 +1,126 @@
+"""Dead letters of the patterns that have them, for an operator; and a look at what is scheduled and in hand."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from shared import keys
+from shared.connection import Link, Reply
+from shared.patterns.contract import Pattern
+from shared.patterns.scripts import Script
+
+__all__ = ["DeadLetters", "Letter", "in_hand", "scheduled"]
+
+_REQUEUE = Script("requeue.lua")
+_PAGE = 500
+_STAMP = 21
+"""Characters before the payload of a scheduled message: see publish.lua."""
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One dead letter."""
+
+    id: str
+    at: datetime
+    reason: str
+    """failed, crashed or unreadable."""
+    error: str
+    attempts: int
+    crashes: int
+    by: str
+    """The consumer that gave it up."""
+    payload: bytes
+    history: list[dict[str, object]]
+    """Its earlier deaths, if it was requeued before."""
+
+
+class DeadLetters:
+    """Those of one pattern, oldest first."""
+
+    def __init__(self, link: Link, pattern: Pattern, name: str) -> None:
+        """The link must be open; the name is that of the list or stream."""
+        self._link = link
+        self._pattern = pattern
+        self._origin = name
+        self._key = keys.dead(name)
+
+    def all(self, reason: str | None = None) -> list[Letter]:
+        """Read in pages, so that a million of them hold up nobody."""
+        found: list[Letter] = []
+        start = "-"
+        while page := _letters(self._link.call("XRANGE", self._key, start, "+", "COUNT", _PAGE)):
+            found += [letter for letter in page if reason is None or letter.reason == reason]
+            start = f"({page[-1].id}"
+        return found
+
+    def one(self, letter_id: str) -> Letter | None:
+        letters = _letters(self._link.call("XRANGE", self._key, letter_id, letter_id))
+        return letters[0] if letters else None
+
+    def requeue(self, ids: Sequence[str]) -> int:
+        """Put them back where they came from; how many there still were."""
+        keys_ = [self._origin, self._key, keys.history(self._origin)]
+        return sum(_number(self._link.call(*_REQUEUE.whole(keys_, self._pattern.name, *page))) for page in _pages(ids))
+
+    def purge(self, ids: Sequence[str]) -> int:
+        """Delete them for good; how many there still were."""
+        deleted = sum(_number(self._link.call("XDEL", self._key, *page)) for page in _pages(ids))
+        if not _number(self._link.call("XLEN", self._key)):
+            self._link.call("DEL", self._key)
+        return deleted
+
+
+def scheduled(link: Link, queue: str, most: int) -> list[tuple[datetime, bytes]]:
+    """When and what, soonest first."""
+    reply = link.call("ZRANGE", keys.scheduled(queue), 0, most - 1, "WITHSCORES")
+    flat = [item for item in reply if isinstance(item, bytes)] if isinstance(reply, list) else []
+    return [(_moment(float(due)), member[_STAMP:]) for member, due in zip(flat[::2], flat[1::2], strict=True)]
+
+
+def in_hand(link: Link, queue: str, most: int) -> list[tuple[datetime, str, int]]:
+    """Until when, which claim, how many messages."""
+    reply = link.call("ZRANGE", keys.leases(queue), 0, most - 1, "WITHSCORES")
+    flat = [item for item in reply if isinstance(item, bytes)] if isinstance(reply, list) else []
+    return [
+        (_moment(float(deadline)), name.decode(), _number(link.call("LLEN", name)))
+        for name, deadline in zip(flat[::2], flat[1::2], strict=True)
+    ]
+
+
+def _moment(milliseconds: float) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def _pages(ids: Sequence[str]) -> list[Sequence[str]]:
+    return [ids[start : start + _PAGE] for start in range(0, len(ids), _PAGE)]
+
+
+def _number(reply: Reply) -> int:
+    if not isinstance(reply, int):
+        raise TypeError(f"Redis answered {reply!r} where a number was due")
+    return reply
+
+
+def _letters(reply: Reply) -> list[Letter]:
+    letters = []
+    for entry in reply if isinstance(reply, list) else []:
+        match entry:
+            case [bytes(entry_id), list(flat)]:
+                values = [value for value in flat if isinstance(value, bytes)]
+                fields = dict(zip(values[::2], values[1::2], strict=True))
+                letters.append(
+                    Letter(
+                        id=entry_id.decode(),
+                        at=_moment(int(entry_id.split(b"-")[0])),
+                        reason=fields[b"reason"].decode(),
+                        error=fields[b"error"].decode(),
+                        attempts=int(fields[b"attempts"]),
+                        crashes=int(fields[b"crashes"]),
+                        by=fields[b"by"].decode(),
+                        payload=fields[b"payload"],
+                        history=json.loads(fields[b"history"]) or [],
+                    )
+                )
+    return letters

@@ -1,0 +1,87 @@
+#!lua flags=allow-oom
+-- Takes a batch out of a queue into a claim of its own, under a lease. One round trip.
+--
+-- KEYS  1 queue      list         ready messages, oldest first
+--       2 handoff    list         what waking consumers moved out of the queue
+--       3 claim      list         the batch; must not exist
+--       4 leases     sorted set   claim -> deadline
+--       5 priority   sorted set   urgent messages
+--       6 scheduled  sorted set   messages by due time
+--       7 suspects   list         messages of crashed consumers
+-- ARGV  1 most       messages
+--       2 lease      ms
+--       3 bytes      about how many the batch may have together
+-- Returns { ms until something falls due (-1: nothing will), { names of expired claims }, { payload... } }.
+--
+-- A suspect travels alone, so that only the message that really kills its consumer is blamed for it.
+
+local queue, handoff, claim, leases = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local priority, scheduled, suspects = KEYS[5], KEYS[6], KEYS[7]
+local most, lease, bytes = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local CHUNK = 500 -- unpack fails at about 8,000 values
+local PROMOTE = 200
+
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+-- what fell due becomes ready
+local due = redis.call('ZRANGE', scheduled, '-inf', now, 'BYSCORE', 'LIMIT', 0, PROMOTE)
+for _, member in ipairs(due) do
+    local level = string.sub(member, 21, 21)
+    redis.call('ZREM', scheduled, member)
+    if level ~= '0' and redis.call('EXISTS', queue) == 1 then
+        redis.call('ZADD', priority, string.format('%.0f', (9 - level) * 1e15 + now), member)
+    else
+        redis.call('RPUSH', queue, string.sub(member, 22))
+    end
+end
+
+local batch = {}
+local size = 0
+local function take(payloads)
+    if #payloads == 0 then return end
+    redis.call('RPUSH', claim, unpack(payloads))
+    for _, payload in ipairs(payloads) do
+        batch[#batch + 1] = payload
+        size = size + #payload
+    end
+end
+
+local suspect = redis.call('LPOP', suspects)
+if suspect then
+    take({ suspect })
+else
+    -- everything, whoever put it there: a consumer that died between its two steps strands nothing
+    local adopted = redis.call('LPOP', handoff, CHUNK)
+    if adopted then take(adopted) end
+    while #batch < most and size < bytes do
+        local popped = redis.call('ZPOPMIN', priority, math.min(most - #batch, CHUNK))
+        if #popped == 0 then break end
+        local payloads = {}
+        for i = 1, #popped, 2 do payloads[#payloads + 1] = string.sub(popped[i], 22) end
+        take(payloads)
+    end
+    while #batch < most and size < bytes do
+        -- the first one stands for the others: a queue of 1 MiB messages is taken a few at a time
+        local first = redis.call('LINDEX', queue, 0)
+        if not first then break end
+        local fitting = math.max(1, math.floor((bytes - size) / math.max(#first, 1)))
+        take(redis.call('LPOP', queue, math.min(most - #batch, CHUNK, fitting)))
+    end
+end
+if #batch > 0 then redis.call('ZADD', leases, now + lease, claim) end
+
+local wait = -1
+local function soonest(key)
+    local first = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
+    if first[2] then
+        local left = math.max(0, first[2] - now)
+        if wait < 0 or left < wait then wait = left end
+    end
+end
+soonest(scheduled)
+soonest(leases)
+local expired = {}
+if wait == 0 then expired = redis.call('ZRANGE', leases, '-inf', now, 'BYSCORE', 'LIMIT', 0, 4) end
+
+return { math.ceil(wait), expired, batch }

@@ -1,0 +1,239 @@
+"""Takes batches from a reliable queue: each in a claim with a lease, settled together with the next claim."""
+
+import itertools
+import logging
+import os
+import socket
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import hiredis
+
+from shared import keys
+from shared.connection import Link, Reply, refusal
+from shared.counts import Counts
+from shared.errors import FullError, TownpostError, UnavailableError, UnreadableError
+from shared.message import read
+from shared.patterns.contract import Batch, Command
+from shared.patterns.leased import Keeper
+from shared.patterns.reliable.claims import BusyError, Claim, Rules
+from shared.patterns.reliable.recovery import Recovery
+from shared.patterns.reliable.scripts import CLAIM, ONCE, SETTLE
+
+if TYPE_CHECKING:
+    from shared.settings import Settings
+
+__all__ = ["ReliableListener"]
+
+_BLOCK_SECONDS = 1.0
+_CLAIM_BYTES = 16 * 1024 * 1024
+_FULL_SECONDS = 0.2
+_DONE, _BUSY = 2, 3  # what once.lua answers
+
+
+class ReliableListener:
+    """See the design of the protocol in docs/reliable.md."""
+
+    unhandled_return = True
+
+    def __init__(self, settings: "Settings", link: Link, counts: Counts) -> None:
+        self._queue = queue = settings.reliable_queue
+        self._link = link
+        self._counts = counts
+        self._max_bytes = settings.max_message_bytes
+        self._lease_ms = int(settings.lease_seconds * 1000)
+        self._once = settings.once_seconds > 0
+        self._rules = Rules(
+            max_attempts=settings.max_attempts,
+            backoff=settings.backoff_seconds,
+            backoff_cap=settings.backoff_cap_seconds,
+            remember=settings.once_seconds,
+        )
+        self._consumer = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
+        self._numbers = itertools.count(1)
+        self._shared_keys = [
+            keys.leases(queue),
+            keys.priority(queue),
+            keys.scheduled(queue),
+            keys.suspects(queue),
+        ]
+        self._recovery, self._keepers_recovery = (
+            Recovery(queue, lease=settings.lease_seconds, max_crashes=settings.max_crashes, by=self._consumer)
+            for _ in range(2)  # one for each thread
+        )
+        self._keeper = Keeper(
+            "reliable",
+            Link(settings.url, name="townpost-reliable-keeper"),
+            self._keepers_recovery.renew,
+            lease=settings.lease_seconds,
+            handler_timeout=settings.handler_timeout,
+        )
+        self._died = 0
+        self._unsettled: Claim | None = None
+        self._settled_before = False
+        """Whether the settlement was sent once already, and its reply lost."""
+        self._unsure: str | None = None
+        """A claim that was asked for, and whose reply never came."""
+        self._log = logging.getLogger("townpost.reliable")
+
+    def open(self) -> None:
+        self._link.connect()
+        for script in (CLAIM, SETTLE, ONCE):
+            script.load(self._link)
+
+    def take(self, limit: int) -> Batch:
+        claim, wait, expired = self._claim(limit)
+        if claim is None and not expired and self._wait(_BLOCK_SECONDS if wait < 0 else wait / 1000):
+            claim, _, expired = self._claim(limit)
+        try:
+            if expired:
+                self._recovery.take_over(self._link, expired)
+            if claim is not None and self._once:
+                self._mark_known(claim)
+        except TownpostError:
+            # once the link is back, the claim is looked up as if its reply had been lost
+            self._unsure = claim.name if claim is not None else None
+            raise
+        recoveries = (self._recovery, self._keepers_recovery)
+        self._counts.recovered = sum(recovery.recovered for recovery in recoveries)
+        self._counts.dead = self._died + sum(recovery.died for recovery in recoveries)
+        if claim is None:
+            return Batch("reliable", [])
+        self._keeper.hold(claim)
+        return claim
+
+    def _wait(self, seconds: float) -> bool:
+        """Whether something may have come before the time was up."""
+        seconds = min(_BLOCK_SECONDS, max(seconds, 0.001))
+        try:
+            # exactly one consumer wakes for each message, and the message never leaves Redis
+            moved = self._link.call(
+                "BLMOVE", self._queue, keys.handoff(self._queue), "LEFT", "RIGHT", seconds, block=seconds
+            )
+        except FullError:
+            time.sleep(min(seconds, _FULL_SECONDS))  # BLMOVE is refused then, claims are not
+            return True
+        return moved is not None
+
+    def settle(self, batch: Batch) -> None:
+        """Travels with the next claim, in one round trip; `close` sends what has none."""
+        if isinstance(batch, Claim):
+            self._unsettled = batch
+
+    def lost(self) -> str:
+        return "nothing is lost; what others had in hand comes again when its lease has run out"
+
+    def interrupt(self, control: Link) -> None:
+        if self._link.client_id is not None:
+            control.call("CLIENT", "UNBLOCK", self._link.client_id)
+
+    def close(self) -> None:
+        try:
+            if self._unsettled is not None:
+                self._exchange([])
+        except TownpostError as error:
+            self._log.warning("what was handled last could not be acknowledged, it will come again: %s", error)
+        self._keeper.close()
+        self._link.close()
+
+    def _claim(self, limit: int) -> tuple[Claim | None, float, list[str]]:
+        """A claim or None, ms until something falls due (-1: nothing), and the names of expired claims."""
+        if self._unsure is not None:
+            return self._look_up(self._unsure), 0, []
+        name = keys.claim(self._queue, self._consumer, next(self._numbers))
+        leases, priority, scheduled, suspects = self._shared_keys
+        claiming = CLAIM.command(
+            [self._queue, keys.handoff(self._queue), name, leases, priority, scheduled, suspects],
+            limit,
+            self._lease_ms,
+            _CLAIM_BYTES,
+        )
+        self._unsure = name
+        (claimed,) = self._exchange([claiming])
+        self._unsure = None
+        if not isinstance(claimed, list):
+            raise TypeError(f"claim.lua answered {claimed!r}")
+        wait, expired, payloads = claimed
+        claim = Claim(name, _bytes(payloads), self._max_bytes) if payloads else None
+        return claim, float(wait if isinstance(wait, int) else -1), [n.decode() for n in _bytes(expired)]
+
+    def _look_up(self, name: str) -> Claim | None:
+        """After a lost reply: the batch that was claimed, if it was."""
+        score, payloads = self._exchange([("ZSCORE", keys.leases(self._queue), name), ("LRANGE", name, 0, -1)])
+        self._unsure = None
+        return Claim(name, _bytes(payloads), self._max_bytes) if score is not None and payloads else None
+
+    def _exchange(self, commands: Sequence[Command]) -> list[Reply]:
+        """Send these behind the settlement that is due, if one is, in one round trip."""
+        settlement = (
+            [] if self._unsettled is None else [self._unsettled.settlement(self._queue, self._consumer, self._rules)]
+        )
+        try:
+            replies = self._link.pipeline([*settlement, *commands])
+        except UnavailableError:
+            self._settled_before = bool(settlement)
+            raise
+        errors = [reply for reply in replies if isinstance(reply, hiredis.ReplyError)]
+        if settlement and not isinstance(replies[0], hiredis.ReplyError):
+            self._note_settled(replies[0])
+        if errors:
+            self._unsure = None
+            raise refusal(str(errors[0]))
+        return replies[len(settlement) :]
+
+    def _note_settled(self, reply: Reply) -> None:
+        claim = self._unsettled
+        if claim is None:
+            return
+        self._unsettled = None
+        self._keeper.release(claim)
+        if isinstance(reply, list) and reply[0] == 1:
+            _, died, again = reply
+            self._counts.retried += again if isinstance(again, int) else 0
+            if isinstance(died, int) and died:
+                self._died += died
+                self._log.error("%d more dead: see `python -m subscriber dead list`", died)
+        elif not self._settled_before:
+            self._counts.late += 1
+            self._log.warning(
+                "too late: the lease of %d messages had run out (LEASE_SECONDS), they go to others again", len(claim)
+            )
+        self._settled_before = False
+
+    def _mark_known(self, claim: Claim) -> None:
+        """Answer those messages that were handled before, or are in other hands."""
+        ids: dict[int, str] = {}
+        for index, payload in enumerate(claim.payloads):
+            try:
+                ids[index] = str(read(payload, self._max_bytes).id)
+            except UnreadableError:
+                continue
+        first = {message_id: index for index, message_id in reversed(ids.items())}
+        fresh = {index: message_id for message_id, index in first.items()}
+        for index in ids.keys() - fresh.keys():
+            claim.answered(index, BusyError("the same id comes twice in one batch"))
+        if not fresh:
+            return
+        verdicts = self._link.call(
+            *ONCE.command(
+                [keys.leases(self._queue), *(keys.once(self._queue, message_id) for message_id in fresh.values())],
+                claim.name,
+                int(self._rules.remember * 1000),
+            )
+        )
+        if not isinstance(verdicts, list):
+            raise TypeError(f"once.lua answered {verdicts!r}")
+        known = {index for index, verdict in zip(fresh, verdicts, strict=True) if verdict == _DONE}
+        for index, verdict in zip(fresh, verdicts, strict=True):
+            if verdict == _DONE:
+                claim.answered(index, None)
+            elif verdict == _BUSY:
+                claim.answered(index, BusyError("another consumer is handling this id"))
+        self._counts.duplicates += len(known)
+        claim.once = {index: message_id for index, message_id in fresh.items() if index not in known}
+
+
+def _bytes(reply: Reply) -> list[bytes]:
+    return [item for item in reply if isinstance(item, bytes)] if isinstance(reply, list) else []

@@ -1,0 +1,234 @@
+"""Reads a stream as a member of a consumer group."""
+
+import contextlib
+import logging
+import os
+import random
+import socket
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import hiredis
+
+from shared import keys
+from shared.connection import Link, Reply, refusal
+from shared.counts import Counts
+from shared.errors import RefusedError, TownpostError
+from shared.patterns.contract import Batch, Command
+from shared.patterns.leased import CrashedError, Keeper, LeasedBatch, describe, reason
+from shared.patterns.stream.scripts import RENEW, SETTLE, TIDY
+from shared.patterns.stream.sender import FIELD
+
+if TYPE_CHECKING:
+    from shared.settings import Settings
+
+__all__ = ["StreamListener"]
+
+_BLOCK_SECONDS = 1.0
+_LOOK_SECONDS = 1.0
+"""How often it looks for what dead members held."""
+_GONE_MS = 3_600_000
+_STARTS = {"beginning": "0", "now": "$"}
+
+
+class _Entries(LeasedBatch):
+    """Entries of the stream, with how often each was handed out."""
+
+    def __init__(self, name: str, entries: Sequence[tuple[str, bytes]], attempts: int, max_bytes: int) -> None:
+        super().__init__("stream", name, [payload for _, payload in entries], max_bytes)
+        self.ids = [entry_id for entry_id, _ in entries]
+        self.attempts = attempts
+
+
+class StreamListener:
+    """See the module's docstring in shared/patterns/stream."""
+
+    unhandled_return = True
+
+    def __init__(self, settings: "Settings", link: Link, counts: Counts) -> None:
+        self._stream = settings.stream
+        self._group = settings.consumer_group
+        self._start = _STARTS.get(settings.stream_start, settings.stream_start)
+        self._link = link
+        self._counts = counts
+        self._max_bytes = settings.max_message_bytes
+        self._lease_ms = int(settings.lease_seconds * 1000)
+        self._max_attempts = settings.max_attempts
+        self._backoff = settings.backoff_seconds
+        self._consumer = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
+        self._keeper = Keeper(
+            "stream",
+            Link(settings.url, name="townpost-stream-keeper"),
+            self._renew,
+            lease=settings.lease_seconds,
+            handler_timeout=settings.handler_timeout,
+        )
+        self._unsettled: _Entries | None = None
+        self._settled_before = False
+        self._looked_at = 0.0
+        self._log = logging.getLogger("townpost.stream")
+
+    def open(self) -> None:
+        self._link.connect()
+        try:
+            self._link.call("XGROUP", "CREATE", self._stream, self._group, self._start, "MKSTREAM")
+        except RefusedError as error:
+            if "BUSYGROUP" not in str(error):
+                raise
+        for script in (SETTLE, TIDY):
+            script.load(self._link)
+        self._link.call(*TIDY.command([self._stream], self._group, "", _GONE_MS))
+        self._say_lag()
+
+    def take(self, limit: int) -> Batch:
+        if time.monotonic() - self._looked_at >= _LOOK_SECONDS:
+            taken = self._take_over()
+            if taken is not None:
+                return taken
+            self._looked_at = time.monotonic()
+        block = int(_BLOCK_SECONDS * 1000)
+        reading: Command = (
+            *("XREADGROUP", "GROUP", self._group, self._consumer, "COUNT", limit),
+            *("BLOCK", block, "STREAMS", self._stream, ">"),
+        )
+        (reply,) = self._exchange([reading], block=_BLOCK_SECONDS)
+        entries = _entries(reply[0][1]) if isinstance(reply, list) and isinstance(reply[0], list) else []
+        return self._batch(entries, 1)
+
+    def settle(self, batch: Batch) -> None:
+        """Travels with the next read, in one round trip; `close` sends what has none."""
+        if isinstance(batch, _Entries):
+            self._unsettled = batch
+
+    def lost(self) -> str:
+        return "nothing is lost; what others had in hand comes again when its lease has run out"
+
+    def interrupt(self, control: Link) -> None:
+        if self._link.client_id is not None:
+            control.call("CLIENT", "UNBLOCK", self._link.client_id)
+
+    def close(self) -> None:
+        try:
+            self._exchange([TIDY.command([self._stream], self._group, self._consumer, _GONE_MS)])
+        except TownpostError as error:
+            if self._unsettled is not None:
+                self._log.warning("what was handled last could not be acknowledged, it will come again: %s", error)
+        self._keeper.close()
+        self._link.close()
+
+    def _batch(self, entries: Sequence[tuple[str, bytes]], attempts: int) -> Batch:
+        if not entries:
+            return Batch("stream", [])
+        batch = _Entries(entries[0][0], entries, attempts, self._max_bytes)
+        self._keeper.hold(batch)
+        return batch
+
+    def _take_over(self) -> Batch | None:
+        """One message that its consumer held for too long; alone, so that only it is blamed for the next crash."""
+        claiming: Command = (
+            *("XAUTOCLAIM", self._stream, self._group, self._consumer, self._lease_ms),
+            *("0-0", "COUNT", 1),
+        )
+        (reply,) = self._exchange([claiming])
+        entries = _entries(reply[1]) if isinstance(reply, list) else []
+        if not entries:
+            return None
+        entry_id = entries[0][0]
+        pending = self._link.call("XPENDING", self._stream, self._group, entry_id, entry_id, 1)
+        match pending:
+            case [[_, _, _, int(handed_out)]]:
+                pass
+            case _:
+                return None  # acknowledged in between, by whoever had it
+        self._counts.recovered += 1
+        batch = self._batch(entries, handed_out)
+        if handed_out <= self._max_attempts:
+            return batch
+        for delivery in batch:
+            delivery.fail(CrashedError(f"handed out {handed_out - 1} times, its consumers died or hung"))
+        self.settle(batch)
+        return Batch("stream", [])
+
+    def _exchange(self, commands: Sequence[Command], block: float = 0.0) -> list[Reply]:
+        """Send these behind the settlement that is due, if one is, in one round trip."""
+        settlement = [] if self._unsettled is None else [self._settlement(self._unsettled)]
+        try:
+            replies = self._link.pipeline([*settlement, *commands], block)
+        except TownpostError:
+            self._settled_before = bool(settlement)
+            raise
+        if settlement and not isinstance(replies[0], hiredis.ReplyError):
+            self._note_settled(replies[0])
+        for reply in replies:
+            if isinstance(reply, hiredis.ReplyError):
+                raise refusal(str(reply))
+        return replies[len(settlement) :]
+
+    def _settlement(self, batch: _Entries) -> Command:
+        failed = {index for index, _ in batch.failed}
+        acked = [batch.ids[i] for i in range(len(batch.ids)) if i not in batch.open and i not in failed]
+        if not failed and not batch.open:
+            return ("XACK", self._stream, self._group, *acked)
+        failures: list[str | bytes | float] = []
+        for index, error in batch.failed:
+            dead = batch.attempts >= self._max_attempts or reason(error) != "failed"
+            pause = min(self._backoff * 2 ** (batch.attempts - 1), self._lease_ms / 1000) * random.random()  # noqa: S311
+            failures += (batch.ids[index], batch.payloads[index], "dead" if dead else "retry", int(pause * 1000))
+            failures += (reason(error), describe(error), batch.attempts)
+        back = [batch.ids[index] for index in batch.open]
+        return SETTLE.command(
+            [self._stream, keys.dead(self._stream)],
+            *(self._group, self._consumer, self._lease_ms),
+            *(len(acked), *acked, len(back), *back, *failures),
+        )
+
+    def _note_settled(self, reply: Reply) -> None:
+        batch = self._unsettled
+        if batch is None:
+            return
+        self._unsettled = None
+        self._keeper.release(batch)
+        acknowledged, died, again = reply if isinstance(reply, list) else (reply, 0, 0)
+        if isinstance(died, int) and isinstance(again, int):
+            self._counts.dead += died
+            self._counts.retried += again
+            if died:
+                self._log.error("%d more dead: see `python -m subscriber dead --pattern stream list`", died)
+        handled = len(batch) - len(batch.open) - len(batch.failed)
+        if isinstance(acknowledged, int) and acknowledged < handled and not self._settled_before:
+            self._counts.late += 1
+            self._log.warning(
+                "too late: %d messages were acknowledged by others, the lease had run out (LEASE_SECONDS)",
+                handled - acknowledged,
+            )
+        self._settled_before = False
+
+    def _renew(self, link: Link, batches: Sequence[LeasedBatch]) -> None:
+        for batch in batches:
+            if isinstance(batch, _Entries):
+                ids = batch.ids
+                link.call(*RENEW.whole([self._stream], self._group, self._consumer, ids[0], ids[-1], len(ids)))
+
+    def _say_lag(self) -> None:
+        with contextlib.suppress(RefusedError):  # an ACL may forbid it
+            groups = self._link.call("XINFO", "GROUPS", self._stream)
+            for fields in groups if isinstance(groups, list) else []:
+                group = dict(zip(fields[::2], fields[1::2], strict=True)) if isinstance(fields, list) else {}
+                if group.get(b"name") == self._group.encode():
+                    self._log.info(
+                        "group '%s': %s to read, %s pending", self._group, group.get(b"lag"), group.get(b"pending")
+                    )
+
+
+def _entries(reply: Reply) -> list[tuple[str, bytes]]:
+    """(id, payload) of each; an entry without our field is shown by all it has."""
+    found = []
+    for entry in reply if isinstance(reply, list) else []:
+        match entry:
+            case [bytes(entry_id), list(fields)]:
+                values = [field for field in fields if isinstance(field, bytes)]
+                pairs = dict(zip(values[::2], values[1::2], strict=False))
+                found.append((entry_id.decode(), pairs.get(FIELD, b" ".join(values))))
+    return found

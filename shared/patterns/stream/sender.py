@@ -1,0 +1,40 @@
+"""Appends messages to a stream, and keeps it from growing without end where that is asked for."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from shared.connection import Reply
+from shared.message import Message
+from shared.patterns.contract import Command, Due, Receipt
+from shared.patterns.stream.scripts import TRIM
+
+if TYPE_CHECKING:
+    from shared.settings import Settings
+
+__all__ = ["FIELD", "StreamSender"]
+
+FIELD = b"message"
+
+
+class StreamSender:
+    """One XADD for each message; the trimming rides behind them."""
+
+    def __init__(self, settings: "Settings") -> None:
+        self._stream = settings.stream
+        self._maxlen = settings.stream_maxlen
+
+    def commands(self, _messages: Sequence[Message], payloads: Sequence[bytes], _due: Due | None) -> list[Command]:
+        adding: list[Command] = [("XADD", self._stream, "*", FIELD, payload) for payload in payloads]
+        return [*adding, TRIM.whole([self._stream], self._maxlen)] if self._maxlen else adding
+
+    def receipt(self, replies: Sequence[Reply], count: int) -> Receipt:
+        last = replies[count - 1]
+        said = f"stream '{self._stream}': id {last.decode() if isinstance(last, bytes) else last!r}"
+        warning = ""
+        match replies[count:]:
+            case [[int(length), bytes(group)]] if group:
+                warning = (
+                    f"stream '{self._stream}' has {length:,} entries, more than STREAM_MAXLEN={self._maxlen:,}: "
+                    f"group '{group.decode(errors='replace')}' has not acknowledged the oldest"
+                )
+        return Receipt("stream", count, said, warning=warning)

@@ -1,0 +1,177 @@
+"""Dead letters from the command line, and a look at what is scheduled and in hand.
+
+Usage: python -m subscriber dead list|show|requeue|purge, scheduled, in-hand; --help for each.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from shared.connection import Link
+from shared.errors import SettingError, TownpostError
+from shared.patterns import PATTERNS
+from shared.patterns.letters import DeadLetters, Letter, in_hand, scheduled
+from shared.settings import Settings
+from shared.text import excerpt, printable
+
+__all__ = ["COMMANDS", "main"]
+
+COMMANDS = ("dead", "scheduled", "in-hand")
+_SHOWN = 1_000
+_EXCERPT = 60
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m subscriber")
+    parts = parser.add_subparsers(dest="part", required=True)
+    redelivering = [name for name, pattern in PATTERNS.items() if pattern.guarantees.redelivers]
+    dead = parts.add_parser("dead", help="messages that nobody could handle")
+    dead.add_argument("--pattern", choices=redelivering, default="reliable")
+    actions = dead.add_subparsers(dest="action", required=True)
+    listing = actions.add_parser("list", help="a line for each")
+    listing.add_argument("--reason", choices=("failed", "crashed", "unreadable"))
+    listing.add_argument("--json", action="store_true", help="a JSON object a line")
+    show = actions.add_parser("show", help="one, with all that is known of it")
+    show.add_argument("id")
+    for name, text in (("requeue", "put back where they came from"), ("purge", "delete for good")):
+        action = actions.add_parser(name, help=text)
+        which = action.add_mutually_exclusive_group(required=True)
+        which.add_argument("id", nargs="?", help="as `dead list` shows it")
+        which.add_argument("--all", action="store_true")
+        which.add_argument("--reason", choices=("failed", "crashed", "unreadable"))
+        action.add_argument("--yes", action="store_true", help="do not ask")
+    for name, text in (("scheduled", "delayed messages and retries"), ("in-hand", "claims and their leases")):
+        part = parts.add_parser(name, help=f"{text} of the reliable queue")
+        part.add_argument("--json", action="store_true", help="a JSON object a line")
+    return parser
+
+
+def main(arguments: Sequence[str], settings: Settings) -> int:
+    """Run one command; the exit status: 1 when there was nothing of that name, or Redis did not answer."""
+    given = _parser().parse_args(arguments)
+    link = Link(settings.url, name="townpost-letters")
+    try:
+        link.connect()
+        if given.part == "scheduled":
+            return _scheduled(link, settings, as_json=given.json)
+        if given.part == "in-hand":
+            return _in_hand(link, settings, as_json=given.json)
+        pattern = PATTERNS[given.pattern]
+        letters = DeadLetters(link, pattern, settings.name_of(pattern))
+        if given.action == "list":
+            return _list(letters.all(given.reason), as_json=given.json)
+        if given.action == "show":
+            return _show(letters.one(_letter_id(given.id)), given.id)
+        return _act(letters, given)
+    except SettingError:
+        raise
+    except TownpostError as error:
+        sys.stderr.write(f"subscriber: {error}\n")
+        return 1
+    finally:
+        link.close()
+
+
+def _letter_id(text: str) -> str:
+    first, _, second = text.partition("-")
+    if not (first.isdigit() and (second.isdigit() or not second)):
+        raise SettingError(f"'{printable(text)}' is not the id of a dead letter: `dead list` shows them")
+    return text
+
+
+def _act(letters: DeadLetters, given: argparse.Namespace) -> int:
+    if given.id is not None:
+        letter = letters.one(_letter_id(given.id))
+        chosen = [] if letter is None else [letter]
+    else:
+        chosen = letters.all(given.reason)
+    if not chosen:
+        sys.stderr.write("subscriber: there is no such dead letter\n")
+        return 1
+    what = f"{given.action} {len(chosen):,} dead letter{'s' * (len(chosen) != 1)}"
+    if not given.yes:
+        if not sys.stdin.isatty():
+            raise SettingError(f"{what}: say --yes where nobody can be asked")
+        if input(f"{what}? [y/N] ").strip().lower() not in ("y", "yes"):
+            print("nothing was done")  # noqa: T201 - a person asked
+            return 1
+    ids = [letter.id for letter in chosen]
+    done = letters.requeue(ids) if given.action == "requeue" else letters.purge(ids)
+    print(f"{given.action}d {done:,}")  # noqa: T201
+    return 0
+
+
+def _as_json(letter: Letter) -> dict[str, object]:
+    return asdict(letter) | {
+        "at": letter.at.isoformat(),
+        "payload": letter.payload.decode("utf-8", "backslashreplace"),
+    }
+
+
+def _list(letters: Sequence[Letter], *, as_json: bool) -> int:
+    if as_json:
+        for letter in letters:
+            print(json.dumps(_as_json(letter)))  # noqa: T201
+        return 0
+    rows = [
+        (
+            letter.id,
+            letter.at.isoformat(" ", "seconds")[:19],
+            letter.reason,
+            str(letter.attempts),
+            str(letter.crashes),
+            printable(letter.error),
+            excerpt(letter.payload, _EXCERPT),
+        )
+        for letter in letters
+    ]
+    _table(("id", "died (UTC)", "reason", "attempts", "crashes", "error", "payload"), rows, "no dead letters")
+    return 0
+
+
+def _show(letter: Letter | None, wanted: str) -> int:
+    if letter is None:
+        sys.stderr.write(f"subscriber: there is no dead letter {printable(wanted)}\n")
+        return 1
+    print(json.dumps(_as_json(letter), indent=2))  # noqa: T201
+    return 0
+
+
+def _scheduled(link: Link, settings: Settings, *, as_json: bool) -> int:
+    found = scheduled(link, settings.reliable_queue, _SHOWN)
+    if as_json:
+        for due, payload in found:
+            text = payload.decode("utf-8", "backslashreplace")
+            print(json.dumps({"due": due.isoformat(), "payload": text}))  # noqa: T201
+        return 0
+    rows = [(due.isoformat(" ", "seconds")[:19], excerpt(payload)) for due, payload in found]
+    _table(("due (UTC)", "payload"), rows, "nothing is scheduled")
+    return 0
+
+
+def _in_hand(link: Link, settings: Settings, *, as_json: bool) -> int:
+    found = in_hand(link, settings.reliable_queue, _SHOWN)
+    if as_json:
+        for until, claim, count in found:
+            print(json.dumps({"until": until.isoformat(), "claim": claim, "messages": count}))  # noqa: T201
+        return 0
+    rows = [(claim, str(count), until.isoformat(" ", "seconds")[:19]) for until, claim, count in found]
+    _table(("claim", "messages", "leased until (UTC)"), rows, "nothing is in hand")
+    return 0
+
+
+def _table(titles: Sequence[str], rows: Sequence[Sequence[str]], nothing: str) -> None:
+    console = Console()
+    if not rows:
+        console.print(nothing)
+        return
+    table = Table(*titles)
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))  # as text: a message must not be markup
+    console.print(table)
