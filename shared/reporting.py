@@ -1,7 +1,8 @@
 """One thread that tells the world how a service is doing, once a second, and talks to Redis on its behalf.
 
-The counts go to Redis under the instance's own key with a time to live, its id into a sorted set by time last
-seen: nobody needs KEYS or SCAN to find who runs. The loops' last turns go to HEALTH_FILE.
+The counts go to Redis under the instance's own key with a few seconds to live (a key that is gone is an instance
+that is gone), its id into a sorted set by time last seen: nobody needs KEYS or SCAN to find who runs. The loops'
+last turns go to HEALTH_FILE.
 """
 
 import contextlib
@@ -25,7 +26,10 @@ from shared.settings import Settings
 __all__ = ["Loop", "Reporter"]
 
 _REPORT_SECONDS = 1.0
-_REPORT_LIVES_SECONDS = 10
+_UNCHANGED_SECONDS = 1.9
+"""How long a report may wait when nothing was counted: an idle service is to cost Redis next to nothing."""
+_ENTRY_SECONDS = 10.0
+_REPORT_LIVES_SECONDS = 5
 _FORGOTTEN_SECONDS = 3600
 _INTERRUPT_SECONDS = 0.05
 _FAREWELL_SECONDS = 0.2
@@ -82,6 +86,8 @@ class Reporter:
         self._redis_answered = time.monotonic()
         self._clock_offset = 0.0
         self._refused = False
+        self._reported: tuple[float, object] = (0.0, None)
+        self._entered = -_ENTRY_SECONDS
 
     def start(self) -> None:
         self._thread.start()
@@ -132,6 +138,10 @@ class Reporter:
             self._log.error("HEALTH_FILE=%s cannot be written: %s", path, error.strerror)
 
     def _write_counts(self) -> None:
+        patterns = {name: c.snapshot() for loop in self._loops for name, c in loop.counts.items()}
+        reported, last = self._reported
+        if patterns == last and time.monotonic() - reported < _UNCHANGED_SECONDS:
+            return
         now = time.time() + self._clock_offset
         snapshot = {
             "id": self.instance_id,
@@ -140,16 +150,15 @@ class Reporter:
             "pid": os.getpid(),
             "started": self._started + self._clock_offset,
             "at": now,
-            "patterns": {name: c.snapshot() for loop in self._loops for name, c in loop.counts.items()},
+            "patterns": patterns,
             "idle_seconds": {loop.name: round(time.monotonic() - loop.turned, 1) for loop in self._loops},
         }
-        self._link.transaction(
-            [
-                ("SET", keys.instance(self.instance_id), json.dumps(snapshot), "EX", _REPORT_LIVES_SECONDS),
-                ("ZADD", keys.instances(), now, self.instance_id),
-                ("ZREMRANGEBYSCORE", keys.instances(), "-inf", now - _FORGOTTEN_SECONDS),
-            ]
-        )
+        self._link.call("SET", keys.instance(self.instance_id), json.dumps(snapshot), "EX", _REPORT_LIVES_SECONDS)
+        if time.monotonic() - self._entered >= _ENTRY_SECONDS:
+            self._link.call("ZADD", keys.instances(), now, self.instance_id)
+            self._link.call("ZREMRANGEBYSCORE", keys.instances(), "-inf", now - _FORGOTTEN_SECONDS)
+            self._entered = time.monotonic()
+        self._reported = (time.monotonic(), patterns)
 
     def _remove(self) -> None:
         if not self._refused:

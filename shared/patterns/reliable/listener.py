@@ -29,6 +29,8 @@ __all__ = ["ReliableListener"]
 
 _BLOCK_SECONDS = 1.0
 _CLAIM_BYTES = 16 * 1024 * 1024
+_IDLE_SECONDS = 2.0
+"""How often an idle consumer looks for what fell due that it has not been told of."""
 _FULL_SECONDS = 0.2
 _DONE, _BUSY = 2, 3  # what once.lua answers
 
@@ -71,6 +73,7 @@ class ReliableListener:
             handler_timeout=settings.handler_timeout,
         )
         self._died = 0
+        self._claim_at = 0.0
         self._unsettled: Claim | None = None
         self._settled_before = False
         """Whether the settlement was sent once already, and its reply lost."""
@@ -80,13 +83,12 @@ class ReliableListener:
 
     def open(self) -> None:
         self._link.connect()
+        self._claim_at = 0.0
         for script in (CLAIM, SETTLE, ONCE):
             script.load(self._link)
 
     def take(self, limit: int) -> Batch:
-        claim, wait, expired = self._claim(limit)
-        if claim is None and not expired and self._wait(_BLOCK_SECONDS if wait < 0 else wait / 1000):
-            claim, _, expired = self._claim(limit)
+        claim, expired = self._ready(limit)
         try:
             if expired:
                 self._recovery.take_over(self._link, expired)
@@ -104,9 +106,22 @@ class ReliableListener:
         self._keeper.hold(claim)
         return claim
 
+    def _ready(self, limit: int) -> tuple[Claim | None, list[str]]:
+        """A claim, at once or after a wait, or None; and the names of expired claims."""
+        claim, expired = None, list[str]()
+        if time.monotonic() >= self._claim_at:
+            claim, wait, expired = self._claim(limit)
+            idle = _IDLE_SECONDS if wait < 0 else min(wait / 1000, _IDLE_SECONDS)
+            self._claim_at = 0.0 if claim is not None or expired else time.monotonic() + idle
+        if claim is None and not expired:
+            seconds = min(_BLOCK_SECONDS, max(self._claim_at - time.monotonic(), 0.001))
+            if self._wait(seconds):
+                self._claim_at = 0.0
+                claim, _, expired = self._claim(limit)
+        return claim, expired
+
     def _wait(self, seconds: float) -> bool:
         """Whether something may have come before the time was up."""
-        seconds = min(_BLOCK_SECONDS, max(seconds, 0.001))
         try:
             # exactly one consumer wakes for each message, and the message never leaves Redis
             moved = self._link.call(

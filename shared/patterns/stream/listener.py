@@ -28,7 +28,7 @@ __all__ = ["StreamListener"]
 
 _BLOCK_SECONDS = 1.0
 _LOOK_SECONDS = 1.0
-"""How often it looks for what dead members held."""
+"""How often it looks for what dead members hold, when anything is pending at all; else half as often."""
 _GONE_MS = 3_600_000
 _STARTS = {"beginning": "0", "now": "$"}
 
@@ -67,7 +67,7 @@ class StreamListener:
         )
         self._unsettled: _Entries | None = None
         self._settled_before = False
-        self._looked_at = 0.0
+        self._look_at = 0.0
         self._log = logging.getLogger("townpost.stream")
 
     def open(self) -> None:
@@ -83,11 +83,10 @@ class StreamListener:
         self._say_lag()
 
     def take(self, limit: int) -> Batch:
-        if time.monotonic() - self._looked_at >= _LOOK_SECONDS:
-            taken = self._take_over()
+        if time.monotonic() >= self._look_at:
+            taken = self._take_over() if self._pending() else None
             if taken is not None:
                 return taken
-            self._looked_at = time.monotonic()
         block = int(_BLOCK_SECONDS * 1000)
         reading: Command = (
             *("XREADGROUP", "GROUP", self._group, self._consumer, "COUNT", limit),
@@ -125,6 +124,13 @@ class StreamListener:
         self._keeper.hold(batch)
         return batch
 
+    def _pending(self) -> bool:
+        """Whether any member holds anything; sets when to look again."""
+        (reply,) = self._exchange([("XPENDING", self._stream, self._group)])
+        pending = bool(isinstance(reply, list) and reply[0])
+        self._look_at = time.monotonic() + _LOOK_SECONDS * (1 if pending else 2)
+        return pending
+
     def _take_over(self) -> Batch | None:
         """One message that its consumer held for too long; alone, so that only it is blamed for the next crash."""
         claiming: Command = (
@@ -142,6 +148,7 @@ class StreamListener:
                 pass
             case _:
                 return None  # acknowledged in between, by whoever had it
+        self._look_at = 0.0  # there may be more
         self._counts.recovered += 1
         batch = self._batch(entries, handed_out)
         if handed_out <= self._max_attempts:
