@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from shared.message import Message
+from shared.patterns import PATTERNS
 from shared.settings import Settings
 
 __all__ = ["documents"]
@@ -25,7 +26,7 @@ def _message() -> dict[str, object]:
 
 def _asyncapi() -> dict[str, object]:
     fields = Settings.model_fields
-    channel, queue = fields["channel"].default, fields["queue"].default
+    name = {setting: fields[setting].default for setting in ("channel", "queue", "reliable_queue", "stream")}
 
     def one(address: str, title: str, description: str) -> dict[str, object]:
         return {
@@ -47,18 +48,24 @@ def _asyncapi() -> dict[str, object]:
         "info": {
             "title": "Townpost",
             "version": "1.0.0",
-            "description": "JSON messages over Redis. Names are the defaults of the settings CHANNEL and QUEUE.",
+            "description": "JSON messages over Redis. Names are the defaults of CHANNEL, QUEUE, RELIABLE_QUEUE and STREAM.",
             "license": {"name": "MIT"},
         },
         "defaultContentType": "application/json",
         "servers": {"redis": {"host": "localhost:6379", "protocol": "redis"}},
         "channels": {
-            "pubsub": one(channel, "Pub/sub channel", "PUBLISH and SUBSCRIBE; every subscriber hears each message."),
-            "queue": one(queue, "List", "RPUSH and BLPOP; each message is taken once, oldest first."),
+            "pubsub": one(
+                name["channel"], "Pub/sub channel", "PUBLISH and SUBSCRIBE; every subscriber hears each message."
+            ),
+            "queue": one(name["queue"], "List", "RPUSH and BLPOP; each message is taken once, oldest first."),
+            "reliable": one(
+                name["reliable_queue"], "Reliable queue", "RPUSH; consumers claim and settle (docs/reliable.md)."
+            ),
+            "stream": one(name["stream"], "Stream", "XADD with the JSON in the field message; groups read it."),
         },
         "operations": {
             f"{action}{name.capitalize()}": operation(action, name)
-            for name in ("pubsub", "queue")
+            for name in PATTERNS
             for action in ("send", "receive")
         },
         "components": {

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -162,6 +163,21 @@ def test_pattern_chooses_the_path(stack: Stack) -> None:
 
     # Then nothing goes over pub/sub
     assert not received(stack.logs("subscriber"), "pub-sub")
+
+
+def test_the_work_of_a_killed_subscriber_is_taken_up_by_the_others(stack: Stack) -> None:
+    # Given three subscribers with slow work in hand
+    stack.compose("rm", "--force", "--stop", "publisher", "subscriber")
+    settings = {"PATTERN": "all", "HANDLER": "examples.slow:slow", "LEASE_SECONDS": "3"}
+    stack.compose("up", "--detach", "--scale", "subscriber=3", **settings)
+    until(lambda: len(re.findall("begun", stack.logs("subscriber"))) >= 12)
+
+    # When the process of one is killed from outside
+    os.kill(int(stack.inspect(stack.container("subscriber"), "{{.State.Pid}}")), signal.SIGKILL)
+
+    # Then the others take its work up, and it is started again
+    until(lambda: "a consumer is gone" in stack.logs("subscriber"))
+    until(lambda: stack.inspect(stack.container("subscriber"), "{{.RestartCount}}") == "1")
 
 
 def test_every_variable_of_the_example_reaches_the_service(stack: Stack) -> None:

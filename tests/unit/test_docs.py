@@ -18,7 +18,7 @@ README = (ROOT / "README.md").read_text()
 SCHEMA = json.loads((ROOT / "docs" / "message.schema.json").read_text())
 
 
-def _yes(value: bool) -> str:  # noqa: FBT001 - one cell
+def _yes(value: bool) -> str:
     return "yes" if value else "no"
 
 

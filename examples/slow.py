@@ -1,0 +1,11 @@
+"""A handler that takes two seconds, to have something in hand when its process is killed."""
+
+import time
+
+from shared.message import Message
+
+
+def slow(message: Message) -> None:
+    print("begun", message.message, flush=True)  # noqa: T201 - to be seen
+    time.sleep(2)
+    print("done ", message.message, flush=True)  # noqa: T201

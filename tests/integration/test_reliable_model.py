@@ -1,0 +1,208 @@
+"""A state machine tries every order of events: each message is always in exactly one place, and none disappears."""
+
+import time
+from collections import Counter
+
+import pytest
+import redis
+from hypothesis import HealthCheck, settings, strategies
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    invariant,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
+
+from lab.server import Server
+from shared import keys
+from shared.connection import Link
+from shared.counts import Counts
+from shared.message import Message, read
+from shared.patterns import PATTERNS
+from shared.patterns.letters import DeadLetters
+from shared.patterns.reliable.claims import Claim
+from shared.patterns.reliable.listener import ReliableListener
+from shared.publishing import Publisher
+from shared.settings import Settings
+
+Q = "model_queue"
+LEASE = 3600.0
+"""Leases run out when the model says so, not by the clock."""
+
+
+class Model(RuleBasedStateMachine):
+    """Several consumers on one queue; time passes by moving deadlines, a crash is a claim nobody renews."""
+
+    server: Server
+
+    claims = Bundle("claims")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.client = redis.Redis(port=self.server.port)
+        self.client.flushall()
+        self.settings = Settings.read(
+            redis_url=self.server.url,
+            pattern="reliable",
+            reliable_queue=Q,
+            lease_seconds=LEASE,
+            backoff_seconds=LEASE,
+            max_attempts=2,
+            max_crashes=2,
+        )
+        self.publisher = Publisher(settings=self.settings)
+        self.publisher.open()
+        self.listeners = [ReliableListener(self.settings, Link(self.server.url), Counts()) for _ in range(2)]
+        for listener in self.listeners:
+            listener.open()
+        self.link = Link(self.server.url)
+        self.link.connect()
+        self.letters = DeadLetters(self.link, PATTERNS["reliable"], Q)
+        self.alive: set[str] = set()
+        self.number = 0
+
+    def teardown(self) -> None:
+        for listener in self.listeners:
+            listener._unsettled = None
+            listener.close()
+        self.publisher.close()
+        self.link.close()
+        self.client.flushall()
+        self.client.close()
+
+    @rule(
+        count=strategies.integers(1, 3),
+        priority=strategies.sampled_from([None, 0, 5, 9]),
+        delay=strategies.sampled_from([None, LEASE]),
+    )
+    def publish(self, count: int, priority: int | None, delay: float | None) -> None:
+        made = []
+        for _ in range(count):
+            self.number += 1
+            made.append(Message.create(str(self.number), count=self.number, priority=priority))
+        self.alive.update(message.message for message in made)
+        self.publisher.send(made, delay=delay)
+
+    @rule(target=claims, who=strategies.integers(0, 1), limit=strategies.integers(1, 3))
+    def claim(self, who: int, limit: int) -> object:
+        listener = self.listeners[who]
+        claim, _, expired = listener._claim(limit)
+        if expired:
+            listener._recovery.take_over(listener._link, expired)
+        return multiple() if claim is None else (who, claim)
+
+    @rule(
+        held=consumes(claims), answers=strategies.lists(strategies.sampled_from(["ack", "fail", "leave"]), min_size=3)
+    )
+    def settle(self, held: tuple[int, Claim], answers: list[str]) -> None:
+        who, claim = held
+        before = self._everything()
+        for delivery, answer in zip(claim, answers, strict=False):
+            if answer == "ack":
+                delivery.ack()
+            elif answer == "fail":
+                delivery.fail(ValueError("no"))
+        mine = self.client.zscore(keys.leases(Q), claim.name) is not None
+        listener = self.listeners[who]
+        listener.settle(claim)
+        listener._exchange([])
+        if mine:
+            acked = set(range(len(claim))) - set(claim.open) - {index for index, _ in claim.failed}
+            self.alive -= {read(claim.payloads[index]).message for index in acked}
+        else:
+            assert self._everything() == before, "a late answer changed something"
+
+    @rule()
+    def leases_run_out(self) -> None:
+        """Whoever holds a claim now is too late."""
+        self._now(keys.leases(Q))
+
+    @rule()
+    def everything_falls_due(self) -> None:
+        self._now(keys.scheduled(Q))
+
+    @rule()
+    def a_consumer_dies_between_wait_and_claim(self) -> None:
+        self.client.lmove(Q, keys.handoff(Q), "LEFT", "RIGHT")
+
+    @rule()
+    def requeue_the_dead(self) -> None:
+        self.letters.requeue([letter.id for letter in self.letters.all()])
+
+    @invariant()
+    def each_message_is_in_exactly_one_place(self) -> None:
+        assert self._everything() == Counter(self.alive)
+
+    @invariant()
+    def every_claim_has_a_lease_and_every_lease_a_claim(self) -> None:
+        assert set(self._keys("claim:*")) == set(self._members(keys.leases(Q)))
+
+    def _keys(self, pattern: str) -> list[bytes]:
+        return [key for key in self.client.keys(f"{{{Q}}}:{pattern}") if isinstance(key, bytes)]
+
+    def _members(self, name: str) -> list[bytes]:
+        return [member for member in self.client.zrange(name, 0, -1) if isinstance(member, bytes)]
+
+    def _now(self, name: str) -> None:
+        for member in self._members(name):
+            self.client.zadd(name, {member: 1})
+
+    def _everything(self) -> Counter[str]:
+        lists: list[str | bytes] = [Q, keys.handoff(Q), keys.suspects(Q), *self._keys("claim:*")]
+        payloads = [item for name in lists for item in self.client.lrange(name, 0, -1) if isinstance(item, bytes)]
+        for name in (keys.priority(Q), keys.scheduled(Q)):
+            payloads += [member[21:] for member in self._members(name)]
+        payloads += [letter.payload for letter in self.letters.all()]
+        return Counter(read(payload).message for payload in payloads)
+
+
+@pytest.mark.timeout(180)
+def test_each_message_is_always_in_exactly_one_place(server: Server) -> None:
+    Model.server = server
+
+    run_state_machine_as_test(
+        Model,
+        settings=settings(
+            max_examples=120, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )
+
+
+def test_after_a_drain_nothing_is_left(server: Server) -> None:
+    """The end of the model's story: whatever happened, draining empties every key."""
+    Model.server = server
+    model = Model()
+    try:
+        for step in range(30):
+            model.publish(3, (None, 5)[step % 2], None)
+            listener = model.listeners[step % 2]
+            claim, _, expired = listener._claim(2)
+            if expired:
+                listener._recovery.take_over(listener._link, expired)
+            if claim is not None and step % 3:
+                for delivery in claim:
+                    delivery.fail(ValueError()) if step % 3 == 1 else delivery.ack()
+                listener.settle(claim)
+                listener._exchange([])
+            elif claim is not None:
+                model.leases_run_out()
+            model.everything_falls_due()
+        deadline = time.monotonic() + 30
+        while model.client.keys("*"):
+            assert time.monotonic() < deadline
+            model.everything_falls_due()
+            model.requeue_the_dead()
+            listener = model.listeners[0]
+            claim, _, expired = listener._claim(100)
+            if expired:
+                listener._recovery.take_over(listener._link, expired)
+            if claim is not None:
+                for delivery in claim:
+                    delivery.ack()
+                listener.settle(claim)
+                listener._exchange([])
+    finally:
+        model.teardown()
