@@ -18,6 +18,7 @@ __all__ = ["run"]
 
 _COLOURS = {"redis": "\x1b[31m", "publisher": "\x1b[35m", "subscriber": "\x1b[36m"}
 _HEAD_START_SECONDS = 3.0
+_KEPT_LINES = 1000
 _RESET = "\x1b[0m"
 _WIDTH = max(map(len, _COLOURS))
 
@@ -25,7 +26,8 @@ _WIDTH = max(map(len, _COLOURS))
 class _Screen:
     """Whole lines from several services, each behind its name."""
 
-    def __init__(self, *, colour: bool) -> None:
+    def __init__(self, stop: threading.Event, *, colour: bool) -> None:
+        self._stop = stop
         self._colour = colour
         self._lock = threading.Lock()
 
@@ -34,16 +36,20 @@ class _Screen:
         if self._colour:
             name = f"{_COLOURS[service]}{name}{_RESET}"
         with self._lock:
-            print(name, line, flush=True)
+            try:
+                print(name, line, flush=True)
+            except OSError:  # nobody looks any more
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                self._stop.set()
 
 
 def run(seconds: float | None) -> int:
     """Until Ctrl-C or SIGTERM, a service's own end, or so many seconds; the exit status."""
     settings = Settings.read()
     colour = not settings.no_color and (bool(settings.force_color) or sys.stdout.isatty())
-    screen = _Screen(colour=colour)
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    screen = _Screen(stop, colour=colour)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: stop.set())
     if settings.redis_url is not None:
         screen.say("redis", f"using the one at {endpoint(settings.redis_url)} (REDIS_URL)")
@@ -70,7 +76,7 @@ def _services(url: str, screen: _Screen, stop: threading.Event, seconds: float |
     ends = time.monotonic() + seconds if seconds is not None else float("inf")
     try:
         for name in ("subscriber", "publisher"):
-            services[name] = Process(name, environment=environment, on_line=partial(screen.say, name))
+            services[name] = Process(name, environment=environment, on_line=partial(screen.say, name), keep=_KEPT_LINES)
             with contextlib.suppress(TimeoutError):
                 # the crier's first words should not go to an empty square
                 services[name].wait_for("connected", timeout=_HEAD_START_SECONDS)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
@@ -38,6 +39,7 @@ class Process:
         *arguments: str,
         environment: Mapping[str, str],
         on_line: Callable[[str], None] | None = None,
+        keep: int | None = None,
     ) -> None:
         """Start it.
 
@@ -46,16 +48,16 @@ class Process:
             arguments: of its command line.
             environment: its whole environment, but for PATH and what Python itself needs.
             on_line: called with each line of either output as it comes; None only keeps them.
+            keep: how many lines; None for all.
         """
-        keep = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV")}
-        self.lines: list[str] = []
-        """Of both outputs, in the order they came."""
+        inherited = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV")}
+        self._lines: deque[str] = deque(maxlen=keep)
         self._changed = threading.Condition()
         self._on_line = on_line
         self._popen = subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
             cwd=ROOT,
-            env={**keep, "PYTHONUNBUFFERED": "1", **environment},
+            env={**inherited, "PYTHONUNBUFFERED": "1", **environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -70,6 +72,12 @@ class Process:
         ]
         for reader in self._readers:
             reader.start()
+
+    @property
+    def lines(self) -> list[str]:
+        """Of both outputs, in the order they came."""
+        with self._changed:
+            return list(self._lines)
 
     @property
     def pid(self) -> int:
@@ -115,24 +123,24 @@ class Process:
         deadline = time.monotonic() + timeout
         with self._changed:
             while True:
-                found = [line for line in self.lines if all(word in line for word in words)]
+                found = [line for line in self._lines if all(word in line for word in words)]
                 if len(found) >= count:
                     return found
                 left = deadline - time.monotonic()
                 if left <= 0:
-                    raise TimeoutError(f"no line with {words} {count} times in:\n" + "\n".join(self.lines))
+                    raise TimeoutError(f"no line with {words} {count} times in:\n" + "\n".join(self._lines))
                 self._changed.wait(left)
 
     def matching(self, *words: str) -> Sequence[str]:
         """The lines so far that contain every one of the words."""
         with self._changed:
-            return [line for line in self.lines if all(word in line for word in words)]
+            return [line for line in self._lines if all(word in line for word in words)]
 
     def _read(self, stream: IO[str] | None) -> None:
         assert stream is not None  # noqa: S101 - both are pipes
         for line in stream:
             with self._changed:
-                self.lines.append(line.rstrip("\n"))
+                self._lines.append(line.rstrip("\n"))
                 self._changed.notify_all()
             if self._on_line is not None:
                 self._on_line(line.rstrip("\n"))

@@ -4,6 +4,7 @@ import contextlib
 import socket
 import struct
 import threading
+import time
 from types import TracebackType
 from typing import Self
 
@@ -24,8 +25,13 @@ class Proxy:
         self.port = int(self._listener.getsockname()[1])
         self.timeout = False
         """While set, bytes are read and thrown away in both directions: a half-open link."""
+        self.latency = 0.0
+        """Seconds by which every reply is late."""
+        self.bandwidth = 0
+        """Bytes a second towards the server; 0 for no limit."""
         self._swallow_after: bytes | None = None
         self._swallowed = 0
+        self._accepted = 0
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
         self._closed = threading.Event()
         self._lock = threading.Lock()
@@ -53,6 +59,11 @@ class Proxy:
             for sock in pair:
                 _reset(sock)
 
+    @property
+    def connections(self) -> int:
+        """How many there were."""
+        return self._accepted
+
     def close(self) -> None:
         self._closed.set()
         self.reset_peer()
@@ -74,6 +85,7 @@ class Proxy:
                 continue
             except OSError:
                 return
+            self._accepted += 1
             if self.timeout:
                 self._pairs.append((client, client))  # the handshake is the kernel's; nothing else is answered
                 continue
@@ -102,6 +114,10 @@ class Proxy:
                     self._swallowed += 1
                     _reset(target)
                     break
+                if upstream and self.bandwidth:
+                    time.sleep(len(data) / self.bandwidth)
+                if not upstream and self.latency:
+                    time.sleep(self.latency)
                 target.sendall(data)
         for sock in (source, target):
             with contextlib.suppress(OSError):

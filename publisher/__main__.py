@@ -1,6 +1,7 @@
 """Sends messages on every pattern that PATTERN names."""
 
 import argparse
+import contextlib
 import sys
 import threading
 from collections.abc import Iterable
@@ -49,26 +50,31 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _positive(word: str) -> int:
-    number = int(word)
-    if number < 1:
-        raise ValueError
-    return number
+    if not word.isdecimal() or int(word) < 1:
+        raise argparse.ArgumentTypeError(f"'{word}' is not a whole number from 1")
+    return int(word)
 
 
 def _seconds(word: str) -> float:
-    seconds = float(word)
-    if not 0 <= seconds < float("inf"):
-        raise ValueError
-    return seconds
+    with contextlib.suppress(ValueError):
+        if 0 <= (seconds := float(word)) < float("inf"):
+            return seconds
+    raise argparse.ArgumentTypeError(f"'{word}' is not a number of seconds")
 
 
 def _moment(word: str) -> datetime:
-    moment = datetime.fromisoformat(word)
+    try:
+        moment = datetime.fromisoformat(word)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{word}' is not a time such as 2026-01-31T08:00:00Z") from None
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def main(arguments: list[str]) -> int:
-    """Run, and return the exit status: 1 when not everything was sent, 2 when a setting cannot be used."""
+    """Run, and return the exit status: 1 when Redis or a line of the file refused, 2 when a setting cannot be used.
+
+    A stop by a signal is no failure: 0, with the number of those that were sent.
+    """
     try:
         if arguments == ["health"]:
             settings = Settings.read()
@@ -103,7 +109,9 @@ def _run(given: argparse.Namespace) -> int:
     due = None if given.delay is None and given.at is None else Due(given.delay, given.at)
     if due is not None and not all(pattern.guarantees.schedules for pattern in settings.patterns):
         raise SettingError(f"PATTERN={settings.pattern} cannot delay a message: use --pattern reliable")
-    sending = Sending(source, settings, stop, progress, due)
+    sending = Sending(source, settings, stop, progress, due=due, endless=count is None and given.file is None)
+    if lines is not None:
+        lines.tick = sending.tick
     status = Service("publisher", settings, [sending], stop).run()
     return 1 if lines is not None and lines.unreadable else status
 

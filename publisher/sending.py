@@ -38,7 +38,9 @@ class Sending:
         settings: Settings,
         stop: threading.Event,
         progress: Progress | None,
+        *,
         due: Due | None = None,
+        endless: bool = False,
     ) -> None:
         """Nothing is sent before `run`.
 
@@ -48,6 +50,7 @@ class Sending:
             stop: ends it after the message in hand.
             progress: None logs a line for each message instead.
             due: when they are to be handed out; None for now.
+            endless: a stop is the only end there is.
         """
         self.turned = time.monotonic()
         self.counts = {pattern.name: Counts() for pattern in settings.patterns}
@@ -69,6 +72,8 @@ class Sending:
         self._log = logging.getLogger("townpost.publisher")
         self._started = time.monotonic()
         self._sent = 0
+        self._finished = False
+        self._endless = endless
 
     @property
     def abandonable(self) -> bool:
@@ -87,15 +92,20 @@ class Sending:
                     self._sent += len(messages)
                     if self._progress is not None:
                         self._progress.sent(len(messages))
+        self._finished = True
         self._publisher.close()
 
+    def tick(self) -> None:
+        """Waiting for something to send is progress, too."""
+        self.turned = time.monotonic()
+
     def totals(self) -> list[str]:
-        if not any(counts.sent for counts in self.counts.values()) and not self._session.worked:
+        if not self._session.worked and not self._sent:
             return []
         seconds = max(time.monotonic() - self._started, 1e-9)
-        lines = [
-            f"total: {self._sent:,} messages acknowledged by Redis in {seconds:.1f} s ({_rate(self._sent / seconds)}/s)"
-        ]
+        lines = [] if self._finished or self._endless else ["stopped before everything was sent"]
+        rate = _rate(self._sent / seconds)
+        lines.append(f"total: {self._sent:,} messages acknowledged by Redis in {seconds:.1f} s ({rate}/s)")
         for name, counts in self.counts.items():
             unheard = f", {counts.unheard:,} of them without a receiver" if counts.unheard else ""
             lines.append(f"total on {name}: {counts.sent:,}{unheard}")

@@ -3,13 +3,14 @@
 A source yields lists of messages that are there now; how fast they are sent is up to the loop.
 """
 
+import codecs
 import logging
 import os
 import select
 import stat
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -22,6 +23,8 @@ from shared.text import excerpt
 __all__ = ["Lines", "Numbering", "first", "texts"]
 
 _READ_BYTES = 256 * 1024
+_LIST_BYTES = 1024 * 1024
+"""About how much text one list of messages may have: more would keep a slow link busy for too long."""
 _GLANCE_SECONDS = 0.1
 
 
@@ -76,6 +79,7 @@ class Numbering:
 
 def texts(numbering: Numbering, text: str, count: int | None, size: int) -> Iterator[list[Message]]:
     """The text again and again, ``count`` times or without end, ``size`` messages at a time."""
+    size = max(1, min(size, _LIST_BYTES // max(len(text), 1)))
     left = count
     while left is None or left > 0:
         now = size if left is None else min(size, left)
@@ -102,6 +106,8 @@ class Lines:
         Raises:
             SettingError: it cannot be opened.
         """
+        if path == "-" and sys.stdin is None:  # closed by whoever started us
+            raise SettingError("--file - cannot be read: standard input is closed")
         try:
             self._file = sys.stdin.fileno() if path == "-" else os.open(path, os.O_RDONLY)
         except OSError as error:
@@ -114,6 +120,8 @@ class Lines:
         self._log = logging.getLogger("townpost.publisher")
         self._line = 0
         self.unreadable = 0
+        self.tick: Callable[[], None] = lambda: None
+        """Called again and again while nothing arrives."""
 
     def __iter__(self) -> Iterator[list[Message]]:
         """Messages as they arrive; what is not one is logged with its line number, counted and passed over."""
@@ -127,6 +135,7 @@ class Lines:
         rest = b""
         while not self._stop.is_set():
             ready, _, _ = select.select([self._file], [], [], _GLANCE_SECONDS)
+            self.tick()
             if not ready:
                 continue
             try:
@@ -147,6 +156,8 @@ class Lines:
 
     def _message(self, line: bytes) -> Message | None:
         self._line += 1
+        if self._line == 1:
+            line = line.removeprefix(codecs.BOM_UTF8)
         if not line.strip():
             return None
         try:

@@ -85,7 +85,7 @@ def check_url(url: str) -> None:
 def refusal(text: str) -> UnavailableError | RefusedError:
     """The error of ours for an error reply of Redis."""
     code, _, rest = text.partition(" ")
-    if code in _NOT_READY:
+    if code in _NOT_READY or "max number of clients" in text:
         return UnavailableError(f"Redis is not ready: {text}")
     if code in ("NOAUTH", "WRONGPASS") or "invalid password" in text or "Client sent AUTH" in text:
         return _password_error(text)
@@ -171,8 +171,13 @@ class Link:
         self._sock = self._handshake._sock  # noqa: SLF001 - redis-py offers no other way to its socket
         self._reader = hiredis.Reader()
         self._early = []
-        _, number = self.pipeline([("CLIENT", "SETNAME", self._name), ("CLIENT", "ID")])
+        named, number = self.pipeline([("CLIENT", "SETNAME", self._name), ("CLIENT", "ID")])
         self.client_id = number if isinstance(number, int) else None
+        if isinstance(named, hiredis.ReplyError):
+            answer = refusal(str(named))
+            if isinstance(answer, PasswordError | UnavailableError):  # a name is a courtesy, to be let in is not
+                self.close()
+                raise answer
 
     def call(self, *command: str | bytes | float, block: float = 0.0) -> Reply:
         """Send one command and return its reply.
@@ -201,6 +206,8 @@ class Link:
             UnavailableError, RefusedError: none was run (or, for a lost reply, it is unknown).
         """
         replies = self.pipeline([("MULTI",), *commands, ("EXEC",)])
+        if isinstance(replies[0], hiredis.ReplyError):
+            return replies[1:-1]  # without MULTI each was run, or refused, on its own
         outcome = replies[-1]
         if isinstance(outcome, list):
             return outcome
@@ -212,7 +219,12 @@ class Link:
         self.send(packed, block)
         replies: list[Reply] = []
         while len(replies) < count:
-            more = self.receive()
+            try:
+                more = self.receive()
+            except UnavailableError:
+                if replies and isinstance(replies[-1], hiredis.ReplyError):
+                    raise refusal(str(replies[-1])) from None  # Redis said why before it hung up
+                raise
             if more is None:
                 self.close()
                 raise UnavailableError(f"Redis at {self._where} has not answered for {REPLY_SECONDS + block:g} s")
@@ -225,7 +237,9 @@ class Link:
         sock = self._socket()
         try:
             sock.settimeout(REPLY_SECONDS + block)
-            sock.sendall(packed)
+            rest = memoryview(packed)
+            while rest:  # not sendall, whose time limit is for the whole, however slow the link
+                rest = rest[sock.send(rest) :]
         except OSError as error:
             raise self._broken(error) from error
 

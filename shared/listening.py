@@ -1,13 +1,14 @@
 """Listens on one pattern for as long as it takes: batches of deliveries, through every outage."""
 
 import contextlib
+import logging
 import threading
 import time
 from collections.abc import Iterator
 
 from shared.connection import Link, endpoint
 from shared.counts import Counts
-from shared.errors import RefusedError
+from shared.errors import RefusedError, SettingError, TownpostError
 from shared.patterns import PATTERNS
 from shared.patterns.contract import Batch, Delivery
 from shared.prefetch import Prefetch
@@ -48,6 +49,16 @@ class Listening:
         """See `Listener.settle`."""
         self._listener.settle(batch)
 
+    def settle_if_possible(self, batch: Batch) -> None:
+        """The same, with a line in the log where Redis does not answer."""
+        try:
+            self._listener.settle(batch)
+        except TownpostError as error:
+            fate = "come again" if self.pattern.guarantees.redelivers else "are lost"
+            logging.getLogger(f"townpost.{self.pattern.name}").warning(
+                "%s; %d messages that were not begun %s", error, len(batch.left), fate
+            )
+
     def interrupt(self, control: Link) -> None:
         """See `Listener.interrupt`."""
         self._listener.interrupt(control)
@@ -85,6 +96,8 @@ def listen(
         SettingError, GaveUpError, RefusedError: at the start only; later outages are waited out.
     """
     settings = settings or Settings.read(pattern=pattern)
+    if pattern not in PATTERNS:
+        raise SettingError(f"listen() takes one of {', '.join(PATTERNS)}, not '{pattern}'")
     listening = Listening(pattern, settings, stop or threading.Event())
     prefetch = Prefetch(settings.prefetch)
     with contextlib.closing(listening):
@@ -93,5 +106,5 @@ def listen(
             try:
                 yield from batch
             finally:
-                listening.settle(batch)
+                listening.settle_if_possible(batch)
             prefetch.worked(len(batch), time.perf_counter() - started)

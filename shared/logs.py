@@ -46,7 +46,7 @@ class _Text(logging.Formatter):
         level = f"{record.levelname}: " if record.levelno >= logging.WARNING else ""
         text = f"{_source(record)}: {level}{printable(record.getMessage())}"
         if record.exc_info:
-            text += f"\n{self.formatException(record.exc_info)}"
+            text += "".join(f"\n  | {printable(line)}" for line in self.formatException(record.exc_info).split("\n"))
         if not self._colour:
             return f"[{moment}] {text}"
         colour = _COLOURS.get(record.levelno, "")

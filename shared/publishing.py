@@ -42,7 +42,11 @@ class Publisher:
         self._link = Link(self._settings.url, name="townpost-publisher")
 
     def open(self) -> None:
+        """Connect; `send` does it by itself after a loss."""
         self._link.connect()
+        if len(self._senders) > 1:
+            self._link.call("MULTI")  # may be forbidden, which is better known before anything is sent
+            self._link.call("EXEC")
 
     def send(
         self,
@@ -67,6 +71,10 @@ class Publisher:
             HalfSentError: some patterns took them and others refused; it says which.
             RefusedError: nothing was sent.
         """
+        if not messages:
+            return []
+        if not self._link.connected:
+            self.open()
         names = [name for name in self._senders if on is None or name in on]
         due = None if delay is None and at is None else Due(delay, at)
         if due is not None and not all(PATTERNS[name].guarantees.schedules for name in names):

@@ -31,6 +31,7 @@ _UNCHANGED_SECONDS = 1.9
 _ENTRY_SECONDS = 10.0
 _REPORT_LIVES_SECONDS = 5
 _FORGOTTEN_SECONDS = 3600
+_REFUSED_SECONDS = 15.0
 _INTERRUPT_SECONDS = 0.05
 _FAREWELL_SECONDS = 0.2
 
@@ -85,9 +86,10 @@ class Reporter:
         self._started = time.time()
         self._redis_answered = time.monotonic()
         self._clock_offset = 0.0
-        self._refused = False
+        self._refused_until = 0.0
+        self._said = ""
         self._reported: tuple[float, object] = (0.0, None)
-        self._entered = -_ENTRY_SECONDS
+        self._entered = 0.0
 
     def start(self) -> None:
         self._thread.start()
@@ -120,13 +122,14 @@ class Reporter:
             if not self._link.connected:
                 self._link.connect()
                 self._clock_offset = _seconds(self._link) - time.time()
-            if self._refused:
+            if time.monotonic() < self._refused_until:
                 self._link.call("PING")
             else:
                 self._write_counts()
         except RefusedError as error:
-            if not self._refused and not isinstance(error, PasswordError):  # that ends the loops, and they say so
-                self._refused = True
+            self._refused_until = time.monotonic() + _REFUSED_SECONDS
+            if str(error) != self._said and not isinstance(error, PasswordError):  # that ends the loops, who say so
+                self._said = str(error)
                 self._log.warning("counts are not reported to Redis: %s", error)
         self._redis_answered = time.monotonic()
 
@@ -154,14 +157,14 @@ class Reporter:
             "idle_seconds": {loop.name: round(time.monotonic() - loop.turned, 1) for loop in self._loops},
         }
         self._link.call("SET", keys.instance(self.instance_id), json.dumps(snapshot), "EX", _REPORT_LIVES_SECONDS)
-        if time.monotonic() - self._entered >= _ENTRY_SECONDS:
+        if self._entered == 0 or time.monotonic() - self._entered >= _ENTRY_SECONDS:
             self._link.call("ZADD", keys.instances(), now, self.instance_id)
             self._link.call("ZREMRANGEBYSCORE", keys.instances(), "-inf", now - _FORGOTTEN_SECONDS)
             self._entered = time.monotonic()
         self._reported = (time.monotonic(), patterns)
 
     def _remove(self) -> None:
-        if not self._refused:
+        if self._entered > 0:
             self._link.pipeline(
                 [("DEL", keys.instance(self.instance_id)), ("ZREM", keys.instances(), self.instance_id)]
             )

@@ -48,7 +48,7 @@ def _asyncapi() -> dict[str, object]:
         "info": {
             "title": "Townpost",
             "version": "1.0.0",
-            "description": "JSON messages over Redis. Names are the defaults of CHANNEL, QUEUE, RELIABLE_QUEUE and STREAM.",
+            "description": "JSON messages over Redis. Names are the defaults of the settings.",
             "license": {"name": "MIT"},
         },
         "defaultContentType": "application/json",

@@ -62,7 +62,7 @@ class Service:
             self._failed = True
             self._log.error("%s", error)
             self._stop.set()
-        except Exception:  # noqa: BLE001 - logged with its traceback: a thread must not end in silence
+        except BaseException:  # noqa: BLE001 - logged with its traceback: a thread must not end in silence
             self._failed = True
             self._log.exception("the %s loop broke; this is a bug in Townpost", loop.name)
             self._stop.set()

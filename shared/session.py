@@ -58,6 +58,7 @@ class Session:
         self._failing_since: float | None = None
         self._said = ""
         self._said_connected = False
+        self._gone = False
         self.connecting = False
         """True while nothing is in hand but a connection attempt: a stop need not wait for it."""
         self.outages = 0
@@ -72,6 +73,8 @@ class Session:
             try:
                 if not self._is_open:
                     self._connect()
+                    if self._stop.is_set():
+                        break  # whoever stopped us may be gone already: nothing may be begun
                 result = action()
             except UnavailableError as error:
                 self._unavailable(error)
@@ -92,16 +95,17 @@ class Session:
         if not self.worked and not self._said_connected:
             self._said_connected = True
             self._log.info("connected to Redis at %s", self._where)
-        if self.worked and self._failing_since is not None:
-            gone = time.monotonic() - self._failing_since
-            self._log.warning("Redis is back after %.1f s%s", gone, f": {self._lost()}" if self._lost else "")
-            self._failing_since = None
 
     def _recovered(self) -> None:
+        if self._failing_since is not None and self.worked:
+            seconds = time.monotonic() - self._failing_since
+            if self._gone:
+                self._log.warning("Redis is back after %.1f s%s", seconds, f": {self._lost()}" if self._lost else "")
+            else:
+                self._log.warning("it works again after %.1f s", seconds)
         self.worked = True
-        if self._failing_since is not None:
-            self._log.warning("it works again after %.1f s", time.monotonic() - self._failing_since)
-            self._failing_since = None
+        self._failing_since = None
+        self._gone = False
         self._failures = 0
         self._said = ""
 
@@ -109,6 +113,8 @@ class Session:
         now = time.monotonic()
         if self._failing_since is None:
             self._failing_since = now
+        if not self._gone:
+            self._gone = True
             self.outages += self.worked
         if not self.worked and now - self._failing_since >= self._connect_timeout:
             raise GaveUpError(

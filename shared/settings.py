@@ -7,7 +7,7 @@ unset. `.env.example` explains each of them, and a test compares the two.
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.connection import check_url
@@ -54,6 +54,14 @@ Seconds: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
+def _utf8(name: str) -> str:
+    name.encode()
+    return name
+
+
+Name: TypeAlias = Annotated[str, AfterValidator(_utf8)]
+
+
 class Settings(BaseSettings):
     """Field `redis_url` is the variable REDIS_URL, and so on."""
 
@@ -67,10 +75,10 @@ class Settings(BaseSettings):
     connect_timeout: Seconds = 30.0
 
     pattern: Annotated[str, AfterValidator(_known_pattern)] = "both"
-    channel: str = "messages"
-    queue: str = "message_queue"
-    reliable_queue: str = "reliable_queue"
-    stream: str = "message_stream"
+    channel: Name = "messages"
+    queue: Name = "message_queue"
+    reliable_queue: Name = "reliable_queue"
+    stream: Name = "message_stream"
 
     publish_interval: Seconds = 2.0
     sender: str = "python-publisher"
@@ -88,7 +96,7 @@ class Settings(BaseSettings):
     once_seconds: Seconds = 0.0
     reliable_limit: Annotated[int, Field(ge=0)] = 0
 
-    consumer_group: str = "townpost"
+    consumer_group: Name = "townpost"
     stream_start: Annotated[str, Field(pattern=r"^(beginning|now|\d+-\d+)$")] = "beginning"
     stream_maxlen: Annotated[int, Field(ge=0)] = 0
 
@@ -98,6 +106,14 @@ class Settings(BaseSettings):
 
     health_file: Annotated[Path | None, AfterValidator(_writable)] = None
     health_seconds: Positive = 30.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _url_alone(cls, values: dict[str, Any]) -> dict[str, Any]:
+        # Kubernetes sets REDIS_PORT=tcp://... for a service of that name: with a URL it does not matter
+        if values.get("redis_url"):
+            return {name: value for name, value in values.items() if name not in ("redis_host", "redis_port")}
+        return values
 
     @classmethod
     def read(cls, **given: Any) -> Self:  # noqa: ANN401 - as the command line gave them, checked by the model
@@ -147,7 +163,7 @@ def _problems(error: ValidationError) -> list[str]:
     for problem in error.errors(include_url=False):
         name = str(problem["loc"][0]).upper()
         text = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-        # the value of REDIS_URL may hold a password
-        value = "" if name == "REDIS_URL" else f" (it is {problem['input']!r})"
+        # where Redis is may have been written with a password
+        value = "" if name.startswith("REDIS_") else f" (it is {problem['input']!r})"
         lines.append(printable(f"{name} cannot be used: {text}{value}. See .env.example"))
     return lines

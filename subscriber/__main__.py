@@ -6,6 +6,7 @@ Usage: python -m subscriber          listen until SIGTERM or SIGINT
                                      what could not be handled, is to be handled later, is being handled
 """
 
+import io
 import sys
 import threading
 
@@ -24,6 +25,9 @@ _SWITCH_SECONDS = 0.0005
 
 def main(arguments: list[str]) -> int:
     """Run, and return the exit status: 2 when a setting cannot be used."""
+    if arguments and arguments[0] in ("-h", "--help"):
+        sys.stdout.write(f"{__doc__}\n")
+        return 0
     try:
         settings = Settings.read()
         logs.set_up(settings)
@@ -33,12 +37,13 @@ def main(arguments: list[str]) -> int:
             return letters.main(arguments, settings)
         if arguments:
             sys.stderr.write(f"{__doc__}\n")
-            return 0 if arguments[0] in ("-h", "--help") else 2
+            return 2
         handler = load(settings)
     except SettingError as error:
         sys.stderr.write(f"subscriber: {error}\n")
         return 2
-    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # it is a TextIOWrapper
+    if isinstance(sys.stdout, io.TextIOWrapper):  # not if it is closed
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.setswitchinterval(_SWITCH_SECONDS)
     stop = threading.Event()
     loops = [Consumer(pattern.name, settings, handler, stop) for pattern in settings.patterns]

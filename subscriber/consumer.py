@@ -84,7 +84,14 @@ class Consumer:
     def _work(self, batch: Batch) -> None:
         started = time.perf_counter()
         self._answered = 0
-        self._handle(batch)
+        try:
+            self._handle(batch)
+        except TownpostError:
+            # the printer could not print: it answers all of a batch or nothing
+            batch.rewind()
+            self._listening.settle(batch)
+            self._log.warning("%d messages in hand are given back, if the pattern can do that", len(batch.left))
+            raise
         self._prefetch.worked(self._answered, time.perf_counter() - started)
         try:
             self._listening.settle(batch)
@@ -129,8 +136,11 @@ class Consumer:
             self._counts.duplicates += 1
             self._log.warning("duplicate id %s from %s: handled again", message.id, message.sender)
         if self._watch is not None and (gap := self._watch.hear(message)):
-            self._counts.missed += gap.size
-            self._log.warning("gap: never heard %s (%d missed)", gap, gap.size)
+            if gap.certain:
+                self._counts.missed += gap.size
+                self._log.warning("gap: never heard %s (%d missed)", gap, gap.size)
+            else:
+                self._log.warning("possible gap: %s not heard, but without an epoch nobody can tell", gap)
 
     def _answer(self, delivery: Delivery, error: Exception | None) -> None:
         self._answered += 1

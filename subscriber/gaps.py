@@ -11,6 +11,8 @@ from shared.message import Message
 __all__ = ["Gap", "GapWatch"]
 
 _SENDERS = 10_000
+_BELIEVABLE = 1_000_000_000
+"""A jump beyond this is a sender that counts in its own way, or lies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,8 @@ class Gap:
     sender: str
     first: int
     last: int
+    certain: bool = True
+    """Whether the sender gave an epoch; without one, two senders of the same name look like a gap."""
 
     @property
     def size(self) -> int:
@@ -53,4 +57,6 @@ class GapWatch:
         self._highest.move_to_end(key)
         if count > before or (count == 1 and message.epoch is None):
             self._highest[key] = count
-        return Gap(message.sender, before + 1, count - 1) if count > before + 1 else None
+        if not before + 1 < count <= before + _BELIEVABLE:
+            return None
+        return Gap(message.sender, before + 1, count - 1, certain=message.epoch is not None)

@@ -43,6 +43,8 @@ def load(settings: Settings) -> Handler:
         SettingError: it cannot be imported or called with one argument.
     """
     if settings.handler is None:
+        if sys.stdout is None:  # closed by whoever started us
+            raise SettingError("standard output is closed: there is nowhere to print to")
         return _Printer(settings)
     function = _import(settings.handler)
     return _lists(function) if _takes_list(function, settings.handler) else _each(function)
@@ -65,8 +67,11 @@ def _import(name: str) -> Callable[[typing.Any], object]:
 
 
 def _takes_list(function: Callable[[typing.Any], object], name: str) -> bool:
-    if inspect.iscoroutinefunction(function):
-        raise SettingError(f"HANDLER={name} is async: give a plain function, which may call asyncio.run")
+    for form in (function, getattr(function, "__call__", None)):  # noqa: B004 - an object's own may be async
+        if inspect.iscoroutinefunction(form) or inspect.isgeneratorfunction(form) or inspect.isasyncgenfunction(form):
+            raise SettingError(
+                f"HANDLER={name} is async or a generator: give a plain function, which may call asyncio.run"
+            )
     try:
         signature = inspect.signature(function, eval_str=True)
         signature.bind(None)
@@ -81,8 +86,8 @@ def _each(function: Callable[[Message], object]) -> Handler:
         for delivery, message in deliveries:
             try:
                 function(message)
-            except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a user's code does ends here
-                answer(delivery, error if isinstance(error, Exception) else RuntimeError(f"sys.exit({error})"))
+            except BaseException as error:  # noqa: BLE001 - whatever a user's code does ends here
+                answer(delivery, _failure(error))
             else:
                 answer(delivery, None)
 
@@ -97,12 +102,19 @@ def _lists(function: Callable[[list[Message]], object]) -> Handler:
         failure: Exception | None = None
         try:
             function([message for _, message in taken])
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
-            failure = error if isinstance(error, Exception) else RuntimeError(f"sys.exit({error})")
+        except BaseException as error:  # noqa: BLE001 - as above
+            failure = _failure(error)
         for delivery, _ in taken:
             answer(delivery, failure)
 
     return handle
+
+
+def _failure(error: BaseException) -> Exception:
+    """SystemExit, CancelledError and their like are failures of this message, and no reason to end."""
+    if isinstance(error, Exception):
+        return error
+    return RuntimeError(f"{type(error).__name__}: {error}").with_traceback(error.__traceback__)
 
 
 class _Printer:
@@ -110,6 +122,7 @@ class _Printer:
 
     def __init__(self, settings: Settings) -> None:
         self._write = threading.Lock()  # one for all patterns' threads
+        self._broken = ""
         self._json = settings.log_format == "json"
         self._colour = wants_colour(sys.stdout, settings)
 
@@ -122,16 +135,22 @@ class _Printer:
             taken.append(delivery)
         if not lines:
             return
-        try:
-            with self._write:
-                sys.stdout.write("".join(lines))
-                sys.stdout.flush()
-        except OSError as error:
-            # or Python would fail once more when it flushes at the end
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise TownpostError(f"cannot write to standard output: {error.strerror or error}") from error
+        with self._write:
+            self._print("".join(lines))
         for delivery in taken:
             answer(delivery, None)
+
+    def _print(self, text: str) -> None:
+        if self._broken:
+            raise TownpostError(self._broken)
+        try:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        except OSError as error:
+            self._broken = f"cannot write to standard output: {error.strerror or error}"
+            # or Python would fail once more when it flushes at the end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise TownpostError(self._broken) from error
 
     def _text_line(self, message: Message, pattern: str, number: int) -> str:
         moment = str(message.timestamp.replace(tzinfo=None))[:19]  # half the time of a format with a time zone
@@ -149,4 +168,7 @@ class _Printer:
 
     def _json_line(self, message: Message, pattern: str, number: int) -> str:
         source = json.dumps(PATTERNS[pattern].label)
-        return f'{{"received":{number},"from":{source},"message":{message.encode().decode()}}}\n'
+        text = message.encode().decode()
+        if not text.isprintable():
+            text = json.dumps(json.loads(text))  # with every character that could steer a terminal as an escape
+        return f'{{"received":{number},"from":{source},"message":{text}}}\n'

@@ -110,6 +110,10 @@ class Batch:
         """The payloads to put back if the listener stopped now: those nobody has begun."""
         return self.payloads[self._next :]
 
+    def rewind(self) -> None:
+        """Nothing was begun after all."""
+        self._next = 0
+
     def answered(self, index: int, error: Exception | None) -> None:
         """What became of one delivery; here, where each is taken once and for all, nothing follows from it."""
 

@@ -8,7 +8,6 @@ How it fails:  what was popped is gone from Redis: a listener killed with a batc
 Use when:      each message should be handled by one of several workers, and losing a few in a crash is fine.
 """
 
-import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -27,7 +26,8 @@ GUARANTEES = Guarantees(
 )
 
 _BLOCK_SECONDS = 1.0
-_NO_WAIT_SECONDS = 0.002
+_MOST = 250
+_MOST_BYTES = 32 * 1024 * 1024
 
 
 class QueueSender:
@@ -53,6 +53,7 @@ class QueueListener:
         self._max_bytes = settings.max_message_bytes
         self._link = link
         self._backlog = False
+        self._largest = 1
 
     def open(self) -> None:
         self._link.connect()
@@ -63,18 +64,17 @@ class QueueListener:
 
     def _pop(self, limit: int) -> list[bytes]:
         if self._backlog:
-            popped = self._link.call("LPOP", self._queue, limit)
+            # a sudden run of large messages must not fill the memory
+            count = min(limit, _MOST, max(1, _MOST_BYTES // self._largest))
+            popped = self._link.call("LPOP", self._queue, count)
             if isinstance(popped, list):
-                self._backlog = len(popped) == limit
-                return [payload for payload in popped if isinstance(payload, bytes)]
-        started = time.monotonic()
+                payloads = [payload for payload in popped if isinstance(payload, bytes)]
+                self._backlog = len(payloads) == count
+                self._largest = max(map(len, payloads))
+                return payloads
         popped = self._link.call("BLPOP", self._queue, _BLOCK_SECONDS, block=_BLOCK_SECONDS)
-        if not isinstance(popped, list):
-            self._backlog = False
-            return []
-        # an answer without a wait means that more may be waiting
-        self._backlog = time.monotonic() - started < _NO_WAIT_SECONDS
-        return [payload for payload in popped[1:] if isinstance(payload, bytes)]
+        self._backlog = popped is not None  # where one was, more may be
+        return [payload for payload in popped[1:] if isinstance(payload, bytes)] if isinstance(popped, list) else []
 
     def settle(self, batch: Batch) -> None:
         if batch.left:

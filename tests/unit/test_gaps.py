@@ -48,7 +48,11 @@ def test_a_new_epoch_starts_anew(watch: GapWatch) -> None:
 
 
 def test_without_an_epoch_a_one_is_a_restart(watch: GapWatch) -> None:
-    assert heard(watch, 7, 8, 1, 2, 4, epoch=None) == [Gap("a", 3, 3)]
+    assert heard(watch, 7, 8, 1, 2, 4, epoch=None) == [Gap("a", 3, 3, certain=False)]
+
+
+def test_a_jump_beyond_belief_is_no_gap(watch: GapWatch) -> None:
+    assert heard(watch, 1, 2**63 - 1) == []
 
 
 def test_with_an_epoch_a_one_is_merely_late(watch: GapWatch) -> None:

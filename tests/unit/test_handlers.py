@@ -92,7 +92,7 @@ def test_one_that_raises_has_failed_and_the_others_go_on(loaded: Callable[[str],
 def test_one_that_exits_has_failed_and_the_service_goes_on(loaded: Callable[[str], Handler]) -> None:
     handler = loaded(EACH)
 
-    assert answers(handler, "exit", "b") == ["RuntimeError('sys.exit(3)')", None]
+    assert answers(handler, "exit", "b") == ["RuntimeError('SystemExit: 3')", None]
     assert heard() == ["b"]
 
 
