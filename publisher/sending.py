@@ -100,7 +100,7 @@ class Sending:
         self.turned = time.monotonic()
 
     def totals(self) -> list[str]:
-        if not self._session.worked and not self._sent:
+        if not self._session.worked and not any(counts.sent for counts in self.counts.values()):
             return []
         seconds = max(time.monotonic() - self._started, 1e-9)
         lines = [] if self._finished or self._endless else ["stopped before everything was sent"]

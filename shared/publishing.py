@@ -93,7 +93,9 @@ class Publisher:
         refused: dict[str, RefusedError] = {}
         for name, part in zip(names, parts, strict=True):
             mine, replies = replies[: len(part)], replies[len(part) :]
-            refused_reply = next((reply for reply in mine if isinstance(reply, hiredis.ReplyError)), None)
+            # what follows the answers to the messages is upkeep: they were sent even if that is refused
+            answers = mine[: len(payloads)]
+            refused_reply = next((reply for reply in answers if isinstance(reply, hiredis.ReplyError)), None)
             if refused_reply is None:
                 receipts.append(self._senders[name].receipt(mine, len(payloads)))
             else:

@@ -28,6 +28,8 @@ def main(arguments: list[str]) -> int:
     if arguments and arguments[0] in ("-h", "--help"):
         sys.stdout.write(f"{__doc__}\n")
         return 0
+    if isinstance(sys.stdout, io.TextIOWrapper):  # not if it is closed
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         settings = Settings.read()
         logs.set_up(settings)
@@ -42,8 +44,6 @@ def main(arguments: list[str]) -> int:
     except SettingError as error:
         sys.stderr.write(f"subscriber: {error}\n")
         return 2
-    if isinstance(sys.stdout, io.TextIOWrapper):  # not if it is closed
-        sys.stdout.reconfigure(errors="backslashreplace")
     sys.setswitchinterval(_SWITCH_SECONDS)
     stop = threading.Event()
     loops = [Consumer(pattern.name, settings, handler, stop) for pattern in settings.patterns]

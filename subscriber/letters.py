@@ -5,6 +5,7 @@ Usage: python -m subscriber dead list|show|requeue|purge, scheduled, in-hand; --
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -79,10 +80,18 @@ def main(arguments: Sequence[str], settings: Settings) -> int:
 
 
 def _letter_id(text: str) -> str:
-    first, _, second = text.partition("-")
-    if not (first.isdigit() and (second.isdigit() or not second)):
+    match = re.fullmatch(r"([0-9]{1,20})-([0-9]{1,20})", text)
+    if match is None or any(int(number) >= 2**64 for number in match.groups()):
         raise SettingError(f"'{printable(text)}' is not the id of a dead letter: `dead list` shows them")
     return text
+
+
+def _agrees(question: str) -> bool:
+    try:
+        return input(f"{question}? [y/N] ").strip().lower() in ("y", "yes")
+    except (EOFError, KeyboardInterrupt):
+        print()  # noqa: T201 - the next line is not to stand behind the question
+        return False
 
 
 def _act(letters: DeadLetters, given: argparse.Namespace) -> int:
@@ -98,7 +107,7 @@ def _act(letters: DeadLetters, given: argparse.Namespace) -> int:
     if not given.yes:
         if not sys.stdin.isatty():
             raise SettingError(f"{what}: say --yes where nobody can be asked")
-        if input(f"{what}? [y/N] ").strip().lower() not in ("y", "yes"):
+        if not _agrees(what):
             print("nothing was done")  # noqa: T201 - a person asked
             return 1
     ids = [letter.id for letter in chosen]
@@ -171,7 +180,11 @@ def _table(titles: Sequence[str], rows: Sequence[Sequence[str]], nothing: str) -
     if not rows:
         console.print(nothing)
         return
-    table = Table(*titles)
+    table = Table()
+    widest = max(len(row[0]) for row in rows)
+    for number, title in enumerate(titles):
+        # the first column is what one copies into the next command
+        table.add_column(title, no_wrap=number == 0, min_width=None if number else widest)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))  # as text: a message must not be markup
     console.print(table)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from shared.counts import Counts
-from shared.errors import UnreadableError
+from shared.errors import SettingError, UnreadableError
 from shared.message import MAX_MESSAGE_BYTES, Message, read
 
 if TYPE_CHECKING:
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 __all__ = ["Batch", "Command", "Delivery", "Due", "Guarantees", "Listener", "Pattern", "Receipt", "Sender"]
 
 Command: TypeAlias = tuple[str | bytes | int | float, ...]
+
+
+_TEN_YEARS = 315_360_000
+_LAST_YEAR = 9000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +48,17 @@ class Due:
 
     delay: float | None = None
     at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what no calendar has.
+
+        Raises:
+            SettingError: a negative delay or one of over ten years, a moment without a time zone or after 9000.
+        """
+        if self.delay is not None and not 0 <= self.delay <= _TEN_YEARS:
+            raise SettingError(f"a delay is between 0 and {_TEN_YEARS:,} seconds, not {self.delay:g}")
+        if self.at is not None and (self.at.tzinfo is None or self.at.year > _LAST_YEAR):
+            raise SettingError(f"a moment has a time zone and a year up to {_LAST_YEAR}, not {self.at.isoformat()}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ class QueueListener:
         self._max_bytes = settings.max_message_bytes
         self._link = link
         self._backlog = False
-        self._largest = 1
+        self._largest = 0
 
     def open(self) -> None:
         self._link.connect()
@@ -65,7 +65,7 @@ class QueueListener:
     def _pop(self, limit: int) -> list[bytes]:
         if self._backlog:
             # a sudden run of large messages must not fill the memory
-            count = min(limit, _MOST, max(1, _MOST_BYTES // self._largest))
+            count = min(limit, _MOST, max(1, _MOST_BYTES // max(1, self._largest)))
             popped = self._link.call("LPOP", self._queue, count)
             if isinstance(popped, list):
                 payloads = [payload for payload in popped if isinstance(payload, bytes)]

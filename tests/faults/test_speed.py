@@ -156,5 +156,5 @@ def test_a_batch_costs_the_same_whatever_waits_and_whatever_is_in_hand(server: S
             least[name] = min(least[name], cost(waiting, in_hand))
     ratios = {name: seconds / least["1,000 waiting"] for name, seconds in least.items()}
     print(f"\na batch of 100, times that of 1,000 waiting and 1 in hand: {ratios}")
-    assert ratios["1,000,000 waiting"] < 1.5
-    assert ratios["10,000 in hand"] < 1.5
+    assert ratios["1,000,000 waiting"] < 2
+    assert ratios["10,000 in hand"] < 2

@@ -15,9 +15,8 @@ def _settings(server: Server, pattern: str = "both") -> Settings:
 
 
 def test_two_patterns_share_one_multi(server: Server, client: redis.Redis) -> None:
-    client.config_resetstat()
-
     with Publisher(settings=_settings(server)) as publisher:
+        client.config_resetstat()
         publisher.send([Message.create(str(n)) for n in range(10)])
 
     stats = client.info("commandstats")

@@ -389,7 +389,7 @@ def test_the_pause_before_a_retry_doubles_up_to_the_lease(
         one.fail(ValueError())
         pauses.append(0.6 - held(client)[0] / 1000)
 
-    assert pauses == pytest.approx([0.2, 0.4, 0.6, 0.6], abs=0.05)
+    assert pauses == pytest.approx([0.2, 0.4, 0.6, 0.6], abs=0.1)
 
 
 def test_a_retry_comes_when_its_pause_is_over_not_when_the_lease_is(
@@ -456,8 +456,8 @@ def test_only_the_message_that_kills_its_consumers_is_dead(
     # Then it alone ends among the dead letters, and its neighbours were all handled
     (letter,) = dead.all()
     assert (text_of(letter), letter.reason) == ("poison", "crashed")
-    assert "3 times" in letter.error
-    assert deaths == 3
+    assert "4 times" in letter.error
+    assert deaths == 4  # once with its neighbours, when nobody is blamed, and three times alone
     assert set(handled) == {f"m{n}" for n in range(199)}
     assert pending(client) == 0
 
@@ -527,7 +527,7 @@ def test_a_lost_reply_to_a_take_over_loses_nothing(
     with Proxy(server.port) as proxy:
         one = consumer(proxy.url)
 
-        proxy.swallow(b"XAUTOCLAIM")
+        proxy.swallow(b"XCLAIM")
         with pytest.raises(UnavailableError):
             one.take()
         one.listener.open()
@@ -810,10 +810,9 @@ def test_an_idle_consumer_asks_for_little(unhurried: MakeConsumer, client: redis
 
     one.take(seconds=5.5)
 
-    stats = calls(client)
-    stats.pop("info", None)
-    stats.pop("config|resetstat", None)
-    assert 0 < sum(stats.values()) <= 12
+    asked = {name: times for name, times in calls(client).items() if name.startswith(("x", "eval"))}
+    assert set(asked) <= {"xreadgroup", "xpending", "xautoclaim"}
+    assert 0 < sum(asked.values()) <= 12
 
 
 def test_a_wait_is_ended_from_outside(server: Server, unhurried: MakeConsumer, publisher: Publisher) -> None:

@@ -1,6 +1,6 @@
 """stream: the chronicle. Every message is written down; each reader has a bookmark, and may turn back.
 
-Commands:      XADD; XREADGROUP to read, XACK when handled, XAUTOCLAIM to take over from the dead.
+Commands:      XADD; XREADGROUP to read, XACK when handled, XPENDING and XCLAIM to take over from the dead.
 Keys:          one stream (STREAM), the payload in the field "message"; {stream}:dead for dead letters.
 Guarantee:     stored until trimmed: at least once to each consumer group (CONSUMER_GROUP), whose members share.
                In order while nothing fails. What was handled can be read again, by a new group or from an id.

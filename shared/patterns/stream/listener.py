@@ -30,6 +30,9 @@ _BLOCK_SECONDS = 1.0
 _LOOK_SECONDS = 1.0
 """How often it looks for what dead members hold, when anything is pending at all; else half as often."""
 _GONE_MS = 3_600_000
+_MOST_DOUBLINGS = 30
+_WAITING = b"waiting"
+"""The member in whose name entries are pending that nobody has in hand: retries, and what a stop gave back."""
 _STARTS = {"beginning": "0", "now": "$"}
 
 
@@ -132,29 +135,28 @@ class StreamListener:
         return pending
 
     def _take_over(self) -> Batch | None:
-        """One message that its consumer held for too long; alone, so that only it is blamed for the next crash."""
-        claiming: Command = (
-            *("XAUTOCLAIM", self._stream, self._group, self._consumer, self._lease_ms),
-            *("0-0", "COUNT", 1),
-        )
-        (reply,) = self._exchange([claiming])
-        entries = _entries(reply[1]) if isinstance(reply, list) else []
-        if not entries:
-            return None
-        entry_id = entries[0][0]
-        pending = self._link.call("XPENDING", self._stream, self._group, entry_id, entry_id, 1)
-        match pending:
-            case [[_, _, _, int(handed_out)]]:
+        """One message that was held for too long; alone, so that only it is blamed for the next crash."""
+        # not XAUTOCLAIM, which looks at ten entries for each it may take: older ones at work would hide the others
+        (overdue,) = self._exchange([("XPENDING", self._stream, self._group, "IDLE", self._lease_ms, "-", "+", 1)])
+        match overdue:
+            case [[bytes(entry_id), bytes(holder), _, int(before)]]:
                 pass
             case _:
-                return None  # acknowledged in between, by whoever had it
+                return None
         self._look_at = 0.0  # there may be more
-        self._counts.recovered += 1
-        batch = self._batch(entries, handed_out)
-        if handed_out <= self._max_attempts:
+        entries = _entries(
+            self._link.call("XCLAIM", self._stream, self._group, self._consumer, self._lease_ms, entry_id)
+        )
+        if not entries:
+            return Batch("stream", [])  # somebody was faster, or it was deleted
+        if holder != _WAITING:
+            self._counts.recovered += 1
+        batch = self._batch(entries, before + 1)
+        # the first time it was handed out with others, and who knows which of them was to blame
+        if before <= self._max_attempts:
             return batch
         for delivery in batch:
-            delivery.fail(CrashedError(f"handed out {handed_out - 1} times, its consumers died or hung"))
+            delivery.fail(CrashedError(f"its consumers died or hung with it, {before} times"))
         self.settle(batch)
         return Batch("stream", [])
 
@@ -181,13 +183,16 @@ class StreamListener:
         failures: list[str | bytes | float] = []
         for index, error in batch.failed:
             dead = batch.attempts >= self._max_attempts or reason(error) != "failed"
-            pause = min(self._backoff * 2 ** (batch.attempts - 1), self._lease_ms / 1000) * random.random()  # noqa: S311
+            doubled = self._backoff * 2 ** min(batch.attempts - 1, _MOST_DOUBLINGS)
+            pause = min(doubled, self._lease_ms / 1000) * random.random()  # noqa: S311 - jitter
+            crashed = isinstance(error, CrashedError)
+            counts = (0, batch.attempts - 1) if crashed else (batch.attempts, 0)
             failures += (batch.ids[index], batch.payloads[index], "dead" if dead else "retry", int(pause * 1000))
-            failures += (reason(error), describe(error), batch.attempts)
+            failures += (reason(error), describe(error), *counts)
         back = [batch.ids[index] for index in batch.open]
         return SETTLE.command(
             [self._stream, keys.dead(self._stream)],
-            *(self._group, self._consumer, self._lease_ms),
+            *(self._group, self._consumer, _WAITING, self._lease_ms, batch.attempts - 1),
             *(len(acked), *acked, len(back), *back, *failures),
         )
 
@@ -203,12 +208,12 @@ class StreamListener:
             self._counts.retried += again
             if died:
                 self._log.error("%d more dead: see `python -m subscriber dead --pattern stream list`", died)
-        handled = len(batch) - len(batch.open) - len(batch.failed)
-        if isinstance(acknowledged, int) and acknowledged < handled and not self._settled_before:
+        answered = len(batch) - len(batch.open)
+        taken = sum(number for number in (acknowledged, died, again) if isinstance(number, int))
+        if taken < answered and not self._settled_before:
             self._counts.late += 1
             self._log.warning(
-                "too late: %d messages were acknowledged by others, the lease had run out (LEASE_SECONDS)",
-                handled - acknowledged,
+                "too late: %d messages are in other hands, their lease had run out (LEASE_SECONDS)", answered - taken
             )
         self._settled_before = False
 

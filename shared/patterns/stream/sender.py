@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import hiredis
+
 from shared.connection import Reply
 from shared.message import Message
 from shared.patterns.contract import Command, Due, Receipt
@@ -29,9 +31,12 @@ class StreamSender:
 
     def receipt(self, replies: Sequence[Reply], count: int) -> Receipt:
         last = replies[count - 1]
-        said = f"stream '{self._stream}': id {last.decode() if isinstance(last, bytes) else last!r}"
+        entry_id = last.decode() if isinstance(last, bytes) else last
+        said = f"stream '{self._stream}': id {entry_id}"
         warning = ""
         match replies[count:]:
+            case [hiredis.ReplyError() as error]:
+                warning = f"stream '{self._stream}' cannot be trimmed: {error}"
             case [[int(length), bytes(group)]] if group:
                 warning = (
                     f"stream '{self._stream}' has {length:,} entries, more than STREAM_MAXLEN={self._maxlen:,}: "
