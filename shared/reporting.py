@@ -26,7 +26,7 @@ from shared.settings import Settings
 __all__ = ["Loop", "Reporter"]
 
 _REPORT_SECONDS = 1.0
-_UNCHANGED_SECONDS = 1.9
+_UNCHANGED_SECONDS = 2.9
 """How long a report may wait when nothing was counted: an idle service is to cost Redis next to nothing."""
 _ENTRY_SECONDS = 10.0
 _REPORT_LIVES_SECONDS = 5
@@ -157,9 +157,10 @@ class Reporter:
             "idle_seconds": {loop.name: round(time.monotonic() - loop.turned, 1) for loop in self._loops},
         }
         self._link.call("SET", keys.instance(self.instance_id), json.dumps(snapshot), "EX", _REPORT_LIVES_SECONDS)
-        if self._entered == 0 or time.monotonic() - self._entered >= _ENTRY_SECONDS:
+        if time.monotonic() - self._entered >= _ENTRY_SECONDS or not self._entered:
             self._link.call("ZADD", keys.instances(), now, self.instance_id)
-            self._link.call("ZREMRANGEBYSCORE", keys.instances(), "-inf", now - _FORGOTTEN_SECONDS)
+            if not self._entered:
+                self._link.call("ZREMRANGEBYSCORE", keys.instances(), "-inf", now - _FORGOTTEN_SECONDS)
             self._entered = time.monotonic()
         self._reported = (time.monotonic(), patterns)
 

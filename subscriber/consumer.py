@@ -79,7 +79,11 @@ class Consumer:
             numbers |= {"missed": c.missed, "dropped at the stop": c.dropped}
         if self._listening.pattern.guarantees.redelivers:
             numbers |= {"retried": c.retried, "dead": c.dead, "recovered": c.recovered, "too late": c.late}
-        return [f"total from {self._listening.pattern.label}: " + ", ".join(f"{v:,} {k}" for k, v in numbers.items())]
+        line = ", ".join(f"{value:,} {name}" for name, value in numbers.items())
+        p50, p99 = c.latency.quantile(0.5), c.latency.quantile(0.99)
+        if p50 is not None and p99 is not None:
+            line += f"; from timestamp to handler p50 {p50:g} ms, p99 {p99:g} ms at most"
+        return [f"total from {self._listening.pattern.label}: {line}"]
 
     def _work(self, batch: Batch) -> None:
         started = time.perf_counter()

@@ -6,13 +6,16 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import Generic, TypeVar
 
-from shared.connection import Link
-from shared.errors import TownpostError, UnreadableError
-from shared.patterns.contract import Batch, Delivery
+import hiredis
+
+from shared.connection import Link, Reply, refusal
+from shared.errors import TownpostError, UnavailableError, UnreadableError
+from shared.patterns.contract import Batch, Command, Delivery
 from shared.text import printable
 
-__all__ = ["CrashedError", "Keeper", "LeasedBatch", "describe", "reason"]
+__all__ = ["CrashedError", "Keeper", "LeasedBatch", "Settling", "describe", "reason"]
 
 _TURN_SECONDS = 1.0
 _ERROR_CHARACTERS = 1_000
@@ -62,6 +65,9 @@ class LeasedBatch(Batch):
             if delivery.index in self.open:
                 self.progressed = time.monotonic()
                 yield delivery
+
+
+B = TypeVar("B", bound=LeasedBatch)
 
 
 class Keeper:
@@ -145,3 +151,56 @@ class Keeper:
                 self._handler_timeout,
             )
         return False
+
+
+class Settling(Generic[B]):
+    """The settlement of the last batch travels in front of the next commands, in one round trip.
+
+    If the reply is lost it is sent again, which changes nothing where it was carried out.
+    """
+
+    def __init__(
+        self, link: Link, keeper: Keeper, command: Callable[[B], Command], note: Callable[[B, Reply, bool], None]
+    ) -> None:
+        """Nothing is sent before `exchange`.
+
+        Args:
+            link: of the listener.
+            keeper: to release a batch once it is settled.
+            command: that settles a batch.
+            note: told of the batch, the reply, and whether it may be the reply to a repetition.
+        """
+        self._link = link
+        self._keeper = keeper
+        self._command = command
+        self._note = note
+        self._repeated = False
+        self.due: B | None = None
+
+    def exchange(self, commands: Sequence[Command], block: float = 0.0) -> list[Reply]:
+        """The replies to these; the first error among them is raised."""
+        batch = self.due
+        settlement = [] if batch is None else [self._command(batch)]
+        try:
+            replies = self._link.pipeline([*settlement, *commands], block)
+        except UnavailableError:
+            self._repeated = batch is not None
+            raise
+        if batch is not None and not isinstance(replies[0], hiredis.ReplyError):
+            self.due = None
+            self._keeper.release(batch)
+            self._note(batch, replies[0], self._repeated)
+            self._repeated = False
+        for reply in replies:
+            if isinstance(reply, hiredis.ReplyError):
+                raise refusal(str(reply))
+        return replies[len(settlement) :]
+
+    def finish(self, commands: Sequence[Command], log: logging.Logger) -> None:
+        """At the end: what was handled last is acknowledged if Redis answers, and comes again if not."""
+        try:
+            if self.due is not None or commands:
+                self.exchange(commands)
+        except TownpostError as error:
+            if self.due is not None:
+                log.warning("what was handled last could not be acknowledged, it will come again: %s", error)

@@ -59,7 +59,7 @@ class Consumer:
 
     def flush(self, batch: Batch) -> None:
         self.listener.settle(batch)
-        self.listener._exchange([])
+        self.listener._settling.exchange([])
 
     def drain(self, seconds: float = 1) -> list[str]:
         """Everything there is, until nothing comes for so long."""
@@ -446,7 +446,7 @@ def test_a_lost_reply_to_an_acknowledgement_neither_loses_nor_repeats(
         with pytest.raises(UnavailableError):
             one.flush(batch)
         one.listener.open()
-        one.listener._exchange([])
+        one.listener._settling.exchange([])
 
         assert one.take(seconds=0.6).payloads == []
         assert one.counts.late == 0

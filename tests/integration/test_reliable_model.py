@@ -66,7 +66,7 @@ class Model(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         for listener in self.listeners:
-            listener._unsettled = None
+            listener._settling.due = None
             listener.close()
         self.publisher.close()
         self.link.close()
@@ -108,7 +108,7 @@ class Model(RuleBasedStateMachine):
         mine = self.client.zscore(keys.leases(Q), claim.name) is not None
         listener = self.listeners[who]
         listener.settle(claim)
-        listener._exchange([])
+        listener._settling.exchange([])
         if mine:
             acked = set(range(len(claim))) - set(claim.open) - {index for index, _ in claim.failed}
             self.alive -= {read(claim.payloads[index]).message for index in acked}
@@ -186,7 +186,7 @@ def test_after_a_drain_nothing_is_left(server: Server) -> None:
                 for delivery in claim:
                     delivery.fail(ValueError()) if step % 3 == 1 else delivery.ack()
                 listener.settle(claim)
-                listener._exchange([])
+                listener._settling.exchange([])
             elif claim is not None:
                 model.leases_run_out()
             model.everything_falls_due()
@@ -203,6 +203,6 @@ def test_after_a_drain_nothing_is_left(server: Server) -> None:
                 for delivery in claim:
                     delivery.ack()
                 listener.settle(claim)
-                listener._exchange([])
+                listener._settling.exchange([])
     finally:
         model.teardown()

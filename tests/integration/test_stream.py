@@ -71,7 +71,7 @@ class Consumer:
 
     def flush(self, batch: Batch) -> None:
         self.listener.settle(batch)
-        self.listener._exchange([])
+        self.listener._settling.exchange([])
 
     def drain(self, seconds: float = 1) -> list[str]:
         """Everything there is, until nothing comes for so long."""
@@ -575,7 +575,7 @@ def test_a_lost_reply_to_a_settlement_makes_one_dead_letter(
         with pytest.raises(UnavailableError):
             one.flush(batch)
         one.listener.open()
-        one.listener._exchange([])
+        one.listener._settling.exchange([])
 
         assert [text_of(letter) for letter in dead.all()] == ["bad"]
         assert one.counts.late == 0
@@ -776,7 +776,7 @@ def test_forgotten_scripts_are_loaded_again(
     with pytest.raises(UnavailableError):
         one.flush(batch)
     one.listener.open()
-    one.listener._exchange([])
+    one.listener._settling.exchange([])
 
     assert [text_of(letter) for letter in dead.all()] == ["bad"]
 

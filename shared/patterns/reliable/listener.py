@@ -5,19 +5,16 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-import hiredis
-
 from shared import keys
-from shared.connection import Link, Reply, refusal
+from shared.connection import Link, Reply
 from shared.counts import Counts
-from shared.errors import FullError, TownpostError, UnavailableError, UnreadableError
+from shared.errors import FullError, RefusedError, TownpostError, UnreadableError
 from shared.message import read
 from shared.patterns.contract import Batch, Command
-from shared.patterns.leased import Keeper
+from shared.patterns.leased import Keeper, Settling
 from shared.patterns.reliable.claims import BusyError, Claim, Rules
 from shared.patterns.reliable.recovery import Recovery
 from shared.patterns.reliable.scripts import CLAIM, ONCE, SETTLE
@@ -74,9 +71,7 @@ class ReliableListener:
         )
         self._died = 0
         self._claim_at = 0.0
-        self._unsettled: Claim | None = None
-        self._settled_before = False
-        """Whether the settlement was sent once already, and its reply lost."""
+        self._settling = Settling(link, self._keeper, self._settlement, self._note_settled)
         self._unsure: str | None = None
         """A claim that was asked for, and whose reply never came."""
         self._log = logging.getLogger("townpost.reliable")
@@ -135,7 +130,7 @@ class ReliableListener:
     def settle(self, batch: Batch) -> None:
         """Travels with the next claim, in one round trip; `close` sends what has none."""
         if isinstance(batch, Claim):
-            self._unsettled = batch
+            self._settling.due = batch
 
     def lost(self) -> str:
         return "nothing is lost; what others had in hand comes again when its lease has run out"
@@ -145,11 +140,7 @@ class ReliableListener:
             control.call("CLIENT", "UNBLOCK", self._link.client_id)
 
     def close(self) -> None:
-        try:
-            if self._unsettled is not None:
-                self._exchange([])
-        except TownpostError as error:
-            self._log.warning("what was handled last could not be acknowledged, it will come again: %s", error)
+        self._settling.finish([], self._log)
         self._keeper.close()
         self._link.close()
 
@@ -166,7 +157,11 @@ class ReliableListener:
             _CLAIM_BYTES,
         )
         self._unsure = name
-        (claimed,) = self._exchange([claiming])
+        try:
+            (claimed,) = self._settling.exchange([claiming])
+        except RefusedError:
+            self._unsure = None
+            raise
         self._unsure = None
         if not isinstance(claimed, list):
             raise TypeError(f"claim.lua answered {claimed!r}")
@@ -176,46 +171,27 @@ class ReliableListener:
 
     def _look_up(self, name: str) -> Claim | None:
         """After a lost reply: the batch that was claimed, if it was."""
-        score, payloads = self._exchange([("ZSCORE", keys.leases(self._queue), name), ("LRANGE", name, 0, -1)])
+        looking = [("ZSCORE", keys.leases(self._queue), name), ("LRANGE", name, 0, -1)]
+        score, payloads = self._settling.exchange(looking)
         self._unsure = None
         return Claim(name, _bytes(payloads), self._max_bytes) if score is not None and payloads else None
 
-    def _exchange(self, commands: Sequence[Command]) -> list[Reply]:
-        """Send these behind the settlement that is due, if one is, in one round trip."""
-        settlement = (
-            [] if self._unsettled is None else [self._unsettled.settlement(self._queue, self._consumer, self._rules)]
-        )
-        try:
-            replies = self._link.pipeline([*settlement, *commands])
-        except UnavailableError:
-            self._settled_before = bool(settlement)
-            raise
-        errors = [reply for reply in replies if isinstance(reply, hiredis.ReplyError)]
-        if settlement and not isinstance(replies[0], hiredis.ReplyError):
-            self._note_settled(replies[0])
-        if errors:
-            self._unsure = None
-            raise refusal(str(errors[0]))
-        return replies[len(settlement) :]
+    def _settlement(self, claim: Claim) -> Command:
+        return claim.settlement(self._queue, self._consumer, self._rules)
 
-    def _note_settled(self, reply: Reply) -> None:
-        claim = self._unsettled
-        if claim is None:
-            return
-        self._unsettled = None
-        self._keeper.release(claim)
-        if isinstance(reply, list) and reply[0] == 1:
-            _, died, again = reply
-            self._counts.retried += again if isinstance(again, int) else 0
-            if isinstance(died, int) and died:
+    def _note_settled(self, claim: Claim, reply: Reply, repeated: bool) -> None:  # noqa: FBT001
+        match reply:
+            case [1, int(died), int(again)]:
+                self._counts.retried += again
                 self._died += died
-                self._log.error("%d more dead: see `python -m subscriber dead list`", died)
-        elif not self._settled_before:
-            self._counts.late += 1
-            self._log.warning(
-                "too late: the lease of %d messages had run out (LEASE_SECONDS), they go to others again", len(claim)
-            )
-        self._settled_before = False
+                if died:
+                    self._log.error("%d more dead: see `python -m subscriber dead list`", died)
+            case _ if not repeated:
+                self._counts.late += 1
+                self._log.warning(
+                    "too late: the lease of %d messages had run out (LEASE_SECONDS), they go to others again",
+                    len(claim),
+                )
 
     def _mark_known(self, claim: Claim) -> None:
         """Answer those messages that were handled before, or are in other hands."""

@@ -10,14 +10,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-import hiredis
-
 from shared import keys
-from shared.connection import Link, Reply, refusal
+from shared.connection import Link, Reply
 from shared.counts import Counts
-from shared.errors import RefusedError, TownpostError
+from shared.errors import RefusedError
 from shared.patterns.contract import Batch, Command
-from shared.patterns.leased import CrashedError, Keeper, LeasedBatch, describe, reason
+from shared.patterns.leased import CrashedError, Keeper, LeasedBatch, Settling, describe, reason
 from shared.patterns.stream.scripts import RENEW, SETTLE, TIDY
 from shared.patterns.stream.sender import FIELD
 
@@ -28,7 +26,7 @@ __all__ = ["StreamListener"]
 
 _BLOCK_SECONDS = 1.0
 _LOOK_SECONDS = 1.0
-"""How often it looks for what dead members hold, when anything is pending at all; else half as often."""
+"""How often it looks for what dead members hold, when anything is pending at all; else a third as often."""
 _GONE_MS = 3_600_000
 _MOST_DOUBLINGS = 30
 _WAITING = b"waiting"
@@ -68,8 +66,7 @@ class StreamListener:
             lease=settings.lease_seconds,
             handler_timeout=settings.handler_timeout,
         )
-        self._unsettled: _Entries | None = None
-        self._settled_before = False
+        self._settling = Settling(link, self._keeper, self._settlement, self._note_settled)
         self._look_at = 0.0
         self._log = logging.getLogger("townpost.stream")
 
@@ -95,14 +92,14 @@ class StreamListener:
             *("XREADGROUP", "GROUP", self._group, self._consumer, "COUNT", limit),
             *("BLOCK", block, "STREAMS", self._stream, ">"),
         )
-        (reply,) = self._exchange([reading], block=_BLOCK_SECONDS)
+        (reply,) = self._settling.exchange([reading], block=_BLOCK_SECONDS)
         entries = _entries(reply[0][1]) if isinstance(reply, list) and isinstance(reply[0], list) else []
         return self._batch(entries, 1)
 
     def settle(self, batch: Batch) -> None:
         """Travels with the next read, in one round trip; `close` sends what has none."""
         if isinstance(batch, _Entries):
-            self._unsettled = batch
+            self._settling.due = batch
 
     def lost(self) -> str:
         return "nothing is lost; what others had in hand comes again when its lease has run out"
@@ -112,11 +109,8 @@ class StreamListener:
             control.call("CLIENT", "UNBLOCK", self._link.client_id)
 
     def close(self) -> None:
-        try:
-            self._exchange([TIDY.command([self._stream], self._group, self._consumer, _GONE_MS)])
-        except TownpostError as error:
-            if self._unsettled is not None:
-                self._log.warning("what was handled last could not be acknowledged, it will come again: %s", error)
+        leaving = TIDY.command([self._stream], self._group, self._consumer, _GONE_MS)
+        self._settling.finish([leaving] if self._link.connected else [], self._log)
         self._keeper.close()
         self._link.close()
 
@@ -129,15 +123,17 @@ class StreamListener:
 
     def _pending(self) -> bool:
         """Whether any member holds anything; sets when to look again."""
-        (reply,) = self._exchange([("XPENDING", self._stream, self._group)])
+        (reply,) = self._settling.exchange([("XPENDING", self._stream, self._group)])
         pending = bool(isinstance(reply, list) and reply[0])
-        self._look_at = time.monotonic() + _LOOK_SECONDS * (1 if pending else 2)
+        self._look_at = time.monotonic() + _LOOK_SECONDS * (1 if pending else 3)
         return pending
 
     def _take_over(self) -> Batch | None:
         """One message that was held for too long; alone, so that only it is blamed for the next crash."""
         # not XAUTOCLAIM, which looks at ten entries for each it may take: older ones at work would hide the others
-        (overdue,) = self._exchange([("XPENDING", self._stream, self._group, "IDLE", self._lease_ms, "-", "+", 1)])
+        (overdue,) = self._settling.exchange(
+            [("XPENDING", self._stream, self._group, "IDLE", self._lease_ms, "-", "+", 1)]
+        )
         match overdue:
             case [[bytes(entry_id), bytes(holder), _, int(before)]]:
                 pass
@@ -160,21 +156,6 @@ class StreamListener:
         self.settle(batch)
         return Batch("stream", [])
 
-    def _exchange(self, commands: Sequence[Command], block: float = 0.0) -> list[Reply]:
-        """Send these behind the settlement that is due, if one is, in one round trip."""
-        settlement = [] if self._unsettled is None else [self._settlement(self._unsettled)]
-        try:
-            replies = self._link.pipeline([*settlement, *commands], block)
-        except TownpostError:
-            self._settled_before = bool(settlement)
-            raise
-        if settlement and not isinstance(replies[0], hiredis.ReplyError):
-            self._note_settled(replies[0])
-        for reply in replies:
-            if isinstance(reply, hiredis.ReplyError):
-                raise refusal(str(reply))
-        return replies[len(settlement) :]
-
     def _settlement(self, batch: _Entries) -> Command:
         failed = {index for index, _ in batch.failed}
         acked = [batch.ids[i] for i in range(len(batch.ids)) if i not in batch.open and i not in failed]
@@ -196,12 +177,7 @@ class StreamListener:
             *(len(acked), *acked, len(back), *back, *failures),
         )
 
-    def _note_settled(self, reply: Reply) -> None:
-        batch = self._unsettled
-        if batch is None:
-            return
-        self._unsettled = None
-        self._keeper.release(batch)
+    def _note_settled(self, batch: _Entries, reply: Reply, repeated: bool) -> None:  # noqa: FBT001
         acknowledged, died, again = reply if isinstance(reply, list) else (reply, 0, 0)
         if isinstance(died, int) and isinstance(again, int):
             self._counts.dead += died
@@ -210,12 +186,11 @@ class StreamListener:
                 self._log.error("%d more dead: see `python -m subscriber dead --pattern stream list`", died)
         answered = len(batch) - len(batch.open)
         taken = sum(number for number in (acknowledged, died, again) if isinstance(number, int))
-        if taken < answered and not self._settled_before:
+        if taken < answered and not repeated:
             self._counts.late += 1
             self._log.warning(
                 "too late: %d messages are in other hands, their lease had run out (LEASE_SECONDS)", answered - taken
             )
-        self._settled_before = False
 
     def _renew(self, link: Link, batches: Sequence[LeasedBatch]) -> None:
         for batch in batches:
