@@ -97,7 +97,7 @@ def refusal(text: str) -> UnavailableError | RefusedError:
     elif code == "WRONGTYPE":
         error = WrongTypeError("the key holds another type of value")
     elif code == "TOWNPOST_FULL":
-        error = FullError(f"the queue is full ({rest})")
+        error = FullError(f"the queue is full, {rest} (RELIABLE_LIMIT)")
     elif code == "OOM":
         error = FullError(f"Redis is full ({text}): raise maxmemory or let the subscribers drain the queues")
     else:

@@ -135,10 +135,11 @@ class Session:
         if self._failing_since is None:
             self._failing_since = time.monotonic()
         self._failures += 1
+        full = isinstance(error, FullError)  # that passes by itself, as soon as somebody drains
         if str(error) != self._said:  # once, not at every attempt: it stays true until somebody mends it
             self._said = str(error)
-            self._log.error("%s; trying again until it is mended", error)
-        self._wait(_REFUSED_BACKOFF.compute(self._failures))
+            self._log.error("%s; %s", error, "waiting for room" if full else "trying again until it is mended")
+        self._wait((_BACKOFF if full else _REFUSED_BACKOFF).compute(self._failures))
 
     def _wait(self, seconds: float) -> None:
         self.connecting = True

@@ -1,6 +1,7 @@
 """What each pattern promises, tried out: one suite, told by the pattern's own data what to expect."""
 
 import threading
+import time
 from collections.abc import Iterator
 from importlib import import_module
 
@@ -9,10 +10,12 @@ import pytest
 from lab.server import Server
 from shared.connection import Link
 from shared.counts import Counts
+from shared.errors import SettingError
 from shared.listening import listen
 from shared.message import Message
 from shared.patterns import PATTERNS
 from shared.patterns.contract import Listener, Pattern
+from shared.patterns.leased import Keeper
 from shared.publishing import Publisher
 from shared.settings import Settings
 
@@ -44,9 +47,10 @@ class Ears:
         self._listener.open()
         self.heard: list[str] = []
 
-    def listen(self) -> list[str]:
-        """Take until a turn brings nothing, acknowledging everything."""
-        while len(batch := self._listener.take(1000)):
+    def listen(self, seconds: float = 0) -> list[str]:
+        """Take for so long, and until a turn brings nothing, acknowledging everything."""
+        until = time.monotonic() + seconds
+        while len(batch := self._listener.take(1000)) or time.monotonic() < until:
             for delivery in batch:
                 assert delivery.message is not None
                 self.heard.append(delivery.message.message)
@@ -64,6 +68,13 @@ def ears(pattern: Pattern, settings: Settings) -> Iterator[list[Ears]]:
     yield both
     for each in both:
         each.close()
+
+
+def _stop_renewing(listener: Listener) -> None:
+    """As if its process had died."""
+    keeper = getattr(listener, "_keeper", None)
+    if isinstance(keeper, Keeper):
+        keeper.close()
 
 
 def _messages(*texts: str) -> list[Message]:
@@ -93,6 +104,80 @@ def test_durability_is_as_promised(pattern: Pattern, settings: Settings, publish
     late.close()
 
     assert heard == (["early"] if pattern.guarantees.durable else [])
+
+
+def test_redelivery_is_as_promised(pattern: Pattern, settings: Settings) -> None:
+    # Given a listener that took a message and is never heard of again
+    hasty = settings.model_copy(update={"lease_seconds": 0.3})
+    gone = pattern.listener(hasty, Link(hasty.url), Counts())
+    gone.open()
+    with Publisher(settings=hasty) as publisher:
+        publisher.send(_messages("once"))
+    while not len(gone.take(1)):
+        pass
+    _stop_renewing(gone)
+
+    # When another listens for longer than its lease
+    other = Ears(pattern, hasty)
+    heard = other.listen(seconds=1.5)
+    other.close()
+
+    assert heard == (["once"] if pattern.guarantees.redelivers else [])
+
+
+def test_a_failure_comes_again_as_promised(pattern: Pattern, settings: Settings, ears: list[Ears]) -> None:
+    # Given a handler that fails
+    hasty = settings.model_copy(update={"backoff_seconds": 0.01})
+    listener = pattern.listener(hasty, Link(hasty.url), Counts())
+    listener.open()
+    with Publisher(settings=hasty) as publisher:
+        publisher.send(_messages("bad"))
+    while not len(batch := listener.take(1)):
+        pass
+    for delivery in batch:
+        delivery.fail(ValueError("no"))
+    listener.settle(batch)
+    listener.close()
+
+    # Then somebody else gets it, or nobody: ears that were open heard what everyone hears
+    heard = ears[0].listen(seconds=1.5)
+    assert heard == (["bad"] if pattern.guarantees.redelivers or pattern.guarantees.fan_out else [])
+
+
+def test_replay_is_as_promised(pattern: Pattern, settings: Settings, publisher: Publisher, ears: list[Ears]) -> None:
+    # Given a message that was handled
+    publisher.send(_messages("past"))
+    assert ears[0].listen() == ["past"]
+
+    # When somebody new, of another group where there are groups, begins to listen
+    new = Ears(pattern, settings.model_copy(update={"consumer_group": "historians"}))
+    heard = new.listen()
+    new.close()
+
+    assert heard == (["past"] if pattern.guarantees.replays else [])
+
+
+def test_groups_are_as_promised(pattern: Pattern, settings: Settings, publisher: Publisher, ears: list[Ears]) -> None:
+    others = Ears(pattern, settings.model_copy(update={"consumer_group": "others"}))
+    publisher.send(_messages("news"))
+
+    heard = [ears[0].listen(), others.listen()]
+    others.close()
+
+    everybody = pattern.guarantees.fan_out or pattern.guarantees.groups
+    assert heard == [["news"], ["news"] if everybody else []]
+
+
+def test_delays_are_taken_or_refused_as_promised(pattern: Pattern, publisher: Publisher, ears: list[Ears]) -> None:
+    if not pattern.guarantees.schedules:
+        with pytest.raises(SettingError, match="cannot delay"):
+            publisher.send(_messages("later"), delay=0.3)
+        return
+
+    publisher.send(_messages("later"), delay=0.3)
+    publisher.send(_messages("now"))
+
+    assert ears[0].listen(seconds=1) == ["now", "later"]
 
 
 def test_the_receipt_counts_what_was_sent(pattern: Pattern, publisher: Publisher) -> None:
