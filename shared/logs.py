@@ -1,5 +1,6 @@
 """Logging as a person reads it (text, coloured on a terminal) or a machine (one JSON object a line), on stderr."""
 
+import contextlib
 import json
 import logging
 import sys
@@ -24,12 +25,21 @@ def wants_colour(stream: TextIO, settings: Settings) -> bool:
 
 def set_up(settings: Settings) -> None:
     """Send everything logged under `townpost` to stderr."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Stderr()
     handler.setFormatter(_Json() if settings.log_format == "json" else _Text(wants_colour(sys.stderr, settings)))
     log = logging.getLogger("townpost")
     log.handlers[:] = [handler]
     log.setLevel(logging.INFO)
     log.propagate = False
+
+
+class _Stderr(logging.Handler):
+    """Writes to what `sys.stderr` is at that moment: a progress bar replaces it, to print lines above itself."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with contextlib.suppress(OSError):  # nobody listens any more, and there is nobody to tell
+            sys.stderr.write(f"{self.format(record)}\n")
+            sys.stderr.flush()
 
 
 def _source(record: logging.LogRecord) -> str:

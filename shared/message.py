@@ -164,6 +164,6 @@ def _why(error: ValidationError) -> str:
     reasons: dict[str, str] = {}
     for problem in error.errors(include_url=False, include_input=False, include_context=False):
         where = str(problem["loc"][0]) if problem["loc"] else ""
-        text = problem["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+        text = problem["msg"].removeprefix("Input ").removeprefix("Value error, ")
         reasons[where] = printable(f"{where}: {text}" if where else text)
     return "; ".join(reasons.values())

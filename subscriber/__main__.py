@@ -15,10 +15,10 @@ from shared.errors import SettingError
 from shared.health import check
 from shared.service import Service
 from shared.settings import Settings
-from subscriber import letters
 from subscriber.consumer import Consumer
 from subscriber.handlers import load
 
+_LETTERS = ("dead", "scheduled", "in-hand")
 _SWITCH_SECONDS = 0.0005
 """With Python's own 5 ms, a thread that computes makes one that waits for Redis ten times slower."""
 
@@ -35,7 +35,9 @@ def main(arguments: list[str]) -> int:
         logs.set_up(settings)
         if arguments == ["health"]:
             return check(settings.health_file, settings.health_seconds)
-        if arguments and arguments[0] in letters.COMMANDS:
+        if arguments and arguments[0] in _LETTERS:
+            from subscriber import letters  # noqa: PLC0415 - its tables are slow to import, and rarely wanted
+
             return letters.main(arguments, settings)
         if arguments:
             sys.stderr.write(f"{__doc__}\n")

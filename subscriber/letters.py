@@ -21,11 +21,11 @@ from shared.patterns.letters import DeadLetters, Letter, in_hand, scheduled
 from shared.settings import Settings
 from shared.text import excerpt, printable
 
-__all__ = ["COMMANDS", "main"]
+__all__ = ["main"]
 
-COMMANDS = ("dead", "scheduled", "in-hand")
 _SHOWN = 1_000
 _EXCERPT = 60
+_WHOLE_COLUMNS = 2
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -184,7 +184,7 @@ def _table(titles: Sequence[str], rows: Sequence[Sequence[str]], nothing: str) -
     widest = max(len(row[0]) for row in rows)
     for number, title in enumerate(titles):
         # the first column is what one copies into the next command
-        table.add_column(title, no_wrap=number == 0, min_width=None if number else widest)
+        table.add_column(title, no_wrap=number < _WHOLE_COLUMNS, min_width=None if number else widest)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))  # as text: a message must not be markup
     console.print(table)
