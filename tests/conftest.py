@@ -1,8 +1,8 @@
 """A real server for the whole run, and services that do not outlive their test."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import pytest
 import redis
@@ -71,3 +71,29 @@ def start(request: pytest.FixtureRequest) -> Iterator[Start]:
         if process.status is None:
             process.kill()
         process.wait()
+
+
+Run: TypeAlias = Callable[..., Process]
+
+
+@pytest.fixture
+def run(start: Start) -> Run:
+    """Starts a service and waits for its end."""
+
+    def _run(module: str, *arguments: str, url: str | None = None, **environment: str) -> Process:
+        process = start(module, *arguments, url=url, **environment)
+        process.wait(60)
+        return process
+
+    return _run
+
+
+@pytest.fixture
+def handler(tmp_path: Path) -> Callable[[str], dict[str, str]]:
+    """Writes a handler module; the environment that makes the subscriber use it."""
+
+    def write(source: str) -> dict[str, str]:
+        (tmp_path / "my_handler.py").write_text(source)
+        return {"HANDLER": "my_handler:handle", "PYTHONPATH": str(tmp_path)}
+
+    return write

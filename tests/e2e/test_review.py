@@ -18,15 +18,6 @@ from lab.server import Server
 from shared.message import Message
 
 
-@pytest.fixture
-def handler(tmp_path: Path) -> Callable[[str], dict[str, str]]:
-    def write(source: str) -> dict[str, str]:
-        (tmp_path / "my_handler.py").write_text(source)
-        return {"HANDLER": "my_handler:handle", "PYTHONPATH": str(tmp_path)}
-
-    return write
-
-
 def test_without_leave_for_multi_nothing_is_sent(start: Start, server: Server, client: redis.Redis) -> None:
     client.execute_command("ACL", "SETUSER", "guest", "on", "nopass", "+@all", "-multi", "~*", "&*")
     try:

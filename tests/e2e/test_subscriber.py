@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import redis
@@ -15,17 +14,6 @@ from messages import wire
 
 from lab.processes import ROOT
 from lab.server import Server
-
-
-@pytest.fixture
-def handler(tmp_path: Path) -> Callable[[str], dict[str, str]]:
-    """Writes a handler module; the environment that makes the subscriber use it."""
-
-    def write(source: str) -> dict[str, str]:
-        (tmp_path / "my_handler.py").write_text(source)
-        return {"HANDLER": "my_handler:handle", "PYTHONPATH": str(tmp_path)}
-
-    return write
 
 
 def test_it_prints_what_other_programs_send(start: Start, client: redis.Redis) -> None:

@@ -117,6 +117,7 @@ class StreamListener:
     def _batch(self, entries: Sequence[tuple[str, bytes]], attempts: int) -> Batch:
         if not entries:
             return Batch("stream", [])
+        self._look_at = min(self._look_at, time.monotonic() + _LOOK_SECONDS)  # now something is pending
         batch = _Entries(entries[0][0], entries, attempts, self._max_bytes)
         self._keeper.hold(batch)
         return batch

@@ -1,0 +1,46 @@
+"""What the tests of the reliable queue share; each module of them names the fixtures it uses."""
+
+from collections.abc import Iterator
+from typing import TypeAlias
+
+import driver
+import pytest
+import redis
+
+from lab.server import Server
+from shared.patterns import PATTERNS
+from shared.patterns.letters import DeadLetters, Letter
+from shared.patterns.reliable.listener import ReliableListener
+from shared.publishing import Publisher
+from shared.settings import Settings
+
+Q = "reliable_queue"
+
+
+class Consumer(driver.Consumer[ReliableListener]):
+    pattern = "reliable"
+    kind = ReliableListener
+
+
+MakeConsumer: TypeAlias = driver.MakeConsumer[Consumer]
+
+
+@pytest.fixture
+def consumer(server: Server) -> Iterator[MakeConsumer]:
+    with driver.making(Consumer, server) as make:
+        yield make
+
+
+@pytest.fixture
+def publisher(server: Server) -> Iterator[Publisher]:
+    with Publisher(settings=Settings.read(redis_url=server.url, pattern="reliable")) as publisher:
+        yield publisher
+
+
+def leftovers(client: redis.Redis) -> list[bytes]:
+    found = [key for key in client.keys("*") if isinstance(key, bytes)]
+    return [key for key in found if not key.startswith(b"townpost:")]
+
+
+def letters(one: Consumer) -> list[Letter]:
+    return DeadLetters(one.listener._link, PATTERNS["reliable"], Q).all()

@@ -1,0 +1,151 @@
+"""What a member of a group reads from a stream is its own while its lease lasts, and others' afterwards."""
+
+import time
+
+import pytest
+import redis
+import stream_driver
+from driver import messages
+from stream_driver import MakeConsumer, held, pending
+
+from shared.patterns.letters import DeadLetters
+from shared.publishing import Publisher
+
+consumer = stream_driver.consumer
+publisher = stream_driver.publisher
+dead = stream_driver.dead
+
+
+def test_what_a_dead_consumer_held_comes_again_after_the_lease_one_by_one(
+    consumer: MakeConsumer, publisher: Publisher, client: redis.Redis
+) -> None:
+    # Given a consumer that died with three messages in hand
+    publisher.send(messages("a", "b", "c"))
+    died = consumer()
+    died.die()
+    died.take()
+    started = time.monotonic()
+
+    # When another looks
+    other = consumer()
+    first = other.handle()
+
+    # Then it gets them, each alone, when the lease has run out
+    assert 0.25 < time.monotonic() - started < 2
+    assert [first, other.handle(), other.handle()] == [["a"], ["b"], ["c"]]
+    assert other.counts.recovered == 3
+    assert pending(client) == 0
+
+
+def test_what_a_dead_consumer_held_comes_although_another_is_at_work_on_older_messages(
+    consumer: MakeConsumer, publisher: Publisher
+) -> None:
+    # Given a consumer that has a dozen messages in hand for long, and one that died with the next
+    publisher.send(messages(*[f"m{n}" for n in range(12)], "left"))
+    slow, died, other = consumer(), consumer(), consumer()
+    assert len(slow.take(12)) == 12
+    died.die()
+    assert len(died.take()) == 1
+
+    # Then a third gets what the dead one held
+    assert other.handle(seconds=2) == ["left"]
+
+
+def test_a_lease_is_kept_while_the_handler_works(
+    consumer: MakeConsumer, publisher: Publisher, client: redis.Redis
+) -> None:
+    # Given a handler that takes three leases' time
+    publisher.send(messages("slow"))
+    slow, other = consumer(), consumer()
+    batch = slow.take()
+
+    taken = other.take(seconds=0.9)
+
+    assert len(taken) == 0
+    for delivery in batch:
+        delivery.ack()
+    slow.flush(batch)
+    assert slow.counts.late == 0
+    assert pending(client) == 0
+
+
+def test_renewing_does_not_count_as_handing_out(
+    consumer: MakeConsumer, publisher: Publisher, client: redis.Redis
+) -> None:
+    publisher.send(messages("slow"))
+    one = consumer()
+    one.take()
+    time.sleep(0.5)  # the keeper's turn comes every 0.1 s
+
+    idle, handed_out = held(client)
+    assert idle < 300
+    assert handed_out == 1
+
+
+def test_a_handler_that_hangs_loses_its_lease(consumer: MakeConsumer, publisher: Publisher) -> None:
+    publisher.send(messages("stuck"))
+    hung, other = consumer(handler_timeout=0.2), consumer()
+    hung.take()
+
+    assert other.handle(seconds=3) == ["stuck"]
+
+
+def test_a_late_acknowledgement_is_counted_and_breaks_nothing(
+    consumer: MakeConsumer, publisher: Publisher, client: redis.Redis
+) -> None:
+    # Given a message whose lease ran out, and that another consumer has now
+    publisher.send(messages("a"))
+    slow, other = consumer(), consumer()
+    slow.die()
+    batches = [slow.take(), other.take()]
+    assert [len(batch) for batch in batches] == [1, 1]
+
+    # When both acknowledge it
+    for one, batch in zip((slow, other), batches, strict=True):
+        for delivery in batch:
+            delivery.ack()
+        one.flush(batch)
+
+    # Then whoever came second knows, and it is handled
+    assert (slow.counts.late, other.counts.late) == (0, 1)
+    assert pending(client) == 0
+
+
+def test_a_late_failure_changes_nothing(
+    consumer: MakeConsumer, publisher: Publisher, client: redis.Redis, dead: DeadLetters
+) -> None:
+    publisher.send(messages("a"))
+    slow, other = consumer(max_attempts=1), consumer()
+    slow.die()
+    batch, others = slow.take(), other.take()
+    assert len(others) == 1
+
+    for delivery in batch:
+        delivery.fail(ValueError("too late anyway"))
+    slow.flush(batch)
+
+    assert (slow.counts.dead, slow.counts.retried, dead.all()) == (0, 0, [])
+    for delivery in others:
+        delivery.ack()
+    other.flush(others)
+    assert other.counts.late == 0
+    assert pending(client) == 0
+
+
+@pytest.mark.parametrize("max_attempts", [1, 5])
+def test_what_was_not_begun_at_a_stop_is_others_at_once(
+    consumer: MakeConsumer, publisher: Publisher, client: redis.Redis, max_attempts: int
+) -> None:
+    # Given leases that would take long to run out
+    publisher.send(messages(*"abcd"))
+    one, other = (consumer(lease_seconds=30, max_attempts=max_attempts) for _ in range(2))
+    batch = one.take()
+    next(iter(batch)).ack()
+
+    # When one stops in the middle of its batch
+    one.listener.settle(batch)
+    one.listener.close()
+
+    assert [other.handle(seconds=1) for _ in range(3)] == [["b"], ["c"], ["d"]]
+    assert other.counts.dead == 0
+    assert pending(client) == 0
