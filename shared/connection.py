@@ -90,7 +90,7 @@ def refusal(text: str) -> UnavailableError | RefusedError:
     if code in ("NOAUTH", "WRONGPASS") or "invalid password" in text or "Client sent AUTH" in text:
         return _password_error(text)
     error: RefusedError
-    if code == "NOPERM" or "user executing the script can't" in text:
+    if code == "NOPERM" or "user executing the script can't" in text or "ACL failure in script" in text:
         error = PermissionDeniedError(
             f"the ACL of this Redis user forbids it ({text}): grant the user of REDIS_URL the command, key or channel"
         )
@@ -164,7 +164,7 @@ class Link:
         except redis.ResponseError as error:
             self.close()
             raise refusal(str(error)) from error
-        except (redis.RedisError, OSError) as error:
+        except (redis.RedisError, OSError, UnicodeError) as error:  # UnicodeError: a host name like a..b
             self.close()
             raise UnavailableError(f"no Redis at {self._where}: {_reason(error)}") from error
         # the handshake is over and its parser is empty: from here on the socket is ours

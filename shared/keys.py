@@ -16,10 +16,14 @@ def instance(instance_id: str) -> str:
     return f"townpost:instance:{instance_id}"
 
 
+def has_tag(name: str) -> bool:
+    """Whether Redis Cluster hashes only a part of this name: what stands in its first braces, if that is anything."""
+    start = name.find("{")
+    return start >= 0 and name.find("}", start + 1) > start + 1
+
+
 def _companion(queue: str, part: str) -> str:
-    # Redis Cluster hashes the first {...} alone: a name that has one keeps it, another gets its own
-    tagged = queue if "{" in queue and "}" in queue[queue.index("{") + 2 :] else f"{{{queue}}}"
-    return f"{tagged}:{part}"
+    return f"{queue if has_tag(queue) else f'{{{queue}}}'}:{part}"
 
 
 def handoff(queue: str) -> str:

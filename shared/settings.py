@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.connection import check_url
 from shared.errors import PermissionDeniedError, RefusedError, SettingError, WrongTypeError
+from shared.keys import has_tag
 from shared.message import MAX_MESSAGE_BYTES
 from shared.patterns import PATTERNS, choose
 from shared.patterns.contract import Pattern
@@ -59,7 +60,14 @@ def _utf8(name: str) -> str:
     return name
 
 
+def _taggable(name: str) -> str:
+    if ("{" in name or "}" in name) and not has_tag(name):
+        raise ValueError("a name whose braces, if it has any, are a hash tag as Redis Cluster knows it, e.g. {tag}name")
+    return name
+
+
 Name: TypeAlias = Annotated[str, AfterValidator(_utf8)]
+KeyName: TypeAlias = Annotated[str, AfterValidator(_utf8), AfterValidator(_taggable)]
 
 
 class Settings(BaseSettings):
@@ -77,8 +85,8 @@ class Settings(BaseSettings):
     pattern: Annotated[str, AfterValidator(_known_pattern)] = "both"
     channel: Name = "messages"
     queue: Name = "message_queue"
-    reliable_queue: Name = "reliable_queue"
-    stream: Name = "message_stream"
+    reliable_queue: KeyName = "reliable_queue"
+    stream: KeyName = "message_stream"
 
     publish_interval: Seconds = 2.0
     sender: str = "python-publisher"
@@ -88,7 +96,7 @@ class Settings(BaseSettings):
     prefetch: Annotated[Annotated[int, Field(ge=1, le=10_000)] | None, BeforeValidator(_prefetch)] = None
     max_message_bytes: Annotated[int, Field(ge=1, le=512 * 1024 * 1024)] = MAX_MESSAGE_BYTES
 
-    lease_seconds: Positive = 30.0
+    lease_seconds: Annotated[float, Field(ge=0.1, allow_inf_nan=False)] = 30.0
     max_attempts: Annotated[int, Field(ge=1)] = 5
     max_crashes: Annotated[int, Field(ge=1)] = 3
     backoff_seconds: Seconds = 1.0

@@ -14,7 +14,7 @@ from shared.message import Message
 from shared.patterns.contract import Batch, Delivery
 from shared.prefetch import Prefetch
 from shared.settings import Settings
-from shared.text import excerpt
+from shared.text import excerpt, told
 from subscriber.gaps import GapWatch
 from subscriber.handlers import Handler
 from subscriber.seen import Seen
@@ -39,7 +39,8 @@ class Consumer:
         self.counts = {name: self._counts}
         self._log = logging.getLogger(f"townpost.{name}")
         self._watch = GapWatch() if self._hears_everything() else None
-        self._seen = Seen()
+        # where messages come again by design, a known id says nothing
+        self._seen = None if self._listening.pattern.guarantees.redelivers else Seen()
         self._known_failures: set[str] = set()
         self._answered = 0
 
@@ -136,7 +137,7 @@ class Consumer:
             self._log.warning("stopped with %d received messages unhandled; they are lost", len(batch.left))
 
     def _observe(self, message: Message) -> None:
-        if self._seen.again(message.id):
+        if self._seen is not None and self._seen.again(message.id):
             self._counts.duplicates += 1
             self._log.warning("duplicate id %s from %s: handled again", message.id, message.sender)
         if self._watch is not None and (gap := self._watch.hear(message)):
@@ -161,7 +162,7 @@ class Consumer:
         self._log.error(
             "the handler failed with %s: %s%s",
             type(error).__name__,
-            error,
+            told(error),
             where,
             exc_info=error if new else None,
         )

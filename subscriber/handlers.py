@@ -15,7 +15,7 @@ from shared.message import Message
 from shared.patterns import PATTERNS
 from shared.patterns.contract import Delivery
 from shared.settings import Settings
-from shared.text import printable
+from shared.text import printable, told
 
 __all__ = ["Answer", "Handler", "load"]
 
@@ -114,7 +114,7 @@ def _failure(error: BaseException) -> Exception:
     """SystemExit, CancelledError and their like are failures of this message, and no reason to end."""
     if isinstance(error, Exception):
         return error
-    return RuntimeError(f"{type(error).__name__}: {error}").with_traceback(error.__traceback__)
+    return RuntimeError(f"{type(error).__name__}: {told(error)}").with_traceback(error.__traceback__)
 
 
 class _Printer:

@@ -13,7 +13,7 @@ import hiredis
 from shared.connection import Link, Reply, refusal
 from shared.errors import TownpostError, UnavailableError, UnreadableError
 from shared.patterns.contract import Batch, Command, Delivery
-from shared.text import printable
+from shared.text import printable, told
 
 __all__ = ["CrashedError", "Keeper", "LeasedBatch", "Settling", "describe", "reason"]
 
@@ -34,7 +34,7 @@ def reason(error: Exception) -> str:
 
 def describe(error: Exception) -> str:
     """For a dead letter: one line, not too long."""
-    return printable(f"{type(error).__name__}: {error}")[:_ERROR_CHARACTERS]
+    return printable(f"{type(error).__name__}: {told(error)}")[:_ERROR_CHARACTERS]
 
 
 class LeasedBatch(Batch):
@@ -48,6 +48,8 @@ class LeasedBatch(Batch):
         self.open = dict.fromkeys(range(len(payloads)))
         """Positions without an answer."""
         self.failed: list[tuple[int, Exception]] = []
+        self.begun = 0
+        """How many are in the handler's hands: more than one only for a handler of lists."""
 
     @property
     def left(self) -> Sequence[bytes]:
@@ -56,6 +58,7 @@ class LeasedBatch(Batch):
     def answered(self, index: int, error: Exception | None) -> None:
         if index in self.open:
             del self.open[index]
+            self.begun = max(0, self.begun - 1)
             self.progressed = time.monotonic()
             if error is not None:
                 self.failed.append((index, error))
@@ -64,6 +67,7 @@ class LeasedBatch(Batch):
         for delivery in super().__iter__():
             if delivery.index in self.open:
                 self.progressed = time.monotonic()
+                self.begun += 1
                 yield delivery
 
 
@@ -141,7 +145,7 @@ class Keeper:
     def _alive(self, batch: LeasedBatch) -> bool:
         """Whether its handler still gets anywhere."""
         seconds = time.monotonic() - batch.progressed
-        if seconds <= self._handler_timeout:
+        if not batch.open or seconds <= self._handler_timeout * max(1, batch.begun):
             return True
         if batch.name != self._hung:
             self._hung = batch.name
@@ -175,18 +179,26 @@ class Settling(Generic[B]):
         self._command = command
         self._note = note
         self._repeated = False
+        self._refused = False
         self.due: B | None = None
 
     def exchange(self, commands: Sequence[Command], block: float = 0.0) -> list[Reply]:
         """The replies to these; the first error among them is raised."""
+        if self._refused:
+            # nothing may be taken behind a settlement that is refused again: nobody would handle it
+            self._refused = False
+            self.exchange([])
         batch = self.due
         settlement = [] if batch is None else [self._command(batch)]
+        sent = self._link.connected
         try:
             replies = self._link.pipeline([*settlement, *commands], block)
         except UnavailableError:
-            self._repeated = batch is not None
+            self._repeated = self._repeated or (batch is not None and sent)
             raise
-        if batch is not None and not isinstance(replies[0], hiredis.ReplyError):
+        if batch is not None and isinstance(replies[0], hiredis.ReplyError):
+            self._refused = True
+        elif batch is not None:
             self.due = None
             self._keeper.release(batch)
             self._note(batch, replies[0], self._repeated)

@@ -109,18 +109,36 @@ def _letters(reply: Reply) -> list[Letter]:
         match entry:
             case [bytes(entry_id), list(flat)]:
                 values = [value for value in flat if isinstance(value, bytes)]
-                fields = dict(zip(values[::2], values[1::2], strict=True))
-                letters.append(
-                    Letter(
-                        id=entry_id.decode(),
-                        at=_moment(int(entry_id.split(b"-")[0])),
-                        reason=fields[b"reason"].decode(),
-                        error=fields[b"error"].decode(),
-                        attempts=int(fields[b"attempts"]),
-                        crashes=int(fields[b"crashes"]),
-                        by=fields[b"by"].decode(),
-                        payload=fields[b"payload"],
-                        history=json.loads(fields[b"history"]) or [],
-                    )
-                )
+                letters.append(_letter(entry_id.decode(), dict(zip(values[::2], values[1::2], strict=False))))
     return letters
+
+
+def _letter(letter_id: str, fields: dict[bytes, bytes]) -> Letter:
+    """Of whatever stands there: anyone can write to a stream, and the rest must stay readable."""
+
+    def text(name: bytes, default: str = "") -> str:
+        return fields[name].decode("utf-8", "backslashreplace") if name in fields else default
+
+    return Letter(
+        id=letter_id,
+        at=_moment(int(letter_id.split("-", maxsplit=1)[0])),
+        reason=text(b"reason", "unknown"),
+        error=text(b"error"),
+        attempts=_count(text(b"attempts")),
+        crashes=_count(text(b"crashes")),
+        by=text(b"by"),
+        payload=fields.get(b"payload", b""),
+        history=_history(text(b"history", "[]")),
+    )
+
+
+def _count(text: str) -> int:
+    return int(text) if text.isdecimal() else 0
+
+
+def _history(text: str) -> list[dict[str, object]]:
+    try:
+        past = json.loads(text)
+    except (ValueError, RecursionError):
+        return []
+    return [death for death in past if isinstance(death, dict)] if isinstance(past, list) else []

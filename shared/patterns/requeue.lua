@@ -15,7 +15,8 @@ for i = 2, #ARGV do
     if entry then
         local letter = {}
         for j = 1, #entry[2], 2 do letter[entry[2][j]] = entry[2][j + 1] end
-        local past = letter.history and cjson.decode(letter.history) or {}
+        local readable, past = pcall(cjson.decode, letter.history or '[]')
+        if not readable or type(past) ~= 'table' then past = {} end
         past[#past + 1] = {
             id = entry[1], reason = letter.reason, error = letter.error,
             attempts = tonumber(letter.attempts), crashes = tonumber(letter.crashes), by = letter.by,

@@ -7,9 +7,10 @@ import redis
 import stream_driver
 from driver import messages
 from messages import wire
-from stream_driver import GROUP, MakeConsumer, S, entries, ids, pending
+from stream_driver import GROUP, Consumer, MakeConsumer, S, entries, ids, pending
 
-from shared.errors import SettingError
+from lab.server import Server
+from shared.errors import SettingError, UnavailableError
 from shared.message import Message
 from shared.publishing import Publisher
 from shared.settings import Settings
@@ -122,3 +123,31 @@ def test_consumers_not_seen_for_an_hour_are_removed_by_the_next(
     consumer(lease_seconds=30)
 
     assert members(client) == {"holding"}
+
+
+def test_a_group_that_began_now_is_made_anew_from_the_beginning(
+    consumer: MakeConsumer, publisher: Publisher, client: redis.Redis
+) -> None:
+    # Given a reader from now on, and a Redis that forgets everything
+    one = consumer(stream_start="now")
+    client.flushall()
+    publisher.send(messages("in between"))
+
+    with pytest.raises(UnavailableError):
+        one.take()
+    one.listener.open()
+
+    assert one.handle() == ["in between"]
+
+
+def test_a_reader_comes_back_to_a_redis_that_is_full(own_server: Server) -> None:
+    settings = Settings.read(redis_url=own_server.url, pattern="stream")
+    with redis.Redis(port=own_server.port) as client, Publisher(settings=settings) as publisher:
+        one = Consumer(own_server.url)
+        publisher.send(messages("a"))
+        client.config_set("maxmemory", "1")
+
+        one.listener.open()
+
+        assert one.handle() == ["a"]
+        one.listener.close()

@@ -24,22 +24,29 @@ local PROMOTE = 200
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
+-- A script that is refused half-way (ACL, a key of another type) is not rolled back. So whatever moves is first
+-- written to where it goes, and only then taken from where it was; a lease comes before what it is for.
+local kind = redis.call('TYPE', queue).ok
+if kind ~= 'list' and kind ~= 'none' then
+    return redis.error_reply('WRONGTYPE Operation against a key holding the wrong kind of value')
+end
+
 -- what fell due becomes ready
 local due = redis.call('ZRANGE', scheduled, '-inf', now, 'BYSCORE', 'LIMIT', 0, PROMOTE)
 for _, member in ipairs(due) do
     local level = string.sub(member, 21, 21)
-    redis.call('ZREM', scheduled, member)
     if level ~= '0' and redis.call('EXISTS', queue) == 1 then
         redis.call('ZADD', priority, string.format('%.0f', (9 - level) * 1e15 + now), member)
     else
         redis.call('RPUSH', queue, string.sub(member, 22))
     end
+    redis.call('ZREM', scheduled, member)
 end
 
 local batch = {}
 local size = 0
 local function take(payloads)
-    if #payloads == 0 then return end
+    if #batch == 0 then redis.call('ZADD', leases, now + lease, claim) end
     redis.call('RPUSH', claim, unpack(payloads))
     for _, payload in ipairs(payloads) do
         batch[#batch + 1] = payload
@@ -47,29 +54,35 @@ local function take(payloads)
     end
 end
 
-local suspect = redis.call('LPOP', suspects)
+local suspect = redis.call('LINDEX', suspects, 0)
 if suspect then
     take({ suspect })
+    redis.call('LTRIM', suspects, 1, -1)
 else
     -- everything, whoever put it there: a consumer that died between its two steps strands nothing
-    local adopted = redis.call('LPOP', handoff, CHUNK)
-    if adopted then take(adopted) end
+    local adopted = redis.call('LRANGE', handoff, 0, CHUNK - 1)
+    if #adopted > 0 then
+        take(adopted)
+        redis.call('LTRIM', handoff, #adopted, -1)
+    end
     while #batch < most and size < bytes do
-        local popped = redis.call('ZPOPMIN', priority, math.min(most - #batch, CHUNK))
-        if #popped == 0 then break end
+        local members = redis.call('ZRANGE', priority, 0, math.min(most - #batch, CHUNK) - 1)
+        if #members == 0 then break end
         local payloads = {}
-        for i = 1, #popped, 2 do payloads[#payloads + 1] = string.sub(popped[i], 22) end
+        for i, member in ipairs(members) do payloads[i] = string.sub(member, 22) end
         take(payloads)
+        redis.call('ZREM', priority, unpack(members))
     end
     while #batch < most and size < bytes do
         -- the first one stands for the others: a queue of 1 MiB messages is taken a few at a time
         local first = redis.call('LINDEX', queue, 0)
         if not first then break end
         local fitting = math.max(1, math.floor((bytes - size) / math.max(#first, 1)))
-        take(redis.call('LPOP', queue, math.min(most - #batch, CHUNK, fitting)))
+        local payloads = redis.call('LRANGE', queue, 0, math.min(most - #batch, CHUNK, fitting) - 1)
+        take(payloads)
+        redis.call('LTRIM', queue, #payloads, -1)
     end
 end
-if #batch > 0 then redis.call('ZADD', leases, now + lease, claim) end
 
 local wait = -1
 local function soonest(key)

@@ -58,7 +58,7 @@ class Claim(LeasedBatch):
             int(rules.backoff * 1000),
             int(rules.backoff_cap * 1000),
             by,
-            int(rules.remember * 1000),
+            max(1, int(rules.remember * 1000)),
             len(self.open),
             *self.open,
             *failures,
@@ -68,5 +68,8 @@ class Claim(LeasedBatch):
         if isinstance(error, UnreadableError):
             return ("dead", 0, 0, reason(error), describe(error))
         verdict = "busy" if isinstance(error, BusyError) else "retry"
-        level = read(self.payloads[index], self.max_bytes).priority or 0
+        try:
+            level = read(self.payloads[index], self.max_bytes).priority or 0
+        except UnreadableError:
+            level = 0
         return (verdict, random.random(), level, reason(error), describe(error))  # noqa: S311 - jitter

@@ -44,6 +44,8 @@ class ReliableListener:
         self._max_bytes = settings.max_message_bytes
         self._lease_ms = int(settings.lease_seconds * 1000)
         self._once = settings.once_seconds > 0
+        # an id in hand is remembered for longer than anyone may have it there; whether its claim lives decides
+        self._in_hand_ms = int(1000 * (settings.once_seconds + settings.handler_timeout + settings.lease_seconds))
         self._rules = Rules(
             max_attempts=settings.max_attempts,
             backoff=settings.backoff_seconds,
@@ -93,9 +95,7 @@ class ReliableListener:
             # once the link is back, the claim is looked up as if its reply had been lost
             self._unsure = claim.name if claim is not None else None
             raise
-        recoveries = (self._recovery, self._keepers_recovery)
-        self._counts.recovered = sum(recovery.recovered for recovery in recoveries)
-        self._counts.dead = self._died + sum(recovery.died for recovery in recoveries)
+        self._sum_up()
         if claim is None:
             return Batch("reliable", [])
         self._keeper.hold(claim)
@@ -140,9 +140,11 @@ class ReliableListener:
             control.call("CLIENT", "UNBLOCK", self._link.client_id)
 
     def close(self) -> None:
-        self._settling.finish([], self._log)
-        self._keeper.close()
-        self._link.close()
+        try:
+            self._settling.finish([], self._log)
+        finally:
+            self._keeper.close()
+            self._link.close()
 
     def _claim(self, limit: int) -> tuple[Claim | None, float, list[str]]:
         """A claim or None, ms until something falls due (-1: nothing), and the names of expired claims."""
@@ -160,7 +162,8 @@ class ReliableListener:
         try:
             (claimed,) = self._settling.exchange([claiming])
         except RefusedError:
-            self._unsure = None
+            if self._settling.due is None:
+                self._unsure = None  # it is the claim that was refused, not the settlement before it
             raise
         self._unsure = None
         if not isinstance(claimed, list):
@@ -176,6 +179,11 @@ class ReliableListener:
         self._unsure = None
         return Claim(name, _bytes(payloads), self._max_bytes) if score is not None and payloads else None
 
+    def _sum_up(self) -> None:
+        recoveries = (self._recovery, self._keepers_recovery)
+        self._counts.recovered = sum(recovery.recovered for recovery in recoveries)
+        self._counts.dead = self._died + sum(recovery.died for recovery in recoveries)
+
     def _settlement(self, claim: Claim) -> Command:
         return claim.settlement(self._queue, self._consumer, self._rules)
 
@@ -184,6 +192,7 @@ class ReliableListener:
             case [1, int(died), int(again)]:
                 self._counts.retried += again
                 self._died += died
+                self._sum_up()
                 if died:
                     self._log.error("%d more dead: see `python -m subscriber dead list`", died)
             case _ if not repeated:
@@ -211,7 +220,7 @@ class ReliableListener:
             *ONCE.command(
                 [keys.leases(self._queue), *(keys.once(self._queue, message_id) for message_id in fresh.values())],
                 claim.name,
-                int(self._rules.remember * 1000),
+                self._in_hand_ms,
             )
         )
         if not isinstance(verdicts, list):

@@ -27,29 +27,32 @@ for i = 7, #KEYS do
     local claim = KEYS[i]
     local deadline = redis.call('ZSCORE', leases, claim)
     if deadline and tonumber(deadline) <= now then
-        redis.call('ZREM', leases, claim)
         local count = redis.call('LLEN', claim)
-        local blamed = nil
         if count == 1 then
-            blamed = redis.call('LINDEX', claim, 0)
+            local blamed = redis.call('LINDEX', claim, 0)
             local sum = redis.sha1hex(blamed)
-            local crashed = redis.call('HINCRBY', crashes, sum, 1)
+            local crashed = tonumber(redis.call('HGET', crashes, sum) or 0) + 1
             if crashed >= most then
                 redis.call('XADD', dead, '*', 'payload', blamed, 'reason', 'crashed',
                     'error', 'its consumer died or hung with it ' .. crashed .. ' times',
                     'attempts', redis.call('HGET', attempts, sum) or 0, 'crashes', crashed,
                     'history', redis.call('HGET', history, sum) or '[]', 'by', by)
                 for _, counts in ipairs({ crashes, attempts, history }) do redis.call('HDEL', counts, sum) end
-                redis.call('DEL', claim)
+                redis.call('LTRIM', claim, 1, -1)
                 died = died + 1
                 count = 0
+            else
+                redis.call('HSET', crashes, sum, crashed)
             end
         end
         recovered = recovered + count
         while count > 0 do
-            redis.call('RPUSH', suspects, unpack(redis.call('LPOP', claim, CHUNK)))
-            count = count - CHUNK
+            local part = redis.call('LRANGE', claim, 0, CHUNK - 1)
+            redis.call('RPUSH', suspects, unpack(part))
+            redis.call('LTRIM', claim, #part, -1)
+            count = count - #part
         end
+        redis.call('ZREM', leases, claim) -- last: what is refused half-way can be done again
     end
 end
 return { recovered, died }

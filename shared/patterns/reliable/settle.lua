@@ -27,9 +27,11 @@ local attempts, crashes, history, dead = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local most, base, cap, by = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 local returned = tonumber(ARGV[6])
 local CHUNK = 500
+local BUSY_MS = 250 -- until a message is offered again whose id another consumer has in hand
 
-if redis.call('ZREM', leases, claim) == 0 then return { 0 } end
+if not redis.call('ZSCORE', leases, claim) then return { 0 } end
 
+-- A script that is refused half-way is not rolled back: the claim and its lease go last, so that it can be settled again.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local counted = redis.call('EXISTS', attempts, crashes, history) > 0
@@ -37,6 +39,32 @@ local answers = #ARGV > 6
 local payloads = {}
 if answers or counted then payloads = redis.call('LRANGE', claim, 0, -1) end
 local kept = {} -- positions whose counts must stay
+
+local died, again = 0, 0
+for i = 7 + returned, #ARGV, 6 do
+    local position, verdict, fraction, level = ARGV[i] + 1, ARGV[i + 1], tonumber(ARGV[i + 2]), ARGV[i + 3]
+    local payload = payloads[position]
+    local sum = redis.sha1hex(payload)
+    local failed = tonumber(redis.call('HGET', attempts, sum) or 0)
+    if verdict ~= 'busy' then failed = failed + 1 end
+    counted = true
+    if verdict == 'dead' or (verdict == 'retry' and failed >= most) then
+        redis.call('XADD', dead, '*', 'payload', payload, 'reason', ARGV[i + 4], 'error', ARGV[i + 5],
+            'attempts', failed, 'crashes', redis.call('HGET', crashes, sum) or 0,
+            'history', redis.call('HGET', history, sum) or '[]', 'by', by)
+        died = died + 1
+    else
+        local pause = BUSY_MS
+        if verdict == 'retry' then
+            pause = math.min(cap, base * 2 ^ (failed - 1)) * fraction
+            redis.call('HSET', attempts, sum, failed)
+            again = again + 1
+        end
+        local stamp = string.format('%010d%06d%04d', time[1], time[2], position % 10000)
+        redis.call('ZADD', scheduled, math.floor(now + pause), stamp .. level .. payload)
+        kept[position] = true
+    end
+end
 
 if returned > 0 then
     local back = {}
@@ -51,29 +79,6 @@ if returned > 0 then
     end
 end
 
-local died, again = 0, 0
-for i = 7 + returned, #ARGV, 6 do
-    local position, verdict, fraction, level = ARGV[i] + 1, ARGV[i + 1], tonumber(ARGV[i + 2]), ARGV[i + 3]
-    local payload = payloads[position]
-    local sum = redis.sha1hex(payload)
-    local failed = 0
-    if verdict ~= 'busy' then failed = redis.call('HINCRBY', attempts, sum, 1) end
-    counted = true
-    if verdict == 'dead' or failed >= most then
-        redis.call('XADD', dead, '*', 'payload', payload, 'reason', ARGV[i + 4], 'error', ARGV[i + 5],
-            'attempts', failed, 'crashes', redis.call('HGET', crashes, sum) or 0,
-            'history', redis.call('HGET', history, sum) or '[]', 'by', by)
-        died = died + 1
-    else
-        local pause = base * fraction
-        if failed > 0 then pause = math.min(cap, base * 2 ^ (failed - 1)) * fraction end
-        local stamp = string.format('%010d%06d%04d', time[1], time[2], position % 10000)
-        redis.call('ZADD', scheduled, math.floor(now + pause), stamp .. level .. payload)
-        kept[position] = true
-        again = again + 1
-    end
-end
-
 if counted then
     for position, payload in ipairs(payloads) do
         if not kept[position] then
@@ -84,4 +89,5 @@ if counted then
 end
 for i = 9, #KEYS do redis.call('SET', KEYS[i], 'done', 'PX', ARGV[5]) end
 redis.call('DEL', claim)
+redis.call('ZREM', leases, claim)
 return { 1, died, again }

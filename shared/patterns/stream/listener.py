@@ -13,7 +13,7 @@ from uuid import uuid4
 from shared import keys
 from shared.connection import Link, Reply
 from shared.counts import Counts
-from shared.errors import RefusedError
+from shared.errors import FullError, RefusedError
 from shared.patterns.contract import Batch, Command
 from shared.patterns.leased import CrashedError, Keeper, LeasedBatch, Settling, describe, reason
 from shared.patterns.stream.scripts import RENEW, SETTLE, TIDY
@@ -75,8 +75,10 @@ class StreamListener:
         try:
             self._link.call("XGROUP", "CREATE", self._stream, self._group, self._start, "MKSTREAM")
         except RefusedError as error:
-            if "BUSYGROUP" not in str(error):
+            # a full Redis refuses to create even what is there
+            if "BUSYGROUP" not in str(error) and not (isinstance(error, FullError) and self._group_is_there()):
                 raise
+        self._start = "0"  # a group that vanishes later is made anew from the beginning: nothing may be missed
         for script in (SETTLE, TIDY):
             script.load(self._link)
         self._link.call(*TIDY.command([self._stream], self._group, "", _GONE_MS))
@@ -110,9 +112,11 @@ class StreamListener:
 
     def close(self) -> None:
         leaving = TIDY.command([self._stream], self._group, self._consumer, _GONE_MS)
-        self._settling.finish([leaving] if self._link.connected else [], self._log)
-        self._keeper.close()
-        self._link.close()
+        try:
+            self._settling.finish([leaving] if self._link.connected else [], self._log)
+        finally:
+            self._keeper.close()
+            self._link.close()
 
     def _batch(self, entries: Sequence[tuple[str, bytes]], attempts: int) -> Batch:
         if not entries:
@@ -198,6 +202,11 @@ class StreamListener:
             if isinstance(batch, _Entries):
                 ids = batch.ids
                 link.call(*RENEW.whole([self._stream], self._group, self._consumer, ids[0], ids[-1], len(ids)))
+
+    def _group_is_there(self) -> bool:
+        groups = self._link.call("XINFO", "GROUPS", self._stream)
+        found = [fields for fields in groups if isinstance(fields, list)] if isinstance(groups, list) else []
+        return any(self._group.encode() in fields for fields in found)
 
     def _say_lag(self) -> None:
         with contextlib.suppress(RefusedError):  # an ACL may forbid it

@@ -1,0 +1,140 @@
+"""A script that Redis refuses half-way loses nothing: what a hostile review proved once."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+import redis
+import reliable_driver
+from driver import messages
+from reliable_driver import Consumer, MakeConsumer, Q, leftovers, letters
+
+from lab.server import Server
+from shared import keys
+from shared.errors import RefusedError, WrongTypeError
+from shared.publishing import Publisher
+
+consumer = reliable_driver.consumer
+publisher = reliable_driver.publisher
+
+
+@pytest.fixture
+def guest_url(server: Server, client: redis.Redis) -> Iterator[str]:
+    """A user whose rights a test takes away."""
+    client.execute_command("ACL", "SETUSER", "guest", "on", "nopass", "+@all", "~*", "&*")
+    yield f"redis://guest:any@127.0.0.1:{server.port}"
+    client.execute_command("ACL", "DELUSER", "guest")
+
+
+@pytest.mark.parametrize("right", ["rpush", "ltrim", "zadd", "lrange", "zrem"])
+def test_a_claim_without_a_right_loses_nothing(
+    guest_url: str, consumer: MakeConsumer, publisher: Publisher, client: redis.Redis, right: str
+) -> None:
+    # Given messages in the list, urgent ones, one that is due, and one on its way
+    publisher.send(messages("a", "b"))
+    publisher.send(messages("urgent", priority=5))
+    publisher.send(messages("due"), delay=0.01)
+    client.lmove(Q, keys.handoff(Q), "LEFT", "RIGHT")
+    client.execute_command("ACL", "SETUSER", "guest", f"-{right}")
+
+    # When a consumer without a right tries again and again
+    one = consumer(guest_url)
+    time.sleep(0.02)
+    for _ in range(3):
+        with pytest.raises(RefusedError):
+            one.listener.take(10)
+
+    # Then one with all rights gets everything
+    heard = consumer().drain(seconds=1)
+    assert set(heard) == {"a", "b", "urgent", "due"}
+    # what was copied and could not be taken away is there twice, at worst, and then blamed for claims nobody handled
+    assert set(leftovers(client)) <= {keys.dead(Q).encode()}
+
+
+def test_a_key_of_another_type_loses_nothing(consumer: MakeConsumer, publisher: Publisher, client: redis.Redis) -> None:
+    one = consumer()
+    publisher.send(messages("due"), delay=0.01)
+    client.set(Q, "a string")
+    time.sleep(0.02)
+
+    for _ in range(3):
+        with pytest.raises(WrongTypeError):
+            one.listener.take(10)
+    client.delete(Q)
+
+    assert one.handle() == ["due"]
+
+
+def test_a_refused_settlement_can_be_done_again_and_strands_nobody(
+    consumer: MakeConsumer, publisher: Publisher, client: redis.Redis
+) -> None:
+    # Given a message that is to die, while nothing can be written to the dead letters
+    client.set(keys.dead(Q), "a string")
+    publisher.send(messages("bad", "next"))
+    one = consumer(max_attempts=1, max_crashes=1, lease_seconds=2)
+    batch = one.take(1)
+    for delivery in batch:
+        delivery.fail(ValueError())
+    one.listener.settle(batch)
+    for _ in range(3):
+        with pytest.raises(RefusedError):
+            one.listener.take(1)
+
+    # When that is mended
+    client.delete(keys.dead(Q))
+
+    # Then one is dead of its failure, once, and the other is handled
+    assert one.drain(seconds=0.5) == ["next"]
+    (letter,) = letters(one)
+    assert (letter.reason, letter.attempts) == ("failed", 1)
+    assert leftovers(client) == [keys.dead(Q).encode()]
+
+
+def test_a_refused_recovery_can_be_done_again(
+    consumer: MakeConsumer, publisher: Publisher, client: redis.Redis
+) -> None:
+    client.set(keys.dead(Q), "a string")
+    publisher.send(messages("fatal"))
+    gone = consumer(lease_seconds=0.2)
+    gone.take()
+    gone.die()
+    other: Consumer = consumer(max_crashes=1)
+    with pytest.raises(RefusedError):
+        other.take(seconds=2)
+
+    client.delete(keys.dead(Q))
+    other.take(seconds=0.5)
+
+    (letter,) = letters(other)
+    assert letter.reason == "crashed"
+    assert leftovers(client) == [keys.dead(Q).encode()]
+
+
+def test_an_error_that_cannot_be_told_is_a_failure_like_any_other(consumer: MakeConsumer, publisher: Publisher) -> None:
+    class MuteError(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no")
+
+    publisher.send(messages("bad"))
+    one = consumer(max_attempts=1)
+    batch = one.take()
+    for delivery in batch:
+        delivery.fail(MuteError())
+    one.flush(batch)
+
+    (letter,) = letters(one)
+    assert letter.error == "MuteError: (its text cannot be had: RuntimeError)"
+
+
+def test_what_was_answered_in_time_is_not_called_hung(consumer: MakeConsumer, publisher: Publisher) -> None:
+    # Given a batch that was answered, and whose settlement has to wait for long
+    publisher.send(messages("done"))
+    one, other = consumer(handler_timeout=0.1), consumer()
+    batch = one.take()
+    for delivery in batch:
+        delivery.ack()
+    one.listener.settle(batch)
+
+    assert other.take(seconds=1).payloads == []
+    one.listener._settling.exchange([])
+    assert one.counts.late == 0
