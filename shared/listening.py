@@ -23,7 +23,6 @@ class Listening:
 
     def __init__(self, name: str, settings: Settings, stop: threading.Event, counts: Counts | None = None) -> None:
         self.pattern = PATTERNS[name]
-        self.stop = stop
         self._settings = settings
         self._listener = self.pattern.listener(
             settings, Link(settings.url, name=f"townpost-{name}"), counts or Counts()

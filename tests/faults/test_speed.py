@@ -73,7 +73,7 @@ def test_draining_is_several_times_as_fast_as_one_blpop_for_each(server: Server,
     medians = {pattern: statistics.median(found) for pattern, found in ratios.items()}
     print(f"\ndrain, times the naive loop: {medians}")
     assert medians["reliable"] >= 6
-    assert medians["queue"] >= 7  # a guard, with room for other work on the machine: 12 to 17 as a rule
+    assert medians["queue"] >= 10
 
 
 def _answer_naively(port: int, stop: threading.Event, latencies: list[float]) -> None:
@@ -114,12 +114,14 @@ def _latencies(server: Server, client: redis.Redis, rounds: int) -> dict[str, fl
 
 
 @pytest.mark.timeout(120)
-def test_an_idle_consumer_is_reached_hardly_later_than_by_a_plain_blpop(server: Server, client: redis.Redis) -> None:
+def test_an_idle_consumer_is_reached_at_most_twice_as_late_as_by_a_plain_blpop(
+    server: Server, client: redis.Redis
+) -> None:
     runs = [_latencies(server, client, 200) for _ in range(3)]
 
     ratios = [p50[Q] / p50["naive"] for p50 in runs]
     print(f"\npush to handler on an idle queue, p50 in s: {runs}, ratios {ratios}")
-    assert min(ratios) <= 2.5  # a guard, with room for other work on the machine: 1.5 to 1.8 as a rule
+    assert min(ratios) <= 2  # other work on the machine disturbs whole runs
 
 
 @pytest.mark.timeout(180)

@@ -76,7 +76,7 @@ class StreamListener:
             self._link.call("XGROUP", "CREATE", self._stream, self._group, self._start, "MKSTREAM")
         except RefusedError as error:
             # a full Redis refuses to create even what is there
-            if "BUSYGROUP" not in str(error) and not (isinstance(error, FullError) and self._group_is_there()):
+            if "BUSYGROUP" not in str(error) and not (isinstance(error, FullError) and self._group_fields()):
                 raise
         self._start = "0"  # a group that vanishes later is made anew from the beginning: nothing may be missed
         for script in (SETTLE, TIDY):
@@ -203,20 +203,21 @@ class StreamListener:
                 ids = batch.ids
                 link.call(*RENEW.whole([self._stream], self._group, self._consumer, ids[0], ids[-1], len(ids)))
 
-    def _group_is_there(self) -> bool:
+    def _group_fields(self) -> dict[Reply, Reply] | None:
+        """What XINFO GROUPS says of our group; None if there is no such group."""
         groups = self._link.call("XINFO", "GROUPS", self._stream)
-        found = [fields for fields in groups if isinstance(fields, list)] if isinstance(groups, list) else []
-        return any(self._group.encode() in fields for fields in found)
+        for fields in groups if isinstance(groups, list) else []:
+            group = dict(zip(fields[::2], fields[1::2], strict=True)) if isinstance(fields, list) else {}
+            if group.get(b"name") == self._group.encode():
+                return group
+        return None
 
     def _say_lag(self) -> None:
         with contextlib.suppress(RefusedError):  # an ACL may forbid it
-            groups = self._link.call("XINFO", "GROUPS", self._stream)
-            for fields in groups if isinstance(groups, list) else []:
-                group = dict(zip(fields[::2], fields[1::2], strict=True)) if isinstance(fields, list) else {}
-                if group.get(b"name") == self._group.encode():
-                    self._log.info(
-                        "group '%s': %s to read, %s pending", self._group, group.get(b"lag"), group.get(b"pending")
-                    )
+            if group := self._group_fields():
+                self._log.info(
+                    "group '%s': %s to read, %s pending", self._group, group.get(b"lag"), group.get(b"pending")
+                )
 
 
 def _entries(reply: Reply) -> list[tuple[str, bytes]]:
