@@ -1,5 +1,6 @@
 """The services as child processes that cannot outlive us, and whose lines can be watched."""
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -40,6 +41,7 @@ class Process:
         environment: Mapping[str, str],
         on_line: Callable[[str], None] | None = None,
         keep: int | None = None,
+        fed: bool = False,
     ) -> None:
         """Start it.
 
@@ -49,6 +51,7 @@ class Process:
             environment: its whole environment, but for PATH and what Python itself needs.
             on_line: called with each line of either output as it comes; None only keeps them.
             keep: how many lines; None for all.
+            fed: its standard input is a pipe, for `feed`.
         """
         inherited = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV")}
         self._lines: deque[str] = deque(maxlen=keep)
@@ -58,7 +61,7 @@ class Process:
             [sys.executable, "-m", module, *arguments],
             cwd=ROOT,
             env={**inherited, "PYTHONUNBUFFERED": "1", **environment},
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if fed else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -72,6 +75,21 @@ class Process:
         ]
         for reader in self._readers:
             reader.start()
+        if self._popen.stdin is not None:
+            os.set_blocking(self._popen.stdin.fileno(), False)
+
+    def feed(self, data: bytes) -> int:
+        """How many of these bytes its standard input took without waiting; 0 also when it has ended."""
+        assert self._popen.stdin is not None  # noqa: S101 - it was asked for
+        try:
+            return os.write(self._popen.stdin.fileno(), data)
+        except (BlockingIOError, BrokenPipeError):
+            return 0
+
+    def end_input(self) -> None:
+        assert self._popen.stdin is not None  # noqa: S101 - it was asked for
+        with contextlib.suppress(BrokenPipeError):
+            self._popen.stdin.close()
 
     @property
     def lines(self) -> list[str]:
@@ -100,6 +118,8 @@ class Process:
         status = self._popen.wait(timeout)
         for reader in self._readers:
             reader.join(timeout)
+        if self._popen.stdin is not None:
+            self.end_input()
         return status
 
     def stop(self, timeout: float = 15.0) -> int:

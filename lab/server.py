@@ -44,17 +44,20 @@ def binary() -> Path:
 class Server:
     """Use it in a `with`, or call `start` and `remove`."""
 
-    def __init__(self, *arguments: str, appendfsync: str | None = "everysec") -> None:
+    def __init__(self, *arguments: str, appendfsync: str | None = "everysec", disk: str = "") -> None:
         """Nothing runs before `start`.
 
         Args:
             arguments: more of the server's own, e.g. ``"--maxmemory", "64mb"``.
             appendfsync: how often the AOF is synced; None keeps nothing over a restart.
+            disk: the size of a disk of its own, e.g. ``4m``: a tmpfs that only the server sees and that ends with it.
+                Needs the right to mount one (Linux, root).
         """
         self.folder = Path(tempfile.mkdtemp(prefix="townpost-server-"))
         self.port = _free_port()
         self._arguments = arguments
         self._appendfsync = appendfsync
+        self._disk = disk
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -67,12 +70,32 @@ class Server:
             raise RuntimeError("the server is not running")
         return self._process.pid
 
+    @property
+    def seen_folder(self) -> Path:
+        """Its folder as it sees it: on a disk of its own, another one than ours."""
+        return Path(f"/proc/{self.pid}/root{self.folder}") if self._disk else self.folder
+
+    def disk(self) -> bytes:
+        """What its append-only files hold, one after the other; also when it does not run."""
+        files = sorted((self.folder / "appendonlydir").glob("*.aof"))
+        return b"".join(file.read_bytes() for file in files)
+
+    def truncate(self, size: int) -> int:
+        """Cut up to so many bytes off the end of the append-only file of a server that does not run; how many."""
+        file = max((self.folder / "appendonlydir").glob("*.incr.aof"))
+        cut = min(size, file.stat().st_size)
+        os.truncate(file, file.stat().st_size - cut)
+        return cut
+
     def start(self) -> None:
         """Return when it answers; after a `kill`, with the data it had on disk."""
         aof = ["--appendonly", "no"]
         if self._appendfsync is not None:
             aof = ["--appendonly", "yes", "--appendfsync", self._appendfsync]
         command = [str(binary()), "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
+        if self._disk:
+            mount = f'mount -t tmpfs -o size={self._disk} tmpfs "$0" && exec "$@"'
+            command = ["unshare", "--mount", "sh", "-c", mount, str(self.folder), *command]
         with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [*command, "--save", "", *aof, *self._arguments],

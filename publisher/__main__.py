@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from publisher.progress import Progress
+from publisher.receipts import Receipts
 from publisher.sending import BATCH, Sending
 from publisher.sources import Lines, Numbering, first, texts
 from shared import logs
@@ -38,6 +39,7 @@ def _parser() -> argparse.ArgumentParser:
         help="between two messages; 0: as fast as possible (default with TEXT or --file)",
     )
     parser.add_argument("--pattern", help="instead of PATTERN")
+    parser.add_argument("--receipts", metavar="PATH", help="append to this file the id of each acknowledged message")
     parser.add_argument(
         "--priority", type=int, choices=range(10), metavar="0-9", help="9 is the most urgent (reliable)"
     )
@@ -109,7 +111,9 @@ def _run(given: argparse.Namespace) -> int:
     due = None if given.delay is None and given.at is None else Due(given.delay, given.at)
     if due is not None and not all(pattern.guarantees.schedules for pattern in settings.patterns):
         raise SettingError(f"PATTERN={settings.pattern} cannot delay a message: use --pattern reliable")
-    sending = Sending(source, settings, stop, progress, due=due, endless=count is None and given.file is None)
+    receipts = Receipts(given.receipts) if given.receipts is not None else None
+    endless = count is None and given.file is None
+    sending = Sending(source, settings, stop, progress, due=due, endless=endless, receipts=receipts)
     if lines is not None:
         lines.tick = sending.tick
     status = Service("publisher", settings, [sending], stop).run()

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from publisher.progress import Progress
+from publisher.receipts import Receipts
 from shared.connection import Link, endpoint
 from shared.counts import Counts
 from shared.errors import HalfSentError
@@ -41,6 +42,7 @@ class Sending:
         *,
         due: Due | None = None,
         endless: bool = False,
+        receipts: Receipts | None = None,
     ) -> None:
         """Nothing is sent before `run`.
 
@@ -51,6 +53,7 @@ class Sending:
             progress: None logs a line for each message instead.
             due: when they are to be handed out; None for now.
             endless: a stop is the only end there is.
+            receipts: are told what Redis has acknowledged.
         """
         self.turned = time.monotonic()
         self.counts = {pattern.name: Counts() for pattern in settings.patterns}
@@ -74,6 +77,7 @@ class Sending:
         self._sent = 0
         self._finished = False
         self._endless = endless
+        self._receipts = receipts
 
     @property
     def abandonable(self) -> bool:
@@ -90,6 +94,8 @@ class Sending:
                 self.turned = time.monotonic()
                 if self._send(messages):
                     self._sent += len(messages)
+                    if self._receipts is not None:
+                        self._receipts.add(messages)
                     if self._progress is not None:
                         self._progress.sent(len(messages))
         self._finished = True

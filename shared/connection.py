@@ -199,18 +199,19 @@ class Link:
         """Send several commands in one write; errors stand among the replies instead of being raised."""
         return self.exchange(b"".join(map(pack, commands)), len(commands), block)
 
-    def transaction(self, commands: Sequence["Command"]) -> list[Reply]:
-        """The same inside MULTI and EXEC: all of them are run, or none.
+    def transaction(self, commands: Sequence["Command"], after: Sequence["Command"] = ()) -> list[Reply]:
+        """The same inside MULTI and EXEC: all of them are run, or none; then, in any case, those to come after.
 
         Raises:
             UnavailableError, RefusedError: none was run (or, for a lost reply, it is unknown).
         """
-        replies = self.pipeline([("MULTI",), *commands, ("EXEC",)])
+        replies = self.pipeline([("MULTI",), *commands, ("EXEC",), *after])
+        replies, rest = replies[: len(commands) + 2], replies[len(commands) + 2 :]
         if isinstance(replies[0], hiredis.ReplyError):
-            return replies[1:-1]  # without MULTI each was run, or refused, on its own
+            return replies[1:-1] + rest  # without MULTI each was run, or refused, on its own
         outcome = replies[-1]
         if isinstance(outcome, list):
-            return outcome
+            return outcome + rest
         reason = next((r for r in replies if isinstance(r, hiredis.ReplyError)), outcome)
         raise refusal(str(reason))
 

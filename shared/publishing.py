@@ -82,22 +82,25 @@ class Publisher:
         payloads = [self._encode(message) for message in messages]
         parts = [self._senders[name].commands(messages, payloads, due) for name in names]
         commands: list[Command] = [command for part in parts for command in part]
-        if len(names) == 1:
-            replies = self._link.pipeline(commands)
+        upkeep = [self._senders[name].upkeep() for name in names]
+        after = [command for part in upkeep for command in part]
+        # of several commands that write, Redis may take some and refuse the rest: it fills up amid them
+        if len(names) == 1 and (len(commands) == 1 or not PATTERNS[names[0]].guarantees.durable):
+            replies = self._link.pipeline([*commands, *after])
         else:
             try:
-                replies = self._link.transaction(commands)
+                replies = self._link.transaction(commands, after)
             except RefusedError as error:
                 raise type(error)(f"nothing was sent on {', '.join(names)}: {error}") from None
+        replies, kept = replies[: len(commands)], replies[len(commands) :]
         receipts: list[Receipt] = []
         refused: dict[str, RefusedError] = {}
-        for name, part in zip(names, parts, strict=True):
+        for name, part, extra in zip(names, parts, upkeep, strict=True):
             mine, replies = replies[: len(part)], replies[len(part) :]
-            # what follows the answers to the messages is upkeep: they were sent even if that is refused
-            answers = mine[: len(payloads)]
-            refused_reply = next((reply for reply in answers if isinstance(reply, hiredis.ReplyError)), None)
+            theirs, kept = kept[: len(extra)], kept[len(extra) :]
+            refused_reply = next((reply for reply in mine if isinstance(reply, hiredis.ReplyError)), None)
             if refused_reply is None:
-                receipts.append(self._senders[name].receipt(mine, len(payloads)))
+                receipts.append(self._senders[name].receipt(mine, theirs, len(payloads)))
             else:
                 refused[name] = self._explain(name, str(refused_reply))
         if refused and receipts:

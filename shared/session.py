@@ -19,6 +19,8 @@ __all__ = ["Session"]
 T = TypeVar("T")
 
 _BACKOFF = EqualJitterBackoff(base=0.2, cap=3.0)
+_AT_ONCE_SECONDS = 1.0
+"""How often a lost connection may be replaced without a pause."""
 _REFUSED_BACKOFF = EqualJitterBackoff(base=1.0, cap=15.0)
 
 
@@ -56,6 +58,7 @@ class Session:
         """Whether anything was ever done here."""
         self._failures = 0
         self._failing_since: float | None = None
+        self._at_once = -_AT_ONCE_SECONDS
         self._said = ""
         self._said_connected = False
         self._gone = False
@@ -121,8 +124,13 @@ class Session:
                 f"{error}; gave up after CONNECT_TIMEOUT={self._connect_timeout:g} s: "
                 "start Redis there, or say in REDIS_URL (or REDIS_HOST and REDIS_PORT) where it is"
             ) from error
-        self._is_open = False
+        was_open, self._is_open = self._is_open, False
         self._failures += 1
+        if was_open and now - self._at_once >= _AT_ONCE_SECONDS:
+            # one broken connection says little about Redis, and each moment away from pub/sub costs messages
+            self._at_once = now
+            self._log.warning("%s; connecting again at once", error)
+            return
         pause = _BACKOFF.compute(self._failures)
         if not self.worked:
             pause = min(pause, self._failing_since + self._connect_timeout - now)

@@ -151,8 +151,12 @@ class Sender(Protocol):
         """What sends these messages, whose bytes are ``payloads``; ``due`` only where the pattern schedules."""
         ...
 
-    def receipt(self, replies: Sequence["Reply"], count: int) -> Receipt:
-        """What the replies to ``commands`` for ``count`` messages mean."""
+    def upkeep(self) -> list[Command]:
+        """What is to be sent after them, also if Redis refused them."""
+        ...
+
+    def receipt(self, replies: Sequence["Reply"], upkeep: Sequence["Reply"], count: int) -> Receipt:
+        """What the replies to ``commands`` for ``count`` messages, and to ``upkeep``, mean."""
         ...
 
 

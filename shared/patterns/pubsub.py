@@ -46,7 +46,10 @@ class PubsubSender:
     def commands(self, _messages: Sequence[Message], payloads: Sequence[bytes], _due: Due | None) -> list[Command]:
         return [("PUBLISH", self._channel, payload) for payload in payloads]
 
-    def receipt(self, replies: Sequence[Reply], count: int) -> Receipt:
+    def upkeep(self) -> list[Command]:
+        return []
+
+    def receipt(self, replies: Sequence[Reply], _upkeep: Sequence[Reply], count: int) -> Receipt:
         receivers = [reply for reply in replies if isinstance(reply, int)]
         unheard = receivers.count(0)
         if unheard:

@@ -263,3 +263,17 @@ def test_an_outage_shows_as_a_gap_on_pubsub_when_the_numbers_tell(start: Start, 
 
     # Then the number it missed is named
     subscriber.wait_for("gap: never heard #2 of a-test (1 missed)")
+
+
+def test_a_broken_connection_is_replaced_at_once_but_not_in_a_spin(start: Start, proxy: Proxy) -> None:
+    subscriber = start("subscriber", url=proxy.url, PATTERN="queue")
+    start("publisher", "hi", url=proxy.url, PATTERN="queue")
+    subscriber.wait_for("from queue")
+
+    proxy.reset_peer()
+    subscriber.wait_for("connecting again at once")
+    subscriber.wait_for("Redis is back after")
+
+    proxy.timeout = True
+    proxy.reset_peer()
+    subscriber.wait_for("attempt 2, next in")

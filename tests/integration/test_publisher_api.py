@@ -4,7 +4,7 @@ import pytest
 import redis
 
 from lab.server import Server
-from shared.errors import HalfSentError, SettingError, UnavailableError, UnsendableError, WrongTypeError
+from shared.errors import FullError, HalfSentError, SettingError, UnavailableError, UnsendableError, WrongTypeError
 from shared.message import Message
 from shared.publishing import Publisher
 from shared.settings import Settings
@@ -71,3 +71,30 @@ def test_without_a_server_it_says_where_it_looked() -> None:
 def test_an_unknown_pattern_is_a_setting_error() -> None:
     with pytest.raises(SettingError, match="PATTERN"):
         Publisher("pigeon")
+
+
+def test_a_stream_takes_all_of_a_list_or_nothing_when_redis_fills_up_amid_it(own_server: Server) -> None:
+    with (
+        redis.Redis(port=own_server.port) as client,
+        Publisher(settings=_settings(own_server, "stream")) as publisher,
+    ):
+        client.config_set("maxmemory", client.info("memory")["used_memory"] + 1_000_000)
+
+        with pytest.raises(FullError):
+            publisher.send([Message.create("x" * 10_000) for _ in range(500)])
+
+        assert client.xlen("message_stream") == 0
+
+
+@pytest.mark.parametrize("pattern", ["stream", "queue,stream"])
+def test_a_stream_that_is_refused_more_is_trimmed_all_the_same(own_server: Server, pattern: str) -> None:
+    settings = Settings.read(redis_url=own_server.url, pattern=pattern, stream_maxlen=10)
+    with redis.Redis(port=own_server.port) as client, Publisher(settings=settings) as publisher:
+        for _ in range(2000):
+            client.xadd("message_stream", {"message": "old"})
+        client.config_set("maxmemory", "1")
+
+        with pytest.raises(FullError):
+            publisher.send([Message.create("new")])
+
+        assert client.xlen("message_stream") < 200

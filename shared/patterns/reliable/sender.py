@@ -33,5 +33,8 @@ class ReliableSender:
             pairs += (message.priority or 0, payload)
         return [PUBLISH.whole(self._keys, self._limit, delay, at, *pairs)]
 
-    def receipt(self, replies: Sequence[Reply], count: int) -> Receipt:
+    def upkeep(self) -> list[Command]:
+        return []
+
+    def receipt(self, replies: Sequence[Reply], _upkeep: Sequence[Reply], count: int) -> Receipt:
         return Receipt("reliable", count, f"list '{self._queue}': length {replies[0]!r}")

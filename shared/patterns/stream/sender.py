@@ -19,22 +19,24 @@ FIELD = b"message"
 
 
 class StreamSender:
-    """One XADD for each message; the trimming rides behind them."""
+    """One XADD for each message; the trimming follows, which is what makes room if Redis is full."""
 
     def __init__(self, settings: "Settings") -> None:
         self._stream = settings.stream
         self._maxlen = settings.stream_maxlen
 
     def commands(self, _messages: Sequence[Message], payloads: Sequence[bytes], _due: Due | None) -> list[Command]:
-        adding: list[Command] = [("XADD", self._stream, "*", FIELD, payload) for payload in payloads]
-        return [*adding, TRIM.whole([self._stream], self._maxlen)] if self._maxlen else adding
+        return [("XADD", self._stream, "*", FIELD, payload) for payload in payloads]
 
-    def receipt(self, replies: Sequence[Reply], count: int) -> Receipt:
-        last = replies[count - 1]
+    def upkeep(self) -> list[Command]:
+        return [TRIM.whole([self._stream], self._maxlen)] if self._maxlen else []
+
+    def receipt(self, replies: Sequence[Reply], upkeep: Sequence[Reply], count: int) -> Receipt:
+        last = replies[-1]
         entry_id = last.decode() if isinstance(last, bytes) else last
         said = f"stream '{self._stream}': id {entry_id}"
         warning = ""
-        match replies[count:]:
+        match upkeep:
             case [hiredis.ReplyError() as error]:
                 warning = f"stream '{self._stream}' cannot be trimmed: {error}"
             case [[int(length), bytes(group)]] if group:

@@ -1,0 +1,71 @@
+"""All faults, in the order of the matrix."""
+
+from lab.faults import (
+    aof_truncated,
+    clients_killed,
+    clock_skew,
+    cut_mid_command,
+    disk_full,
+    failover,
+    frozen,
+    half_open,
+    killed_at_work,
+    killed_idle,
+    killed_in_a_storm,
+    memory_full,
+    nothing,
+    poison,
+    pops_unheard,
+    publisher_killed,
+    pushes_unheard,
+    redis_killed_always,
+    redis_killed_everysec,
+    redis_killed_off,
+    redis_paused,
+    redis_restarted,
+    rolling_restart,
+    sent_twice,
+    slot_migration,
+    slow_link,
+    slow_subscriber,
+    tiny_slices,
+    unreadable,
+)
+from lab.faults.contract import Breaks, Fault, NotStruckError
+
+__all__ = ["FAULTS", "Breaks", "Fault", "NotStruckError"]
+
+FAULTS: dict[str, Fault] = {
+    module.FAULT.name: module.FAULT
+    for module in (
+        nothing,
+        killed_idle,
+        killed_at_work,
+        killed_in_a_storm,
+        frozen,
+        rolling_restart,
+        publisher_killed,
+        redis_killed_off,
+        redis_killed_everysec,
+        redis_killed_always,
+        redis_restarted,
+        aof_truncated,
+        redis_paused,
+        clients_killed,
+        half_open,
+        pops_unheard,
+        pushes_unheard,
+        cut_mid_command,
+        slow_link,
+        tiny_slices,
+        slow_subscriber,
+        memory_full,
+        disk_full,
+        unreadable,
+        poison,
+        sent_twice,
+        clock_skew,
+        failover,
+        slot_migration,
+    )
+}

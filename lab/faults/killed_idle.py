@@ -1,0 +1,23 @@
+"""A consumer is killed while it has nothing to do.
+
+How:     the flow stops until all is handled; then kill -9 of one of two; half a second later a new one starts.
+Expect:  a queue loses nothing, as nothing was in hand. Pub/sub misses what is published until the new one listens.
+"""
+
+from lab.faults.contract import Breaks, Fault
+from lab.trials.town import Town
+
+
+def strike(town: Town) -> None:
+    town.feed.flow(0)
+    town.until(lambda: town.records.acknowledged and not town.feed.waiting, "nothing was sent", 15)
+    town.run(0.7)
+    town.kill(town.consumers[0])
+    town.over()
+    town.feed.flow(town.fault.pace)
+    town.run(1.5)
+
+
+FAULT = Fault(
+    name="killed-idle", title="consumer killed, idle", strike=strike, breaks=frozenset({Breaks.CONSUMER})
+)

@@ -1,0 +1,1 @@
+"""How a fault is tried on a pattern, and what is judged from what remains."""

@@ -1,0 +1,41 @@
+"""A file of the ids that Redis has acknowledged, for whoever must know after a crash what was sent and what was not."""
+
+import os
+from collections.abc import Sequence
+
+from shared.errors import SettingError, TownpostError
+from shared.message import Message
+
+__all__ = ["Receipts"]
+
+
+class Receipts:
+    """Appends one id a line; what stands there was acknowledged on every pattern, whatever happens to us next."""
+
+    def __init__(self, path: str) -> None:
+        """Open it, or make it.
+
+        Raises:
+            SettingError: it cannot be opened.
+        """
+        self._path = path
+        try:
+            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        except OSError as error:
+            raise SettingError(f"--receipts {path} cannot be opened: {error.strerror}") from None
+
+    def add(self, messages: Sequence[Message]) -> None:
+        """Write down these.
+
+        Raises:
+            TownpostError: the file cannot be written; the messages were sent.
+        """
+        left = "".join(f"{message.id}\n" for message in messages).encode()
+        try:
+            while left:
+                left = left[os.write(self._file, left) :]
+        except OSError as error:
+            raise TownpostError(
+                f"--receipts {self._path} cannot be written: {error.strerror}; stopped after #{messages[-1].count}, "
+                "which was sent"
+            ) from None
