@@ -125,12 +125,12 @@ class Session:
                 "start Redis there, or say in REDIS_URL (or REDIS_HOST and REDIS_PORT) where it is"
             ) from error
         was_open, self._is_open = self._is_open, False
-        self._failures += 1
         if was_open and now - self._at_once >= _AT_ONCE_SECONDS:
             # one broken connection says little about Redis, and each moment away from pub/sub costs messages
             self._at_once = now
             self._log.warning("%s; connecting again at once", error)
             return
+        self._failures += 1
         pause = _BACKOFF.compute(self._failures)
         if not self.worked:
             pause = min(pause, self._failing_since + self._connect_timeout - now)

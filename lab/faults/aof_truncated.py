@@ -1,9 +1,9 @@
 """The power fails: the end of what Redis wrote never reached the disk.
 
-How:     kill -9 of the server, then up to 20,000 bytes are cut off the end of its append-only file (kill -9 alone loses
-         nothing that was written: the kernel still has it).
-Expect:  Redis forgets its last acknowledged messages, on every pattern; nothing else is lost. As it also forgets the last
-         acknowledgements, some messages come twice.
+How:     kill -9 of the server, then up to 20,000 bytes are cut off the end of its append-only file (kill -9 alone
+         loses nothing that was written: the kernel still has it).
+Expect:  Redis forgets its last acknowledged messages, on every pattern; nothing else is lost. As it also forgets
+         the last acknowledgements, some messages come twice.
 """
 
 from lab.faults.contract import Breaks, Fault, NotStruckError

@@ -1,10 +1,14 @@
 """Connections break in the middle of a command or of a reply.
 
-How:     eight times a proxy lets half of the next bytes through, in whichever direction, and resets that connection.
+How:     eight times a proxy lets half of the next bytes through, in whichever direction, and resets that
+         connection.
 Expect:  half a command is no command, half a reply is no reply: as for lost replies.
 """
 
+from functools import partial
+
 from lab.faults.contract import Breaks, Fault, NotStruckError
+from lab.proxy import Proxy
 from lab.trials.town import Town
 
 _TIMES = 8
@@ -15,11 +19,15 @@ def strike(town: Town) -> None:
     proxy = town.proxy
     if proxy is None:
         raise NotStruckError("there is no proxy")
-    for number in range(_TIMES):
+    for done in range(_TIMES):
         proxy.limit_data(1)
-        town.until(lambda done=number + 1: proxy.cuts == done, f"{_TIMES} connections were not cut", 40)
+        town.until(partial(_cut, proxy, done + 1), f"{_TIMES} connections were not cut", 40)
         town.run(town.chance.uniform(0, 0.3))
     town.hits += _TIMES
+
+
+def _cut(proxy: Proxy, times: int) -> bool:
+    return proxy.cuts >= times
 
 
 FAULT = Fault(

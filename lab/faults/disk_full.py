@@ -1,12 +1,12 @@
 """The disk of Redis is full: its append-only file cannot be written.
 
-How:     Redis has a disk of 8 MB of its own (a tmpfs that only it sees; needs the right to mount one). A file fills it
-         for three seconds, then goes away.
-Expect:  every command that writes is refused (MISCONF), PUBLISH is not; nothing that was acknowledged is lost, and all
-         goes on when there is room again.
+How:     Redis has a disk of 8 MB of its own (a tmpfs that only it sees; needs the right to mount one). A file fills
+         it for three seconds, then goes away.
+Expect:  every command that writes is refused (MISCONF), PUBLISH is not; nothing that was acknowledged is lost, and
+         all goes on when there is room again.
 """
 
-from lab.faults.contract import Breaks, Fault, NotStruckError
+from lab.faults.contract import Breaks, Fault
 from lab.trials.town import Town
 
 
@@ -28,7 +28,7 @@ def strike(town: Town) -> None:
 
 
 def _failing(town: Town) -> bool:
-    return town.client.info("persistence")["aof_last_write_status"] != "ok"
+    return str(town.client.info("persistence")["aof_last_write_status"]) != "ok"
 
 
 FAULT = Fault(

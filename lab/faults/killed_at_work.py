@@ -1,8 +1,8 @@
 """A consumer is killed in the middle of a message.
 
 How:     200 messages at once, 10 ms of work each; kill -9 while a handler has begun one and not finished it.
-Expect:  a queue loses what the dead one had in hand: one message where one is taken at a time, a batch where a batch is.
-         reliable and stream hand it to the other consumer when its lease is over.
+Expect:  a queue loses what the dead one had in hand: one message where one is taken at a time, a batch where a
+         batch is. reliable and stream hand it to the other consumer when its lease is over.
 """
 
 from lab.faults.contract import Breaks, Fault

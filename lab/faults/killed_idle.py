@@ -18,6 +18,4 @@ def strike(town: Town) -> None:
     town.run(1.5)
 
 
-FAULT = Fault(
-    name="killed-idle", title="consumer killed, idle", strike=strike, breaks=frozenset({Breaks.CONSUMER})
-)
+FAULT = Fault(name="killed-idle", title="consumer killed, idle", strike=strike, breaks=frozenset({Breaks.CONSUMER}))

@@ -1,15 +1,15 @@
 """Redis is full: maxmemory with noeviction.
 
 How:     handlers stand still while more is sent than fits; when Redis refuses, they go on.
-Expect:  the publisher is refused and waits, or tells its caller; draining works although nothing can be written. Nothing
-         that was acknowledged is lost. PUBLISH is never refused.
+Expect:  the publisher is refused and waits, or tells its caller; draining works although nothing can be written.
+         Nothing that was acknowledged is lost. PUBLISH is never refused.
 """
 
 import contextlib
 
 import redis
 
-from lab.faults.contract import Fault, NotStruckError
+from lab.faults.contract import Fault
 from lab.trials.town import Town
 
 _MESSAGES = 6000

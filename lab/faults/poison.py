@@ -1,8 +1,8 @@
 """One message kills every process that handles it.
 
 How:     one among 200; handlers end their process when they begin it. It is started again half a second later.
-Expect:  a queue loses the poison, and the batch that was in hand with it. reliable and stream hand it out again, alone,
-         until it is condemned: it ends among the dead letters, its neighbours are handled.
+Expect:  a queue loses the poison, and the batch that was in hand with it. reliable and stream hand it out again,
+         alone, until it is condemned: it ends among the dead letters, its neighbours are handled.
 """
 
 from lab.faults.contract import Breaks, Fault

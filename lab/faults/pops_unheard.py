@@ -1,8 +1,8 @@
 """Redis hands out messages, and the reply is lost on its way to the consumer.
 
 How:     six times a proxy swallows a reply that carries messages, and closes that connection.
-Expect:  a pop has already happened: with BLPOP those messages are gone, and with redis-py's automatic retries not even an
-         error tells. reliable and stream hand them out again.
+Expect:  a pop has already happened: with BLPOP those messages are gone, and with redis-py's automatic retries not
+         even an error tells. reliable and stream hand them out again.
 """
 
 from lab.faults.contract import Breaks, Fault, NotStruckError

@@ -1,7 +1,8 @@
 """The publisher is killed in the middle of a batch, and started again.
 
 How:     5,000 messages at once; kill -9 as soon as the first of them are acknowledged.
-Expect:  nothing that was acknowledged is lost. Some may have arrived that nobody was told of: they count as recovered.
+Expect:  nothing that was acknowledged is lost. Some may have arrived that nobody was told of: they count as
+         recovered.
 """
 
 from lab.faults.contract import Breaks, Fault

@@ -1,8 +1,9 @@
 """Redis takes messages, and the reply is lost on its way to the publisher.
 
-How:     three times in a row a proxy lets a command with messages through, swallows the reply, and closes the connection.
-Expect:  nobody can know whether it arrived, so it is sent again. redis-py does that behind one's back; we do it under
-         the same id and say so. What comes twice can be told by its id; nothing is lost.
+How:     three times in a row a proxy lets a command with messages through, swallows the reply, and closes the
+         connection.
+Expect:  nobody can know whether it arrived, so it is sent again. redis-py does that behind one's back; we do it
+         under the same id and say so. What comes twice can be told by its id; nothing is lost.
 """
 
 from lab.faults.contract import Breaks, Fault, NotStruckError

@@ -1,8 +1,8 @@
 """Redis is killed, with appendfsync always, and comes back.
 
 How:     kill -9 of the server under a backlog; a second later it starts again from what is on its disk.
-Expect:  nothing that was acknowledged is lost.
-         A queue also loses the batch whose reply was on its way; reliable and stream get that again.
+Expect:  nothing that was acknowledged is lost. A queue also loses the batch whose reply was on its way; reliable
+         and stream get that again.
 """
 
 from lab.faults.contract import Breaks, Fault

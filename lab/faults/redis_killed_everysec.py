@@ -1,9 +1,9 @@
 """Redis is killed, with appendfsync everysec, and comes back.
 
 How:     kill -9 of the server under a backlog; a second later it starts again from what is on its disk.
-Expect:  nothing that was acknowledged is lost: what was written survives the process. (Killed while the disk is busy
-         with a sync, Redis forgets what it had not yet written; power loss is another fault: see aof-truncated.)
-         A queue also loses the batch whose reply was on its way; reliable and stream get that again.
+Expect:  nothing that was acknowledged is lost: what was written survives the process. (Killed while the disk is
+         busy with a sync, Redis forgets what it had not yet written; power loss is another fault: see aof-
+         truncated.) A queue also loses the batch whose reply was on its way; reliable and stream get that again.
 """
 
 from lab.faults.contract import Breaks, Fault

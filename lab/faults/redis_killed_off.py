@@ -1,8 +1,8 @@
 """Redis is killed, without an append-only file, and comes back.
 
 How:     kill -9 of the server under a backlog; a second later it starts again from what is on its disk.
-Expect:  whatever waited in Redis is forgotten, on every pattern: this is what durability is bought with.
-         A queue also loses the batch whose reply was on its way; reliable and stream get that again.
+Expect:  whatever waited in Redis is forgotten, on every pattern: this is what durability is bought with. A queue
+         also loses the batch whose reply was on its way; reliable and stream get that again.
 """
 
 from lab.faults.contract import Breaks, Fault

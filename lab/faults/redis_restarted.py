@@ -1,8 +1,8 @@
 """Redis is restarted in good order.
 
 How:     SIGTERM of the server under a backlog, which writes what it has; a second later it starts again.
-Expect:  nothing that was acknowledged is lost, but for a queue's batch whose reply was on its way. Pub/sub misses what is
-         published before it is back.
+Expect:  nothing that was acknowledged is lost, but for a queue's batch whose reply was on its way. Pub/sub misses
+         what is published before it is back.
 """
 
 from lab.faults.contract import Breaks, Fault

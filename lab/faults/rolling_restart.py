@@ -1,8 +1,8 @@
 """A deployment: three consumers under load are replaced, one after the other.
 
 How:     SIGTERM, wait for its end, start a new one, wait until it listens; then the next.
-Expect:  a queue of ours loses nothing: what is in hand is finished, the rest goes back. Without a handler for SIGTERM,
-         Python dies where it stands. Pub/sub misses what is published while one is away.
+Expect:  a queue of ours loses nothing: what is in hand is finished, the rest goes back. Without a handler for
+         SIGTERM, Python dies where it stands. Pub/sub misses what is published while one is away.
 """
 
 from lab.faults.contract import Breaks, Fault

@@ -13,5 +13,8 @@ def strike(town: Town) -> None:
 
 
 FAULT = Fault(
-    name="slot-migration", title="Cluster slot migration", strike=strike, not_yet="the services do not speak to a Cluster yet"
+    name="slot-migration",
+    title="Cluster slot migration",
+    strike=strike,
+    not_yet="the services do not speak to a Cluster yet",
 )

@@ -1,9 +1,9 @@
 """A consumer is slow for a moment while a lot arrives.
 
-How:     handlers stand still until 24 MB have been sent; Redis may hold 256 kB for a pub/sub client
-         (client-output-buffer-limit; by default 32 MB, or 8 MB for a minute).
-Expect:  pub/sub: Redis cuts the slow one off and throws away what it held; the publisher was told of a receiver all the
-         same. A list or a stream waits.
+How:     handlers stand still until 24 MB have been sent; Redis may hold 256 kB for a pub/sub client (client-output-
+         buffer-limit; by default 32 MB, or 8 MB for a minute).
+Expect:  pub/sub: Redis cuts the slow one off and throws away what it held; the publisher was told of a receiver all
+         the same. A list or a stream waits.
 """
 
 from lab.faults.contract import Breaks, Fault, NotStruckError

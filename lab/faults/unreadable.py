@@ -1,6 +1,6 @@
 """Another program sends what is no message.
 
-How:     16 times, amid the flow, something that cannot be read: broken JSON, broken UTF-8, a bare number, the wrong types.
+How:     16 times, amid the flow, something that cannot be read: broken JSON or UTF-8, a bare number, wrong types.
 Expect:  its neighbours are handled as if nothing had been. reliable and stream put it among the dead letters, with
          the reason. A consumer that believes what it reads dies of it, and with it goes what it had in hand.
 """

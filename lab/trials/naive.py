@@ -49,7 +49,8 @@ def listen(pattern: str) -> None:
     if pattern == "queue":
         while True:
             item = client.blpop([_QUEUE], timeout=0)
-            work(json.loads(item[1])["id"])
+            if item:
+                work(json.loads(item[1])["id"])
     pubsub = client.pubsub()
     pubsub.subscribe(_CHANNEL)
     for message in pubsub.listen():

@@ -27,9 +27,10 @@ def run(bug: str) -> None:
     print("connected", flush=True)
     taken = 0
     while True:
-        raw = client.blmove(_QUEUE, mine, 1, "LEFT", "RIGHT")
-        if raw is None:
+        moved = client.blmove(_QUEUE, mine, 1, "LEFT", "RIGHT")
+        if moved is None:
             continue
+        raw = moved.decode() if isinstance(moved, bytes) else moved
         taken += 1
         message_id = json.loads(raw)["id"]
         if bug == "acks-first":

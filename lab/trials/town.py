@@ -239,10 +239,9 @@ class Town:
         if not self.subject.redelivers:
             return set()
         found = set()
-        letters = self.client.xrange(f"{{{self.subject.key}}}:dead")
-        for number, (_, fields) in enumerate(letters):
+        for number, (_, fields) in enumerate(self.client.xrange(f"{{{self.subject.key}}}:dead") or []):
             try:
-                message_id = str(json.loads(fields[b"payload"])["id"])
+                message_id = str(json.loads((fields or {})[b"payload"])["id"])
             except (ValueError, TypeError, KeyError, RecursionError):
                 message_id = ""
             found.add(message_id if message_id in self.records.attempted else f"unreadable-{number}")

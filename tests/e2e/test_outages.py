@@ -276,4 +276,4 @@ def test_a_broken_connection_is_replaced_at_once_but_not_in_a_spin(start: Start,
 
     proxy.timeout = True
     proxy.reset_peer()
-    subscriber.wait_for("attempt 2, next in")
+    subscriber.wait_for("attempt 2, next in", timeout=20)
