@@ -3,13 +3,19 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install test check schema lock compose-test clean
+.PHONY: help demo lab lab-quick install test check schema lock compose-test clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: .venv/run.stamp  ## both services on a server of their own, without Docker; Ctrl-C ends it
 	@exec $(BIN)/python -m lab demo $(if $(SECONDS),--seconds $(SECONDS))
+
+lab: .venv/run.stamp  ## every pattern through every fault, measured: under 20 minutes; SEED=7 for another run
+	@exec $(BIN)/python -m lab faults $(if $(SEED),--seed $(SEED)) $(if $(OUT),--out $(OUT))
+
+lab-quick: .venv/run.stamp  ## the few faults that tell most, in under 90 s
+	@exec $(BIN)/python -m lab faults --quick $(if $(SEED),--seed $(SEED))
 
 install: .venv/dev.stamp  ## everything that developing needs, in .venv
 

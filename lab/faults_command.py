@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=1, help="of all that is left to chance (default: 1)")
     parser.add_argument("--quick", action="store_true", help="the few faults that tell most, in under 90 s")
     parser.add_argument("--at-a-time", type=int, metavar="N", help="how many trials (default: two for each core)")
-    parser.add_argument("--out", metavar="FOLDER", help="write faults.json, faults.md and faults.svg there")
+    parser.add_argument("--out", metavar="FOLDER", help="write faults.json, faults.svg and faults.md there (or renew the table in its guarantees.md)")
     parser.add_argument("--list", action="store_true", help="what each fault does, how, and what to expect")
 
 
@@ -60,9 +60,9 @@ def main(given: argparse.Namespace) -> int:
     terminal.show(matrix)
     if folder is not None:
         (folder / "faults.json").write_text(data.dumps(matrix))
-        (folder / "faults.md").write_text(markdown.table(matrix))
         (folder / "faults.svg").write_text(picture.draw(matrix))
-        markdown.renew(folder / "guarantees.md", matrix)
+        if not markdown.renew(folder / "guarantees.md", matrix):
+            (folder / "faults.md").write_text(markdown.table(matrix))
     return 1 if matrix.wrong or matrix.unconvicted else 0
 
 

@@ -26,6 +26,7 @@ class Breaks(Enum):
     CONSUMER = "a consumer dies or stands still"
     LINK = "a consumer's connection breaks, or a reply to it is lost"
     SENDER = "the publisher dies, or its connection breaks, or a reply to it is lost"
+    WRITES = "Redis refuses to write for a while, acknowledgements too"
     MEMORY = "Redis may forget what it acknowledged"
     RESTART = "a consumer is stopped in good order and replaced"
     BUFFER = "Redis throws away what it holds for a subscriber that is too slow"

@@ -2,7 +2,8 @@
 
 How:     Redis has a disk of 8 MB of its own (a tmpfs that only it sees; needs the right to mount one). A file fills
          it for three seconds, then goes away.
-Expect:  every command that writes is refused (MISCONF), PUBLISH is not; nothing that was acknowledged is lost, and
+Expect:  every command that writes is refused (MISCONF), PUBLISH is not. What is handled meanwhile cannot be
+         acknowledged, so reliable and stream may hand it out again. Nothing that was acknowledged is lost, and
          all goes on when there is room again.
 """
 
@@ -35,6 +36,6 @@ FAULT = Fault(
     name="disk-full",
     title="disk of Redis full",
     strike=strike,
-    breaks=frozenset({Breaks.SENDER}),
+    breaks=frozenset({Breaks.WRITES}),
     disk="8m",
 )

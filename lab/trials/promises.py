@@ -63,6 +63,6 @@ def _may_double(promises: Guarantees, what: Circumstances) -> bool:
         return False
     if what.breaks & _SENT_TWICE:
         return True
-    if promises.redelivers and what.breaks & _TAKEN_AWAY:
+    if promises.redelivers and what.breaks & (_TAKEN_AWAY | {Breaks.WRITES}):
         return True
     return promises.durable and Breaks.MEMORY in what.breaks
