@@ -1,6 +1,8 @@
 # The commands people run and the commands CI runs are the same.
 PYTHON ?= python3
 BIN := .venv/bin
+# tests at a time: most of them wait
+WORKERS ?= 4
 
 .DEFAULT_GOAL := help
 .PHONY: help demo lab lab-quick install test check schema lock compose-test clean
@@ -19,8 +21,9 @@ lab-quick: .venv/run.stamp  ## the few faults that tell most, in under 90 s
 
 install: .venv/dev.stamp  ## everything that developing needs, in .venv
 
-test: .venv/dev.stamp  ## all tests but those that need Docker
-	$(BIN)/python -m pytest -m "not compose" $(TESTS)
+test: .venv/dev.stamp  ## all tests but those that need Docker; first those that measure time, alone
+	$(BIN)/python -m pytest -m "alone and not compose" $(TESTS) || [ $$? = 5 ]
+	$(BIN)/python -m pytest -m "not alone and not compose" -n $(WORKERS) $(TESTS) || [ $$? = 5 ]
 
 check: .venv/dev.stamp  ## format, lint, types, architecture
 	$(BIN)/ruff format --check .

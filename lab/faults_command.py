@@ -25,7 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=1, help="of all that is left to chance (default: 1)")
     parser.add_argument("--quick", action="store_true", help="the few faults that tell most, in under 90 s")
     parser.add_argument("--at-a-time", type=int, metavar="N", help="how many trials (default: two for each core)")
-    parser.add_argument("--out", metavar="FOLDER", help="write faults.json, faults.svg and faults.md there (or renew the table in its guarantees.md)")
+    parser.add_argument(
+        "--out",
+        metavar="FOLDER",
+        help="write faults.json, faults.svg and faults.md there (or renew the table in its guarantees.md)",
+    )
     parser.add_argument("--list", action="store_true", help="what each fault does, how, and what to expect")
 
 

@@ -160,6 +160,9 @@ class Proxy:
             pair = _Pair(client, server)
             with self._lock:
                 self._pairs.append(pair)
+            if self._closed.is_set():
+                pair.reset()
+                return
             for upstream in (True, False):
                 threading.Thread(target=self._pump, args=(pair,), kwargs={"upstream": upstream}, daemon=True).start()
 
@@ -235,7 +238,7 @@ class Proxy:
 
 
 def _reset(sock: socket.socket) -> None:
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError):  # it may be closed already, at either end
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         sock.shutdown(socket.SHUT_RDWR)
-        sock.close()
+    sock.close()

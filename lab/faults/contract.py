@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 _PACE = 200.0
 _LOAD = 0.3
+_PREFETCH_SECONDS = 0.05
+_MOST_IN_HAND = 250
 
 __all__ = ["Breaks", "Fault", "NotStruckError"]
 
@@ -70,6 +72,11 @@ class Fault:
     def pace(self) -> float:
         """Messages a second that any one consumer could do three times over."""
         return _PACE if not self.work_seconds else min(_PACE, _LOAD / self.work_seconds)
+
+    @property
+    def in_hand(self) -> int:
+        """The most messages that a consumer of ours takes from a list at once: 50 ms of work (PREFETCH=auto)."""
+        return _MOST_IN_HAND if not self.work_seconds else max(1, int(_PREFETCH_SECONDS / self.work_seconds))
 
     @property
     def story(self) -> str:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from lab.faults.contract import Breaks
 from lab.trials.checker import Verdict
-from lab.trials.subjects import IN_HAND
 from shared.patterns.contract import Guarantees
 
 __all__ = ["Circumstances", "broken"]
@@ -24,6 +23,8 @@ class Circumstances:
     breaks: frozenset[Breaks]
     hits: int
     """How often a consumer was interrupted."""
+    in_hand: int
+    """How many messages it may have had in hand each time."""
     set_aside: int
     """How many messages belong among the dead letters, where there are any."""
     once: bool
@@ -54,7 +55,7 @@ def _may_lose(promises: Guarantees, what: Circumstances) -> int | None:
     if promises.redelivers:
         return 0
     if promises.durable:
-        return what.hits * IN_HAND if what.breaks & _TAKEN_AWAY else 0
+        return what.hits * what.in_hand if what.breaks & _TAKEN_AWAY else 0
     return None if what.breaks & _MISSED else 0
 
 

@@ -8,11 +8,9 @@ from shared.patterns import PATTERNS
 from shared.patterns.contract import Guarantees
 from shared.settings import Settings
 
-__all__ = ["BASELINES", "IN_HAND", "LEASE_SECONDS", "PLANTED", "SUBJECTS", "SUSPECTS", "Subject"]
+__all__ = ["BASELINES", "LEASE_SECONDS", "PLANTED", "SUBJECTS", "SUSPECTS", "Subject"]
 
 LEASE_SECONDS = 1.0
-IN_HAND = 250
-"""The most that a consumer of ours takes from a list at once; so many may a crash cost on `queue`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

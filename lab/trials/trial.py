@@ -85,7 +85,11 @@ def _try(town: Town, fault: Fault) -> tuple[Verdict, list[str]]:
     if town.subject.promises is None:
         return verdict, []
     circumstances = Circumstances(
-        breaks=fault.breaks, hits=town.hits, set_aside=len(town.set_aside) + town.garbage, once=town.once
+        breaks=fault.breaks,
+        hits=town.hits,
+        in_hand=fault.in_hand,
+        set_aside=len(town.set_aside) + town.garbage,
+        once=town.once,
     )
     found = broken(town.subject.promises, circumstances, verdict)
     if town.subject.ours:

@@ -31,6 +31,7 @@ def _demo(folder: Path, *arguments: str) -> Process:
     return Process("lab", "demo", *arguments, environment={"TMPDIR": str(folder), "PUBLISH_INTERVAL": "0.2"})
 
 
+@pytest.mark.alone
 def test_both_services_exchange_messages_within_three_seconds(folder: Path) -> None:
     started = time.monotonic()
     demo = _demo(folder)

@@ -17,6 +17,7 @@ journal = driving.journal
 
 
 @KEPT
+@pytest.mark.alone
 @pytest.mark.parametrize("busy", [True, False], ids=["busy", "idle"])
 def test_the_work_of_a_killed_consumer_is_taken_up_within_a_second_of_its_lease(
     start: Start,

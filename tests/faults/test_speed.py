@@ -18,6 +18,8 @@ from shared.patterns.reliable.listener import ReliableListener
 from shared.settings import Settings
 from subscriber.consumer import Consumer
 
+pytestmark = pytest.mark.alone
+
 Q = "reliable_queue"
 MESSAGES = 20_000
 ROUNDS = 5
