@@ -4,6 +4,7 @@ import sys
 from types import TracebackType
 from typing import Self
 
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -73,9 +74,7 @@ class Watch:
 def show(matrix: Matrix) -> None:
     """Print it on standard output."""
     console = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
-    table = Table(
-        title=f"What each pattern lost (seed {matrix.seed})", title_justify="left", row_styles=["", "on grey11"]
-    )
+    table = Table(title=f"What each pattern lost (seed {matrix.seed})", title_justify="left", box=box.SIMPLE_HEAVY)
     table.add_column("fault", no_wrap=True)
     for name in matrix.subjects:
         table.add_column(SUBJECTS[name].title)

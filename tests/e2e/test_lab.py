@@ -1,4 +1,4 @@
-"""`python -m lab faults` as a person or CI runs it: what it prints, writes and returns, and that nothing stays behind."""
+"""`python -m lab faults` as a person or CI runs it: what it prints, writes and returns, and leaves behind."""
 
 import json
 import os
@@ -8,7 +8,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -57,7 +57,7 @@ def test_it_prints_and_writes_the_matrix(tmp_path: Path) -> None:
     matrix = json.loads((out / "faults.json").read_text())
     assert [cell["verdict"]["lost"] for cell in matrix["cells"] if cell["fault"] == "nothing"] == [0, 0]
     assert "| Sentinel failover | \N{MIDDLE DOT} not run yet |" in (out / "faults.md").read_text()
-    assert ElementTree.parse(out / "faults.svg").getroot().tag.endswith("svg")  # noqa: S314 - our own
+    assert ET.parse(out / "faults.svg").getroot().tag.endswith("svg")  # noqa: S314 - our own
     assert list(tmp_path.iterdir()) == [out]
 
 

@@ -93,7 +93,8 @@ def test_a_matrix_with_a_broken_promise_is_wrong_and_one_that_convicts_is_not() 
 def test_the_table_is_put_between_its_markers_and_nowhere_else(tmp_path: Path) -> None:
     document = tmp_path / "guarantees.md"
     document.write_text(
-        "before\n<!-- matrix: written by `python -m lab faults --out docs` -->\nwhat stood there\n<!-- end of matrix -->\nafter\n"
+        "before\n<!-- matrix: written by `python -m lab faults --out docs` -->\nwhat stood there\n"
+        "<!-- end of matrix -->\nafter\n"
     )
 
     assert markdown.renew(document, MATRIX)
