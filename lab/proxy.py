@@ -31,6 +31,7 @@ class _Pair:
         """The next reply is not to arrive."""
 
     def reset(self) -> None:
+        self.silent = True  # its threads are not to take leave of anybody
         for sock in (self.client, self.server):
             _reset(sock)
 
@@ -160,6 +161,9 @@ class Proxy:
             pair = _Pair(client, server)
             with self._lock:
                 self._pairs.append(pair)
+            if self._closed.is_set():  # meanwhile, so that nobody else will end it
+                self.reset_peer()
+                return
             for upstream in (True, False):
                 threading.Thread(target=self._pump, args=(pair,), kwargs={"upstream": upstream}, daemon=True).start()
 
@@ -179,11 +183,11 @@ class Proxy:
                 self._delay(len(data), upstream=upstream)
                 for piece in self._sliced(data):
                     target.sendall(piece)
-        if pair.silent:
-            return
         with self._lock:
             if pair in self._pairs:
                 self._pairs.remove(pair)
+        if pair.silent:
+            return
         for sock in (source, target):
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
@@ -237,5 +241,7 @@ class Proxy:
 def _reset(sock: socket.socket) -> None:
     with contextlib.suppress(OSError):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        sock.shutdown(socket.SHUT_RDWR)
-        sock.close()
+        sock.shutdown(
+            socket.SHUT_RD
+        )  # wakes whoever reads it; SHUT_RDWR would take leave first
+    sock.close()
