@@ -241,7 +241,5 @@ class Proxy:
 def _reset(sock: socket.socket) -> None:
     with contextlib.suppress(OSError):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        sock.shutdown(
-            socket.SHUT_RD
-        )  # wakes whoever reads it; SHUT_RDWR would take leave first
+        sock.shutdown(socket.SHUT_RD)  # wakes whoever reads it; SHUT_RDWR would take leave first
     sock.close()
