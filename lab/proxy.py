@@ -31,6 +31,7 @@ class _Pair:
         """The next reply is not to arrive."""
 
     def reset(self) -> None:
+        self.silent = True  # its threads are not to take leave of anybody
         for sock in (self.client, self.server):
             _reset(sock)
 
@@ -62,7 +63,7 @@ class Proxy:
         """While set, bytes travel in slices of random size up to this."""
         self._swallow_requests: tuple[bytes, int] = (b"", 0)
         self._swallow_replies: tuple[bytes, int] = (b"", 0)
-        self._limit_data = 0
+        self._limit_data: dict[bool, tuple[bytes, int]] = {}
         self._cuts = 0
         self._swallowed = 0
         self._accepted = 0
@@ -101,10 +102,16 @@ class Proxy:
         with self._lock:
             self._swallow_replies = (containing, times)
 
-    def limit_data(self, times: int) -> None:
-        """So many times: let half of the next bytes through, in whichever direction, and cut with an RST."""
+    def limit_data(self, containing: bytes, times: int, *, upstream: bool) -> None:
+        """So many times: of bytes that contain these, let half through, and cut the connection with an RST.
+
+        Args:
+            containing: as they arrive, in one read.
+            times: how often.
+            upstream: of requests; otherwise of replies.
+        """
         with self._lock:
-            self._limit_data = times
+            self._limit_data[upstream] = (containing, times)
 
     def half_open(self) -> int:
         """The connections there are go silent for good; new ones work. Returns how many there were."""
@@ -160,8 +167,8 @@ class Proxy:
             pair = _Pair(client, server)
             with self._lock:
                 self._pairs.append(pair)
-            if self._closed.is_set():
-                pair.reset()
+            if self._closed.is_set():  # meanwhile, so that nobody else will end it
+                self.reset_peer()
                 return
             for upstream in (True, False):
                 threading.Thread(target=self._pump, args=(pair,), kwargs={"upstream": upstream}, daemon=True).start()
@@ -172,7 +179,7 @@ class Proxy:
             while data := source.recv(_CHUNK):
                 if self.timeout or pair.silent:
                     continue
-                if self._is_cut(pair, data, target):
+                if self._is_cut(pair, data, target, upstream=upstream):
                     return
                 if upstream:
                     self._note_request(pair, data)
@@ -182,21 +189,22 @@ class Proxy:
                 self._delay(len(data), upstream=upstream)
                 for piece in self._sliced(data):
                     target.sendall(piece)
-        if pair.silent:
-            return
         with self._lock:
             if pair in self._pairs:
                 self._pairs.remove(pair)
+        if pair.silent:
+            return
         for sock in (source, target):
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
         source.close()  # the other direction's thread closes the other end
 
-    def _is_cut(self, pair: _Pair, data: bytes, target: socket.socket) -> bool:
+    def _is_cut(self, pair: _Pair, data: bytes, target: socket.socket, *, upstream: bool) -> bool:
         with self._lock:
-            if not self._limit_data:
+            containing, times = self._limit_data.get(upstream, (b"", 0))
+            if not times or containing not in data:
                 return False
-            self._limit_data -= 1
+            self._limit_data[upstream] = (containing, times - 1)
             self._cuts += 1
         target.sendall(data[: len(data) // 2])
         pair.reset()
@@ -240,5 +248,5 @@ class Proxy:
 def _reset(sock: socket.socket) -> None:
     with contextlib.suppress(OSError):  # it may be closed already, at either end
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        sock.shutdown(socket.SHUT_RDWR)
+        sock.shutdown(socket.SHUT_RD)  # wakes whoever reads it; SHUT_RDWR would take leave first
     sock.close()

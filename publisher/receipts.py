@@ -1,5 +1,6 @@
 """A file of the ids that Redis has acknowledged, for whoever must know after a crash what was sent and what was not."""
 
+import contextlib
 import os
 from collections.abc import Sequence
 
@@ -23,6 +24,9 @@ class Receipts:
             self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         except OSError as error:
             raise SettingError(f"--receipts {path} cannot be opened: {error.strerror}") from None
+        with contextlib.suppress(OSError):  # a pipe has no end to look at
+            if os.lseek(self._file, 0, os.SEEK_END) and not _ends_a_line(path):
+                os.write(self._file, b"\n")  # whoever wrote there before was killed amid an id
 
     def add(self, messages: Sequence[Message]) -> None:
         """Write down these.
@@ -39,3 +43,9 @@ class Receipts:
                 f"--receipts {self._path} cannot be written: {error.strerror}; stopped after #{messages[-1].count}, "
                 "which was sent"
             ) from None
+
+
+def _ends_a_line(path: str) -> bool:
+    with open(path, "rb") as file:  # noqa: PTH123 - a word from the command line, as it is
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"

@@ -31,7 +31,7 @@ from lab.faults import (
     tiny_slices,
     unreadable,
 )
-from lab.faults.contract import Breaks, Fault, NotStruckError
+from lab.trials.fault import Breaks, Fault, NotStruckError
 
 __all__ = ["FAULTS", "Breaks", "Fault", "NotStruckError"]
 

@@ -6,7 +6,7 @@ Expect:  Redis forgets its last acknowledged messages, on every pattern; nothing
          the last acknowledgements, some messages come twice.
 """
 
-from lab.faults.contract import Breaks, Fault, NotStruckError
+from lab.trials.fault import Breaks, Fault, NotStruckError
 from lab.trials.town import Town
 
 _BYTES = 20_000

@@ -5,7 +5,7 @@ Expect:  reliable and stream lose nothing. A queue may lose a batch whose reply 
          published before it has subscribed again.
 """
 
-from lab.faults.contract import Breaks, Fault, NotStruckError
+from lab.trials.fault import Breaks, Fault, NotStruckError
 from lab.trials.town import Town
 
 _TIMES = 5
@@ -19,6 +19,7 @@ def strike(town: Town) -> None:
         for kind in ("normal", "pubsub"):
             killed += int(town.client.execute_command("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes"))
         town.hits += len(town.consumers)
+        town.resent += 1
     if not killed:
         raise NotStruckError("there was nobody to disconnect")
 

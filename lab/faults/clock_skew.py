@@ -1,10 +1,11 @@
 """The clocks of the machines disagree by an hour.
 
-How:     one consumer's clock is an hour ahead, the publisher's an hour behind; messages take longer than a lease.
-Expect:  nothing at all: leases and delays go by the clock of Redis alone.
+How:     what Python's `time` tells one consumer is an hour ahead, the publisher an hour behind; 60 messages take
+         longer than a lease.
+Expect:  nothing at all: leases go by the clock of Redis alone.
 """
 
-from lab.faults.contract import Fault
+from lab.trials.fault import Fault
 from lab.trials.town import Town
 
 

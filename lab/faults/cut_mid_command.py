@@ -1,17 +1,17 @@
 """Connections break in the middle of a command or of a reply.
 
-How:     eight times a proxy lets half of the next bytes through, in whichever direction, and resets that
-         connection.
+How:     a proxy lets half of a command with messages through, or half of a reply with messages, and resets that
+         connection: four of each, turn by turn.
 Expect:  half a command is no command, half a reply is no reply: as for lost replies.
 """
 
 from functools import partial
 
-from lab.faults.contract import Breaks, Fault, NotStruckError
 from lab.proxy import Proxy
+from lab.trials.fault import Breaks, Fault, NotStruckError
 from lab.trials.town import Town
 
-_TIMES = 8
+_TIMES = 4
 
 
 def strike(town: Town) -> None:
@@ -19,11 +19,12 @@ def strike(town: Town) -> None:
     proxy = town.proxy
     if proxy is None:
         raise NotStruckError("there is no proxy")
-    for done in range(_TIMES):
-        proxy.limit_data(1)
-        town.until(partial(_cut, proxy, done + 1), f"{_TIMES} connections were not cut", 40)
+    for number in range(2 * _TIMES):
+        proxy.limit_data(b'"epoch"', 1, upstream=number % 2 == 0)
+        town.until(partial(_cut, proxy, number + 1), f"only {number} connections were cut", 40)
         town.run(town.chance.uniform(0, 0.3))
     town.hits += _TIMES
+    town.resent += _TIMES
 
 
 def _cut(proxy: Proxy, times: int) -> bool:

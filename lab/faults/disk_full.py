@@ -7,12 +7,16 @@ Expect:  every command that writes is refused (MISCONF), PUBLISH is not. What is
          all goes on when there is room again.
 """
 
-from lab.faults.contract import Breaks, Fault
+from lab.trials.fault import Breaks, Fault
 from lab.trials.town import Town
+
+_LEASES = 5
+"""So many may run out while nothing can be acknowledged."""
 
 
 def strike(town: Town) -> None:
     town.run(0.5)
+    town.stalled += len(town.consumers) * _LEASES
     filler = town.server.seen_folder / "filler"
     with filler.open("wb", buffering=0) as file:
         for size in (65536, 4096, 512, 1):

@@ -4,7 +4,7 @@ How:     not yet: the services do not speak to Sentinel. Then: kill the master, 
 Expect:  what was not yet replicated is forgotten by Redis; blocked consumers are told UNBLOCKED, writes READONLY.
 """
 
-from lab.faults.contract import Fault
+from lab.trials.fault import Fault
 from lab.trials.town import Town
 
 

@@ -5,7 +5,7 @@ Expect:  a consumer that trusts its connection waits for ever. Ours ask for a si
          connect again. Pub/sub has missed what was published; a queue may have lost what was sent into the void.
 """
 
-from lab.faults.contract import Breaks, Fault, NotStruckError
+from lab.trials.fault import Breaks, Fault, NotStruckError
 from lab.trials.town import Town
 
 

@@ -5,15 +5,18 @@ Expect:  a queue loses what the dead one had in hand: one message where one is t
          batch is. reliable and stream hand it to the other consumer when its lease is over.
 """
 
-from lab.faults.contract import Breaks, Fault
+from lab.trials.fault import Breaks, Fault
 from lab.trials.town import Town
 
 
 def strike(town: Town) -> None:
     victim = town.consumers[0]
     town.feed.burst(200)
-    town.until(lambda: town.records.begun > 20 and town.busy(victim), "the consumer was never at work", 15)
+    town.until(lambda: town.records.begun > 20, "nothing was handled", 15)
+    town.hold()  # so that it is in the middle of one for certain
+    town.until(lambda: town.busy(victim), "the consumer was never at work", 15)
     town.kill(victim)
+    town.release()
 
 
 FAULT = Fault(

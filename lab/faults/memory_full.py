@@ -9,7 +9,7 @@ import contextlib
 
 import redis
 
-from lab.faults.contract import Fault
+from lab.trials.fault import Fault
 from lab.trials.town import Town
 
 _MESSAGES = 6000
@@ -22,10 +22,8 @@ def strike(town: Town) -> None:
         town.feed.burst(_MESSAGES, _PADDING)
         if town.subject.fan_out:
             _fill(town)
-            town.run(1)
-        else:
-            town.until(lambda: _refused(town), "Redis refused nothing", 30)
-            town.run(1)
+        town.until(lambda: _refused(town), "Redis refused nothing", 30)
+        town.run(1)
     finally:
         town.release()
     town.until(lambda: not town.feed.waiting, "the rest could not be sent", 60)

@@ -4,7 +4,7 @@ How:     150 messages a second for a few seconds, two consumers.
 Expect:  every pattern delivers each message, once, in order. What fails here fails everywhere.
 """
 
-from lab.faults.contract import Fault
+from lab.trials.fault import Fault
 from lab.trials.town import Town
 
 

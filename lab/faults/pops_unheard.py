@@ -5,7 +5,7 @@ Expect:  a pop has already happened: with BLPOP those messages are gone, and wit
          even an error tells. reliable and stream hand them out again.
 """
 
-from lab.faults.contract import Breaks, Fault, NotStruckError
+from lab.trials.fault import Breaks, Fault, NotStruckError
 from lab.trials.town import Town
 
 _TIMES = 6

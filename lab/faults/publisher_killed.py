@@ -5,15 +5,16 @@ Expect:  nothing that was acknowledged is lost. Some may have arrived that nobod
          recovered.
 """
 
-from lab.faults.contract import Breaks, Fault
+from lab.trials.fault import Breaks, Fault, NotStruckError
 from lab.trials.town import Town
 
 
 def strike(town: Town) -> None:
-    before = len(town.records.acknowledged)
-    town.feed.burst(5000)
-    town.until(lambda: len(town.records.acknowledged) > before, "nothing was acknowledged", 15)
+    burst = set(town.feed.burst(5000))
+    town.until(lambda: burst & town.records.acknowledged, "nothing of it was acknowledged", 15)
     town.kill(town.sender)
+    if burst <= town.records.acknowledged:
+        raise NotStruckError("all of it was acknowledged before the blow")
     town.until(lambda: town.sender.process.status is None, "the publisher did not start again", 15)
 
 
@@ -21,6 +22,6 @@ FAULT = Fault(
     name="publisher-killed",
     title="publisher killed amid a batch",
     strike=strike,
-    breaks=frozenset({Breaks.SENDER}),
+    breaks=frozenset({Breaks.PUBLISHER}),
     work_seconds=0,
 )

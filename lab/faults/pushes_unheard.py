@@ -6,7 +6,7 @@ Expect:  nobody can know whether it arrived, so it is sent again. redis-py does 
          under the same id and say so. What comes twice can be told by its id; nothing is lost.
 """
 
-from lab.faults.contract import Breaks, Fault, NotStruckError
+from lab.trials.fault import Breaks, Fault, NotStruckError
 from lab.trials.town import Town
 
 _TIMES = 3
@@ -18,6 +18,7 @@ def strike(town: Town) -> None:
     if proxy is None:
         raise NotStruckError("there is no proxy")
     proxy.swallow(b'"epoch"', _TIMES)
+    town.resent += _TIMES
     town.until(lambda: proxy.swallowed == _TIMES, f"{_TIMES} replies were not lost", 40)
 
 

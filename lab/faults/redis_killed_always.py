@@ -5,7 +5,7 @@ Expect:  nothing that was acknowledged is lost. A queue also loses the batch who
          and stream get that again.
 """
 
-from lab.faults.contract import Breaks, Fault
+from lab.trials.fault import Breaks, Fault
 from lab.trials.town import Town
 
 

@@ -6,7 +6,7 @@ Expect:  nothing that was acknowledged is lost: what was written survives the pr
          truncated.) A queue also loses the batch whose reply was on its way; reliable and stream get that again.
 """
 
-from lab.faults.contract import Breaks, Fault
+from lab.trials.fault import Breaks, Fault
 from lab.trials.town import Town
 
 

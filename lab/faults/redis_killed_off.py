@@ -5,7 +5,7 @@ Expect:  whatever waited in Redis is forgotten, on every pattern: this is what d
          also loses the batch whose reply was on its way; reliable and stream get that again.
 """
 
-from lab.faults.contract import Breaks, Fault
+from lab.trials.fault import Breaks, Fault
 from lab.trials.town import Town
 
 

@@ -5,7 +5,7 @@ Expect:  nothing is lost on reliable and stream. A client that gave up in betwee
          publisher's message may be there twice, a queue's reply may go to a connection that nobody reads any more.
 """
 
-from lab.faults.contract import Breaks, Fault
+from lab.trials.fault import Breaks, Fault
 from lab.trials.town import Town
 
 _SECONDS = 12
@@ -14,7 +14,8 @@ _SECONDS = 12
 def strike(town: Town) -> None:
     town.run(0.5)
     town.server.pause()
-    town.hits += len(town.consumers) * _SECONDS  # each of them gives up and asks again, several times
+    town.hits += 2 * len(town.consumers)  # what each had asked for, and what it asked for when it had given that up
+    town.resent += _SECONDS // 3  # so long it waits for an answer
     try:
         town.run(_SECONDS)
     finally:

@@ -5,7 +5,7 @@ Expect:  nothing that was acknowledged is lost, but for a queue's batch whose re
          what is published before it is back.
 """
 
-from lab.faults.contract import Breaks, Fault
+from lab.trials.fault import Breaks, Fault
 from lab.trials.town import Town
 
 

@@ -1,18 +1,18 @@
 """A deployment: three consumers under load are replaced, one after the other.
 
-How:     SIGTERM, wait for its end, start a new one, wait until it listens; then the next.
+How:     200 messages at once, SIGTERM, wait for its end, start a new one, wait until it listens; then the next.
 Expect:  a queue of ours loses nothing: what is in hand is finished, the rest goes back. Without a handler for
          SIGTERM, Python dies where it stands. Pub/sub misses what is published while one is away.
 """
 
-from lab.faults.contract import Breaks, Fault
+from lab.trials.fault import Breaks, Fault
 from lab.trials.town import Town
 
 
 def strike(town: Town) -> None:
-    town.feed.burst(300)
     for consumer in town.consumers:
-        town.run(0.3)
+        town.feed.burst(200)
+        town.run(0.2)
         town.roll(consumer)
 
 

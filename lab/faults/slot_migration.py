@@ -4,7 +4,7 @@ How:     not yet: the services do not speak to a Cluster. Then: move the slot of
 Expect:  a list and its companions share one slot, so they move together; clients are told MOVED and ASK.
 """
 
-from lab.faults.contract import Fault
+from lab.trials.fault import Fault
 from lab.trials.town import Town
 
 

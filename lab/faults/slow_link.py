@@ -4,7 +4,7 @@ How:     a proxy adds 50 to 150 ms to each reply and lets 100,000 bytes a second
 Expect:  nothing is lost or doubled; it takes longer.
 """
 
-from lab.faults.contract import Fault, NotStruckError
+from lab.trials.fault import Fault, NotStruckError
 from lab.trials.town import Town
 
 

@@ -4,7 +4,7 @@ How:     a proxy hands on at most five bytes at a time, in both directions, for 
 Expect:  nothing is lost or doubled: a reader must not believe that a reply arrives in one piece.
 """
 
-from lab.faults.contract import Fault, NotStruckError
+from lab.trials.fault import Fault, NotStruckError
 from lab.trials.town import Town
 
 

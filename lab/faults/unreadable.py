@@ -5,7 +5,7 @@ Expect:  its neighbours are handled as if nothing had been. reliable and stream 
          the reason. A consumer that believes what it reads dies of it, and with it goes what it had in hand.
 """
 
-from lab.faults.contract import Breaks, Fault
+from lab.trials.fault import Fault
 from lab.trials.town import Town
 
 _GARBAGE = (b"{", b"\xff\xfe", b"42", b'{"id": 1}', b'{"count": "5", "message": "x"}', b"[" * 5000, b"", b"null")
@@ -29,5 +29,4 @@ FAULT = Fault(
     name="unreadable",
     title="unreadable messages mixed in",
     strike=strike,
-    breaks=frozenset({Breaks.MESSAGE}),
 )

@@ -49,8 +49,10 @@ class Evidence:
     """Ids among the dead letters."""
     forgotten: Collection[str] = ()
     """Ids that Redis had acknowledged and did not find on its disk after a crash."""
-    listeners: Collection[str] | None = None
-    """Who should each have heard everything; None where each message goes to one of them."""
+    listeners: Collection[str] = ()
+    """Everybody who is to be at work at the end."""
+    fan_out: bool = False
+    """Each of them is to hear everything; otherwise each message goes to one of them."""
     over: float = 0.0
     """When the fault was over."""
 
@@ -64,6 +66,8 @@ class Verdict:
     delivered: int
     lost: int
     """By the way, not by Redis itself: those are `forgotten`."""
+    lost_later: int
+    """Of these, sent after the first message that the same listener heard once the fault was over."""
     forgotten: int
     unexpected: int
     duplicated: int
@@ -71,8 +75,8 @@ class Verdict:
     dead: int
     reordered: int
     recovery: float | None
-    """From the end of the fault until whatever was sent before it, and the first that was sent after it, was
-    delivered wherever it was to be; None if nothing was delivered any more."""
+    """From the end of the fault until whatever was sent before it was delivered, and every listener had one that was
+    sent after it; None if some listener never had one."""
 
 
 def judge(evidence: Evidence) -> Verdict:
@@ -81,13 +85,15 @@ def judge(evidence: Evidence) -> Verdict:
     times: Counter[tuple[str, str]] = Counter()
     for delivery in evidence.delivered:
         times[delivery.listener, delivery.id] += 1
-        by_listener.setdefault(delivery.listener, {}).setdefault(delivery.id, delivery.at)
-    if evidence.listeners is None:
+        journal = by_listener.setdefault(delivery.listener, {})
+        journal[delivery.id] = min(delivery.at, journal.get(delivery.id, delivery.at))
+    everyone = [by_listener.get(name, {}) for name in evidence.listeners]
+    if evidence.fan_out:
+        heard = everyone
+        duplicated = sum(number - 1 for number in times.values())
+    else:
         heard = [_earliest(by_listener.values())]
         duplicated = sum(sum(times[who, what] for who in by_listener) - 1 for what in heard[0])
-    else:
-        heard = [by_listener.get(name, {}) for name in evidence.listeners]
-        duplicated = sum(number - 1 for number in times.values())
     everywhere = set(heard[0]).intersection(*heard[1:])
     somewhere = set().union(*heard)
     missing = {what for what in evidence.acknowledged if what not in everywhere and what not in evidence.dead}
@@ -97,13 +103,14 @@ def judge(evidence: Evidence) -> Verdict:
         acknowledged=len(set(evidence.acknowledged)),
         delivered=len(somewhere),
         lost=len(missing) - len(forgotten),
+        lost_later=len(set().union(*(_later(evidence, journal, missing - forgotten) for journal in heard))),
         forgotten=len(forgotten),
         unexpected=len(somewhere.difference(evidence.attempted)),
         duplicated=duplicated,
         recovered=len(somewhere.intersection(evidence.attempted).difference(evidence.acknowledged)),
         dead=len(evidence.dead),
         reordered=_reordered(evidence),
-        recovery=_recovery(evidence, heard),
+        recovery=_recovery(evidence, everyone or heard),
     )
 
 
@@ -131,12 +138,20 @@ def _reordered(evidence: Evidence) -> int:
     return count
 
 
-def _recovery(evidence: Evidence, heard: Sequence[Mapping[str, float]]) -> float | None:
+def _recovery(evidence: Evidence, everyone: Sequence[Mapping[str, float]]) -> float | None:
     longest = 0.0
-    for journal in heard:
+    for journal in everyone:
         since = [at for what, at in journal.items() if evidence.attempted.get(what, 0.0) >= evidence.over]
         if not since:
             return None
         before = [at for what, at in journal.items() if evidence.attempted.get(what, evidence.over) < evidence.over]
         longest = max(longest, min(since) - evidence.over, max(before, default=evidence.over) - evidence.over)
     return longest
+
+
+def _later(evidence: Evidence, journal: Mapping[str, float], missing: Collection[str]) -> set[str]:
+    sent = evidence.attempted
+    since = min((sent[what] for what in journal if what in sent and sent[what] >= evidence.over), default=None)
+    if since is None:
+        return set()
+    return {what for what in missing if what not in journal and sent.get(what, 0.0) > since}

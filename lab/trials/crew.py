@@ -22,11 +22,18 @@ class Member:
         self.name = name
         self._start = start
         self.process = start()
-        self.deaths = 0
+        self.ends: list[int] = []
+        """Exit statuses of the processes that held it, the living one excepted."""
         self.lines: list[str] = []
         """Of the processes that held it before."""
         self._died_at: float | None = None
         self.expected_to_end = False
+
+    @property
+    def statuses(self) -> list[int]:
+        """Exit statuses of all that have ended."""
+        status = self.process.status
+        return self.ends if status is None else [*self.ends, status]
 
     def supervise(self, now: float) -> None:
         """Start it again a moment after it died."""
@@ -34,13 +41,13 @@ class Member:
             return
         if self._died_at is None:
             self._died_at = now
-            self.deaths += 1
         elif now - self._died_at >= _RESTART_SECONDS:
             self.restart()
 
     def restart(self) -> None:
         """A new process in the place of one that has ended."""
         self.lines += self.process.lines
+        self.ends.append(self.process.wait())
         self._died_at = None
         self.process = self._start()
 
@@ -50,6 +57,8 @@ class Crew:
 
     def __init__(self) -> None:
         self.members: list[Member] = []
+        self.trouble: Exception | None = None
+        """Why nobody is started again any more, if that is so."""
         self._closed = threading.Event()
         self._gone = threading.Event()
         self._lock = threading.Lock()
@@ -63,38 +72,41 @@ class Crew:
             self.members.append(member)
         return member
 
-    def roll(self, member: Member) -> int:
-        """SIGTERM, wait, and start a new one: a deployment. The exit status of the old one."""
+    def roll(self, member: Member) -> None:
+        """SIGTERM, wait, and start a new one: a deployment."""
         with self._lock:  # nobody else starts it meanwhile
-            status = member.process.stop()
+            member.process.stop()
             member.restart()
-        return status
 
-    def close(self) -> list[int]:
-        """SIGTERM to all, SIGKILL to whoever does not listen; the exit statuses of those that still ran."""
+    def close(self) -> None:
+        """SIGTERM to all, SIGKILL to whoever does not listen."""
         self._closed.set()
         with self._lock:
             running = [member.process for member in self.members if member.process.status is None]
         for process in running:
             process.signal(signal.SIGCONT)
             process.signal(signal.SIGTERM)
-        statuses = [_end(process) for process in running]
+        deadline = time.monotonic() + _STOP_SECONDS
+        for process in running:
+            _end(process, max(deadline - time.monotonic(), 0.1))
         self._gone.set()
         self._thread.join()
-        return statuses
 
     def _run(self) -> None:
-        while not self._closed.wait(_GLANCE_SECONDS):
+        while not self._closed.wait(_GLANCE_SECONDS) and self.trouble is None:
             with self._lock:
                 if self._closed.is_set():
                     break
-                for member in self.members:
-                    member.supervise(time.monotonic())
+                try:
+                    for member in self.members:
+                        member.supervise(time.monotonic())
+                except Exception as error:  # noqa: BLE001 - told where somebody waits; children die with this thread
+                    self.trouble = error
         self._gone.wait()
 
 
-def _end(process: Process) -> int:
+def _end(process: Process, seconds: float) -> None:
     try:
-        return process.wait(_STOP_SECONDS)
+        process.wait(seconds)
     except subprocess.TimeoutExpired:
-        return process.kill()
+        process.kill()

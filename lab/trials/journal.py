@@ -16,9 +16,9 @@ import os
 import time
 from pathlib import Path
 
-__all__ = ["work"]
+from lab.trials.poison import POISONED
 
-_POISONED = 9
+__all__ = ["work"]
 
 _FOLDER = Path(os.environ["JOURNAL"])
 _SECONDS = float(os.environ.get("WORK_SECONDS", "0"))
@@ -33,7 +33,7 @@ def work(message_id: str) -> None:
     """Handle one message."""
     os.write(_FILE, f"begun {message_id} {time.monotonic():.6f}\n".encode())
     if message_id == _POISON:
-        os._exit(_POISONED)
+        os._exit(POISONED)
     if _SECONDS:
         time.sleep(_SECONDS)
     while os.path.exists(_HOLD):  # noqa: PTH110 - for each message, and four times as fast

@@ -5,48 +5,68 @@ This is the only place where guarantees and faults meet. Nobody promises anythin
 
 from dataclasses import dataclass
 
-from lab.faults.contract import Breaks
 from lab.trials.checker import Verdict
+from lab.trials.fault import Breaks
 from shared.patterns.contract import Guarantees
 
 __all__ = ["Circumstances", "broken"]
 
 _TAKEN_AWAY = frozenset({Breaks.CONSUMER, Breaks.LINK})
 _MISSED = _TAKEN_AWAY | {Breaks.RESTART, Breaks.BUFFER}
-_SENT_TWICE = frozenset({Breaks.SENDER, Breaks.MESSAGE})
+_SENDERS_BATCH = 500
+_QUEUE_BATCH = 250
+_CLAIM = 1000
+_PREFETCH_SECONDS = 0.05
+_RECOVERY_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Circumstances:
     """What happened, as far as a promise depends on it."""
 
-    breaks: frozenset[Breaks]
-    hits: int
-    """How often a consumer was interrupted."""
-    in_hand: int
-    """How many messages it may have had in hand each time."""
-    set_aside: int
-    """How many messages belong among the dead letters, where there are any."""
-    once: bool
+    breaks: frozenset[Breaks] = frozenset()
+    listeners: int = 1
+    """How many hear each message, where everyone does."""
+    hits: int = 0
+    """How often a consumer was interrupted, with messages in hand."""
+    stalled: int = 0
+    """How often one could not acknowledge in time what it had in hand, and went on all the same."""
+    work_seconds: float = 0.0
+    """How long a handler takes for a message."""
+    resent: int = 0
+    """How often the publisher could not know whether a batch had arrived."""
+    repeated: int = 0
+    """How many messages were sent twice on purpose."""
+    misplaced: int = 0
+    """How many messages are among the dead letters and should not be, or should be and are not."""
+    once: bool = False
     """Nobody was to handle a message twice, though it was sent twice."""
 
 
 def broken(promises: Guarantees, what: Circumstances, verdict: Verdict) -> list[str]:
     """Every promise that was not kept, in words; none if all were."""
-    found = []
-    most = _may_lose(promises, what)
-    if most is not None and verdict.lost > most:
-        found.append(f"lost {verdict.lost}, of which {most} may be lost" if most else f"lost {verdict.lost}")
-    if verdict.forgotten and Breaks.MEMORY not in what.breaks:
-        found.append(f"Redis forgot {verdict.forgotten}")
-    if verdict.duplicated and not _may_double(promises, what):
-        found.append(f"{verdict.duplicated} came twice")
-    if verdict.unexpected:
-        found.append(f"{verdict.unexpected} that nobody sent")
-    if promises.redelivers and verdict.dead != what.set_aside:
-        found.append(f"{verdict.dead} dead letters instead of {what.set_aside}")
+    in_order = promises.ordered and not what.breaks and not what.repeated
+    unsent = verdict.attempted - verdict.acknowledged
+    all_sent = Breaks.PUBLISHER not in what.breaks or not verdict.acknowledged
+    counts = (
+        (verdict.lost, _may_lose(promises, what), "lost"),
+        (verdict.lost_later, 0, "lost that were sent when all was well again"),
+        (verdict.duplicated, _may_double(promises, what), "came twice"),
+        (verdict.forgotten, None if Breaks.MEMORY in what.breaks else 0, "forgotten by Redis"),
+        (verdict.unexpected, 0, "that nobody sent"),
+        (verdict.reordered, 0 if in_order else None, "out of order"),
+        (what.misplaced, 0 if promises.redelivers else None, "wrongly among the dead letters, or wrongly not"),
+        (unsent, 0 if all_sent else None, "never acknowledged to the publisher"),
+    )
+    found = [
+        f"{count} {words}" + (f", where {most} may be" if most else "")
+        for count, most, words in counts
+        if most is not None and count > most
+    ]
     if verdict.recovery is None:
-        found.append("nothing was handled any more")
+        found.append("somebody handled nothing any more")
+    elif verdict.recovery > _RECOVERY_SECONDS:
+        found.append(f"took {verdict.recovery:.1f} s to recover")
     return found
 
 
@@ -55,15 +75,22 @@ def _may_lose(promises: Guarantees, what: Circumstances) -> int | None:
     if promises.redelivers:
         return 0
     if promises.durable:
-        return what.hits * what.in_hand if what.breaks & _TAKEN_AWAY else 0
+        return what.hits * _in_hand(what, _QUEUE_BATCH) if what.breaks & _TAKEN_AWAY else 0
     return None if what.breaks & _MISSED else 0
 
 
-def _may_double(promises: Guarantees, what: Circumstances) -> bool:
+def _may_double(promises: Guarantees, what: Circumstances) -> int | None:
+    """How many; None for any number."""
     if what.once and promises.schedules:
-        return False
-    if what.breaks & _SENT_TWICE:
-        return True
-    if promises.redelivers and what.breaks & (_TAKEN_AWAY | {Breaks.WRITES}):
-        return True
-    return promises.durable and Breaks.MEMORY in what.breaks
+        return 0
+    if promises.durable and Breaks.MEMORY in what.breaks:
+        return None  # that it was popped, or acknowledged, may be what Redis forgot
+    sent_again = what.repeated + what.resent * _SENDERS_BATCH
+    if promises.fan_out:
+        sent_again *= what.listeners
+    return sent_again + ((what.hits + what.stalled) * _in_hand(what, _CLAIM) if promises.redelivers else 0)
+
+
+def _in_hand(what: Circumstances, most: int) -> int:
+    """The most that a consumer of ours has in hand: 50 ms of work (PREFETCH=auto), or what one reply brings."""
+    return most if not what.work_seconds else max(1, min(most, int(_PREFETCH_SECONDS / what.work_seconds)))

@@ -23,6 +23,9 @@ class Records:
         """By listener: id -> when first."""
         self.begun = 0
         """Begun by any handler, the same message each time it is begun."""
+        self.begun_ids: set[str] = set()
+        self.receipts_read = 0
+        """Acknowledgements, the same message each time it was acknowledged."""
         self.changed = 0.0
         """When a handler last finished something."""
         self._busy: dict[str, str] = {}
@@ -34,7 +37,9 @@ class Records:
 
     def refresh(self) -> None:
         for line in self._new_lines(self.receipts):
-            self.acknowledged.add(line)
+            if line in self.attempted:  # not the half of an id that a killed publisher left
+                self.acknowledged.add(line)
+                self.receipts_read += 1
         for path in sorted(self.folder.glob("*.journal")):
             process = path.stem
             listener = process.rpartition("-")[0]
@@ -42,6 +47,7 @@ class Records:
                 what, message_id, moment = line.split()
                 if what == "begun":
                     self.begun += 1
+                    self.begun_ids.add(message_id)
                     self._busy[process] = message_id
                     continue
                 self._busy[process] = ""

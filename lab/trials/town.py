@@ -3,11 +3,13 @@
 One thread does it all: whoever waits here keeps the messages flowing and the journals read.
 """
 
+import contextlib
 import json
 import random
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -16,12 +18,13 @@ from typing import Self
 
 import redis
 
-from lab.faults.contract import Fault, NotStruckError
 from lab.processes import Process
 from lab.proxy import Proxy
 from lab.server import Server
 from lab.trials.crew import Crew, Member
+from lab.trials.fault import Fault, NotStruckError
 from lab.trials.feed import Feed
+from lab.trials.poison import POISONED
 from lab.trials.records import Records
 from lab.trials.subjects import Subject
 
@@ -57,12 +60,19 @@ class Town:
         self.chance = chance
         self.records = Records(folder)
         self.feed = Feed(self.records, chance)
+        self._crew = Crew()
         self.server = Server(*fault.server, appendfsync=fault.appendfsync, disk=fault.disk)
         self.proxy: Proxy | None = None
         self.consumers: list[Member] = []
         self.over_at: float | None = None
         self.hits = 0
         """How often a consumer was interrupted: each time it may have had messages in hand."""
+        self.stalled = 0
+        """How often one could not acknowledge in time what it had in hand, and went on all the same."""
+        self.resent = 0
+        """How often the publisher could not know whether a batch had arrived, and sent it again."""
+        self.repeated = 0
+        """How many messages were sent twice on purpose."""
         self.poison = self.feed.next_id()
         """The id that kills every handler, should it be sent."""
         self.set_aside: set[str] = set()
@@ -71,12 +81,12 @@ class Town:
         """How many unreadable messages were sent by another client."""
         self.once = False
         """Nobody is to handle a message twice, though it was sent twice."""
+        self._killed: Counter[str] = Counter()
         self._folder = folder
         self._cancelled = cancelled
-        self._disks: list[tuple[float, bytes]] = []
+        self._forgotten: set[str] = set()
 
     def __enter__(self) -> Self:
-        self._crew = Crew()
         try:
             self._open()
         except BaseException:
@@ -167,6 +177,8 @@ class Town:
     def _tick(self) -> None:
         if self._cancelled.wait(_GLANCE_SECONDS):
             raise CancelledError
+        if self._crew.trouble is not None:
+            raise self._crew.trouble
         self.feed.advance(self.sender.process)
         self.records.refresh()
 
@@ -176,28 +188,41 @@ class Town:
         """The fault is over now, though what it does may go on; without this, it is over when its file is."""
         self.over_at = time.monotonic()
 
-    def kill(self, member: Member) -> None:
-        """Kill -9."""
-        if member.process.status is None:
-            member.process.kill()
-            self.hits += member is not self.sender
+    def kill(self, member: Member, *, idle: bool = False) -> None:
+        """Kill -9.
+
+        Raises:
+            NotStruckError: it was not alive.
+        """
+        if member.process.status is not None:
+            raise NotStruckError(f"{member.name} was dead already")
+        member.process.kill()
+        self._killed[member.name] += 1
+        if member is self.sender:
+            self.resent += 1
+        elif not idle:
+            self.hits += 1
+
+    @property
+    def living(self) -> list[Member]:
+        """The consumers that run."""
+        return [member for member in self.consumers if member.process.status is None]
 
     def freeze(self, member: Member) -> None:
         member.process.signal(signal.SIGSTOP)
-        self.hits += 1
+        self.stalled += 1
 
     def thaw(self, member: Member) -> None:
         member.process.signal(signal.SIGCONT)
 
-    def roll(self, member: Member) -> int:
-        """SIGTERM, and a new one in its place that listens; the exit status of the old one."""
+    def roll(self, member: Member) -> None:
+        """SIGTERM, and a new one in its place that listens."""
         listening = self._subscribed() if self.subject.fan_out else 0
-        status = self._crew.roll(member)
+        self._crew.roll(member)
         if self.subject.fan_out:
             self.until(lambda: self._subscribed() >= listening, "the new one does not listen", _START_SECONDS)
         else:
             self.until(lambda: member.process.matching("connected"), "the new one does not listen", _START_SECONDS)
-        return status
 
     def busy(self, member: Member) -> bool:
         """Whether a handler is in the middle of a message."""
@@ -208,31 +233,29 @@ class Town:
         (self._folder / "hold").touch()
 
     def release(self) -> None:
-        (self._folder / "hold").unlink()
+        (self._folder / "hold").unlink(missing_ok=True)
 
     def crash(self, *, down: float, cut: int = 0, gently: bool = False) -> int:
         """The server ends, and comes back with what it can read on its disk; how many bytes were cut off the end."""
         self.hits += len(self.consumers)
-        crashed = time.monotonic()
+        self.resent += 1
         if gently:
             self.server.stop()
         else:
             self.server.kill()
         lost = self.server.truncate(cut) if cut else 0
         self.run(down)
+        known = self.records.acknowledged - self.records.begun_ids
         self.server.start()
         # now, as it has thrown away what it could not read: a command of which the end was cut off
-        self._disks.append((crashed, self.server.disk()))
+        disk = self.server.disk()
+        self._forgotten |= {message_id for message_id in known if message_id.encode() not in disk}
         return lost
 
-    def forgotten(self, ids: set[str]) -> set[str]:
-        """Those that were handed over before a crash of the server and were not on its disk after it."""
-        return {
-            message_id
-            for message_id in ids
-            for crashed, disk in self._disks
-            if self.records.attempted.get(message_id, crashed) < crashed and message_id.encode() not in disk
-        }
+    @property
+    def forgotten(self) -> set[str]:
+        """Those that were acknowledged and not begun before the server came back, and not on its disk then."""
+        return set() if self.subject.fan_out else self._forgotten
 
     def dead(self) -> set[str]:
         """The ids among the dead letters; what was unreadable has a number."""
@@ -262,19 +285,44 @@ class Town:
             return []
         members = [*self.consumers, self.sender]
         lines = (line for member in members for line in (*member.lines, *member.process.lines))
-        return [line for line in lines if "bug in Townpost" in line or line.startswith("Traceback")]
+        found = [f"said: {line}" for line in lines if "bug in Townpost" in line or line.startswith("Traceback")]
+        for member in members:
+            statuses = Counter(status for status in member.statuses if status)
+            statuses[-signal.SIGKILL] -= self._killed[member.name]
+            if self.poison in self.records.attempted:
+                del statuses[POISONED]
+            found += [f"{member.name} ended with status {status}" for status in (+statuses).elements()]
+        return found
 
-    def dismiss(self) -> list[int]:
-        """Stop the services; the exit statuses of those that still ran."""
-        return self._crew.close()
+    def left_in_redis(self) -> list[str]:
+        """What a pattern that redelivers keeps of messages that nobody waits for any more."""
+        if not (self.subject.ours and self.subject.redelivers):
+            return []
+        key = self.subject.key
+        if self.subject.name == "stream":
+            groups = self.client.xinfo_groups(key)
+            return [
+                f"{group['pending']} pending, lag {group['lag']}"
+                for group in groups
+                if group["pending"] or group["lag"]
+            ]
+        mine = {name.decode() for name in self.client.keys("*") if isinstance(name, bytes)}
+        kept = {name for name in mine if name == key or name.startswith(f"{{{key}}}:")} - {f"{{{key}}}:dead"}
+        return sorted(name for name in kept if ":once:" not in name)
+
+    def dismiss(self) -> None:
+        """Stop the services."""
+        self.release()
+        self._crew.close()
 
     def close(self) -> None:
-        self.dismiss()
-        if self.proxy is not None:
-            self.proxy.close()
-        if hasattr(self, "client"):
-            self.client.close()
-        self.server.remove()
+        with contextlib.ExitStack() as stack:
+            stack.callback(self.server.remove)
+            if self.proxy is not None:
+                stack.callback(self.proxy.close)
+            if hasattr(self, "client"):
+                stack.callback(self.client.close)
+            stack.callback(self.dismiss)
 
 
 def _clock(offset: int) -> dict[str, str]:

@@ -7,11 +7,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.faults.contract import Fault, NotStruckError
 from lab.trials.checker import Evidence, Verdict, judge
+from lab.trials.fault import Fault, NotStruckError
+from lab.trials.poison import POISONED
 from lab.trials.promises import Circumstances, broken
 from lab.trials.subjects import LEASE_SECONDS, Subject
-from lab.trials.town import Town
+from lab.trials.town import CancelledError, Town
 
 __all__ = ["Cell", "attempt"]
 
@@ -54,8 +55,13 @@ def attempt(subject: Subject, fault: Fault, seed: int, cancelled: threading.Even
         try:
             with Town(subject, fault, Path(folder), chance, cancelled) as town:
                 verdict, kept = _try(town, fault)
+        except CancelledError:
+            raise
         except NotStruckError as error:
             return Cell(subject=subject.name, fault=fault.name, verdict=None, problem=str(error), failed=True)
+        except Exception as error:  # noqa: BLE001 - one cell that fails is told, and the others go on
+            problem = f"{type(error).__name__}: {error}"
+            return Cell(subject=subject.name, fault=fault.name, verdict=None, problem=problem, failed=True)
         return Cell(
             subject=subject.name,
             fault=fault.name,
@@ -72,38 +78,38 @@ def _try(town: Town, fault: Fault) -> tuple[Verdict, list[str]]:
     over = town.over_at or time.monotonic()
     town.feed.flow(fault.pace)
     town.run(_AFTERMATH_SECONDS)
-    resumed = town.came(lambda: _handles_again(town, over), _PATIENCE_SECONDS)
+    town.came(lambda: _handles_again(town, over), _PATIENCE_SECONDS)
     town.end_feed()
     town.came(lambda: town.sender.process.status is not None, _SENDER_SECONDS)
-    if resumed:
-        _settle(town)
+    _settle(town)
     dead = town.dead()
-    statuses = town.dismiss()
+    town.dismiss()
     town.records.refresh()
     verdict = judge(_evidence(town, over, dead))
-    complaints = town.complaints()
     if town.subject.promises is None:
         return verdict, []
+    readable = {what for what in dead if what in town.records.attempted}
     circumstances = Circumstances(
         breaks=fault.breaks,
-        hits=town.hits,
-        in_hand=fault.in_hand,
-        set_aside=len(town.set_aside) + town.garbage,
+        listeners=len(town.consumers),
+        hits=max(town.hits, sum(status == POISONED for member in town.consumers for status in member.statuses)),
+        stalled=town.stalled,
+        work_seconds=fault.work_seconds,
+        resent=town.resent,
+        repeated=town.repeated,
+        misplaced=len(readable ^ town.set_aside) + abs(len(dead) - len(readable) - town.garbage),
         once=town.once,
     )
     found = broken(town.subject.promises, circumstances, verdict)
-    if town.subject.ours:
-        found += [f"a service said: {line}" for line in complaints]
-        found += [f"a service ended with status {status} at SIGTERM" for status in statuses if status]
+    found += town.complaints()
+    found += [f"left in Redis: {what}" for what in town.left_in_redis()]
     return verdict, found
 
 
 def _handles_again(town: Town, over: float) -> bool:
-    """Whether something that was sent since has been delivered wherever it is to be."""
+    """Whether each consumer has handled something that was sent since."""
     attempted = town.records.attempted
     heard = town.records.heard
-    if not town.subject.fan_out:
-        return any(attempted.get(what, 0.0) >= over for journal in heard.values() for what in reversed(journal))
     return all(
         any(attempted.get(what, 0.0) >= over for what in reversed(heard.get(member.name, {})))
         for member in town.consumers
@@ -137,14 +143,13 @@ def _settle(town: Town) -> None:
 
 def _evidence(town: Town, over: float, dead: set[str]) -> Evidence:
     records = town.records
-    listeners = [member.name for member in town.consumers] if town.subject.fan_out else None
-    lost = records.acknowledged - records.done
     return Evidence(
         attempted=records.attempted,
         acknowledged=records.acknowledged,
         delivered=records.deliveries,
         dead=dead,
-        forgotten=set() if town.subject.fan_out else town.forgotten(lost),
-        listeners=listeners,
+        forgotten=town.forgotten,
+        listeners=[member.name for member in town.consumers],
+        fan_out=town.subject.fan_out,
         over=over,
     )

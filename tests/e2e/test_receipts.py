@@ -55,3 +55,16 @@ def test_a_full_disk_ends_it_with_one_line(run: Run) -> None:
 
     assert publisher.status == 1
     assert len(publisher.matching("--receipts /dev/full cannot be written: No space left on device", "#1")) == 1
+
+
+def test_half_an_id_that_a_killed_run_left_does_not_spoil_the_next(
+    run: Run, client: redis.Redis, tmp_path: Path
+) -> None:
+    receipts = tmp_path / "receipts"
+    receipts.write_text("0b9f7a52-7c5a")
+
+    run("publisher", "hi", "--receipts", str(receipts), PATTERN="queue")
+
+    (raw,) = client.lrange("message_queue", 0, -1)
+    assert isinstance(raw, bytes)
+    assert receipts.read_text().splitlines() == ["0b9f7a52-7c5a", str(read(raw).id)]

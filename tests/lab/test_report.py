@@ -19,6 +19,7 @@ def verdict(
         acknowledged=1500,
         delivered=1500 - lost,
         lost=lost,
+        lost_later=0,
         forgotten=forgotten,
         unexpected=0,
         duplicated=duplicated,

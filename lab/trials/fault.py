@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
 _PACE = 200.0
 _LOAD = 0.3
-_PREFETCH_SECONDS = 0.05
-_MOST_IN_HAND = 250
 
 __all__ = ["Breaks", "Fault", "NotStruckError"]
 
@@ -27,12 +25,12 @@ class Breaks(Enum):
 
     CONSUMER = "a consumer dies or stands still"
     LINK = "a consumer's connection breaks, or a reply to it is lost"
-    SENDER = "the publisher dies, or its connection breaks, or a reply to it is lost"
+    SENDER = "the publisher's connection breaks, or a reply to it is lost"
+    PUBLISHER = "the publisher dies"
     WRITES = "Redis refuses to write for a while, acknowledgements too"
     MEMORY = "Redis may forget what it acknowledged"
     RESTART = "a consumer is stopped in good order and replaced"
     BUFFER = "Redis throws away what it holds for a subscriber that is too slow"
-    MESSAGE = "the messages themselves: sent twice, unreadable, poisonous"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,11 +70,6 @@ class Fault:
     def pace(self) -> float:
         """Messages a second that any one consumer could do three times over."""
         return _PACE if not self.work_seconds else min(_PACE, _LOAD / self.work_seconds)
-
-    @property
-    def in_hand(self) -> int:
-        """The most messages that a consumer of ours takes from a list at once: 50 ms of work (PREFETCH=auto)."""
-        return _MOST_IN_HAND if not self.work_seconds else max(1, int(_PREFETCH_SECONDS / self.work_seconds))
 
     @property
     def story(self) -> str:
