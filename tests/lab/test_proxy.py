@@ -104,7 +104,10 @@ def test_the_end_of_one_side_is_the_end_of_the_other(ends: Ends) -> None:
 def test_without_a_server_a_connection_is_refused_at_once(ends: Ends) -> None:
     ends._listener.close()
 
-    client = socket.create_connection(("127.0.0.1", ends.proxy.port), timeout=5)
+    try:
+        client = socket.create_connection(("127.0.0.1", ends.proxy.port), timeout=5)
+    except ConnectionResetError:
+        return  # so soon that it never was one
     ends._open.append(client)
 
     assert ended(client)
