@@ -1,0 +1,223 @@
+"""Where a contest takes place: a server that is ours alone, processes that cannot outlive us, one clock for all."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from lab.bench import proc
+from lab.bench.tally import Tally
+from lab.bench.work import payloads
+from lab.processes import ROOT, die_with_parent
+from lab.server import Server
+from shared.connection import Link
+from shared.errors import SettingError, TownpostError
+
+__all__ = ["Child", "FailedError", "Ground", "ground"]
+
+_LOOK_SECONDS = 0.002
+_CHUNK = 500
+_QUIET_SECONDS = 5.0
+KEYS = {"queue": "message_queue", "reliable": "reliable_queue", "stream": "message_stream"}
+
+
+class FailedError(Exception):
+    """A contestant did not do its work; the text is for its row."""
+
+
+class Child:
+    """One contestant's process, in a session of its own, so that whatever it starts can be ended with it."""
+
+    def __init__(
+        self, command: Sequence[str], environment: Mapping[str, str], log: Path, output: Path | None = None
+    ) -> None:
+        self._log = log
+        inherited = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG", "TMPDIR")}
+        with log.open("wb") as errors, Path(output or os.devnull).open("ab") as out:
+            self._popen = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env={**inherited, "PYTHONDONTWRITEBYTECODE": "1", **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=errors,
+                start_new_session=True,
+                preexec_fn=die_with_parent(signal.SIGKILL),  # noqa: PLW1509 - it makes one system call
+            )
+        self.pid = self._popen.pid
+
+    @property
+    def status(self) -> int | None:
+        return self._popen.poll()
+
+    def cpu_seconds(self) -> float:
+        """Of it and all that it started."""
+        return proc.cpu_seconds(self.pid)
+
+    def peak_bytes(self) -> int:
+        return proc.peak_bytes(self.pid)
+
+    def complaint(self) -> str:
+        """The last line it wrote to standard error."""
+        lines = self._log.read_text(errors="replace").strip().splitlines()
+        return lines[-1][:200] if lines else "it said nothing"
+
+    def signal(self, number: int) -> None:
+        self._popen.send_signal(number)
+
+    def wait(self, seconds: float) -> int:
+        """Its exit status.
+
+        Raises:
+            FailedError: it still runs.
+        """
+        try:
+            return self._popen.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise FailedError(f"was not done in {seconds:.0f} s: {self.complaint()}") from None
+
+    def end(self) -> None:
+        """At once, with all that it started."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self._popen.wait()
+
+
+class Ground:
+    """One for a whole run; use `ground`."""
+
+    def __init__(self, url: str, server_pid: int | None, folder: Path) -> None:
+        self.url = url
+        self.server_pid = server_pid
+        self.folder = folder
+        self.link = Link(url, name="townpost-bench")
+        self.link.connect()
+        self.tally = Tally(folder / "tally")
+        self._clients = self.info("connected_clients")
+        self._children: list[Child] = []
+        self._started = 0
+
+    def info(self, field: str) -> float:
+        """A number out of INFO."""
+        reply = self.link.call("INFO", "everything")
+        text = reply.decode() if isinstance(reply, bytes) else ""
+        found = next((line.partition(":")[2] for line in text.splitlines() if line.startswith(f"{field}:")), "0")
+        return float(found)
+
+    def server_cpu(self) -> float:
+        return self.info("used_cpu_user") + self.info("used_cpu_sys")
+
+    def start(
+        self, module: Sequence[str], *, mode: str = "count", python: str = "", output: Path | None = None, **more: str
+    ) -> Child:
+        """``python -m MODULE...`` against the server; it counts in our tally."""
+        environment = {
+            "REDIS_URL": self.url,
+            "BENCH_TALLY": str(self.tally.path),
+            "BENCH_MODE": mode,
+            "CONNECT_TIMEOUT": "5",
+        }
+        self._started += 1
+        log = self.folder / f"{self._started}.log"
+        child = Child([python or sys.executable, "-m", *module], {**environment, **more}, log, output)
+        self._children.append(child)
+        return child
+
+    def run(self, module: Sequence[str], *, seconds: float, python: str = "") -> None:
+        """The same until it ends.
+
+        Raises:
+            FailedError: it did not, or not well.
+        """
+        child = self.start(module, python=python)
+        try:
+            if child.wait(seconds):
+                raise FailedError(child.complaint())
+        finally:
+            child.end()
+
+    def clear(self) -> None:
+        """No process, no key, no count is left; and Redis has noticed."""
+        for child in self._children:
+            child.end()
+        self._children.clear()
+        deadline = time.monotonic() + _QUIET_SECONDS
+        # a consumer that was just killed must not be handed the next one's first message
+        while self.info("connected_clients") > self._clients and time.monotonic() < deadline:
+            time.sleep(_LOOK_SECONDS)
+        self.link.call("FLUSHDB")
+        self.tally.reset()
+
+    def fill(self, pattern: str, count: int, size: int = 0) -> None:
+        """The messages 1 to ``count`` where a pattern keeps them; for pubsub, to whoever listens now."""
+        for chunk in self._chunks(payloads(count, size), size):
+            if pattern == "stream":
+                self.link.pipeline([("XADD", KEYS[pattern], "*", "message", raw) for raw in chunk])
+            elif pattern == "pubsub":
+                self.link.pipeline([("PUBLISH", "messages", raw) for raw in chunk])
+            else:
+                self.link.call("RPUSH", KEYS[pattern], *chunk)
+
+    def watch(
+        self, progress: Callable[[], int], goal: int, child: Child, *, seconds: float
+    ) -> Iterator[tuple[float, int]]:
+        """The first moment something was done, and the moment everything was: (monotonic clock, how many).
+
+        Raises:
+            FailedError: it ended early, or did not get there in time.
+        """
+        deadline = time.monotonic() + seconds
+        begun = False
+        while True:
+            done = progress()
+            now = time.monotonic()
+            if done and not begun:
+                begun = True
+                yield now, done
+            if done >= goal:
+                yield now, done
+                return
+            if now > deadline:
+                raise FailedError(f"handled {done:,} of {goal:,} in {seconds:.0f} s: {child.complaint()}")
+            if child.status is not None and progress() < goal:
+                raise FailedError(f"ended with status {child.status} after {done:,}: {child.complaint()}")
+            time.sleep(_LOOK_SECONDS)
+
+    @staticmethod
+    def _chunks(made: Sequence[bytes], size: int) -> Iterator[Sequence[bytes]]:
+        step = max(1, min(_CHUNK, 8 * 1024 * 1024 // max(size, 1)))
+        for first in range(0, len(made), step):
+            yield made[first : first + step]
+
+    def close(self) -> None:
+        with contextlib.suppress(TownpostError):
+            self.clear()
+        for child in self._children:
+            child.end()
+        self.link.close()
+
+
+@contextlib.contextmanager
+def ground(url: str | None) -> Iterator[Ground]:
+    """On a server of our own without persistence, or in an empty database of the one at ``url``.
+
+    Raises:
+        SettingError: that database holds something; it may be somebody's.
+    """
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="townpost-bench-")))
+        pid = None
+        if url is None:
+            server = stack.enter_context(Server(appendfsync=None))
+            url, pid = server.url, server.pid
+        here = Ground(url, pid, folder)
+        if here.link.call("DBSIZE"):
+            here.link.close()
+            raise SettingError("the database of REDIS_URL is not empty; the bench empties it: name another, e.g. .../9")
+        stack.callback(here.close)
+        yield here

@@ -1,0 +1,22 @@
+"""Handlers for ``python -m subscriber``: HANDLER=lab.bench.loops.handlers:nothing."""
+
+import time
+
+from lab.bench import tally
+from shared.message import Message
+
+__all__ = ["nothing", "slow"]
+
+_done = tally.counter()
+_SLOW_SECONDS = 0.002
+
+
+def nothing(message: Message) -> None:
+    """Only counts."""
+    _done(message.count)
+
+
+def slow(message: Message) -> None:
+    """Waits for something else than Redis."""
+    time.sleep(_SLOW_SECONDS)
+    _done(message.count)
