@@ -32,6 +32,7 @@ class Contestant:
     environment: Mapping[str, str] = field(default_factory=dict)
     python: str = ""
     """The interpreter, where it is not ours."""
+    version: str = ""
     missing: str = ""
     """Why it cannot take part."""
     uncounted: bool = False

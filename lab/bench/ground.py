@@ -9,8 +9,10 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from lab.bench import proc
+from lab.bench.contestants import Contestant
 from lab.bench.tally import Tally
 from lab.bench.work import payloads
 from lab.processes import ROOT, die_with_parent
@@ -18,11 +20,14 @@ from lab.server import Server
 from shared.connection import Link
 from shared.errors import SettingError, TownpostError
 
-__all__ = ["Child", "FailedError", "Ground", "ground"]
+__all__ = ["KEYS", "Child", "FailedError", "Ground", "Span", "ground"]
 
 _LOOK_SECONDS = 0.002
 _CHUNK = 500
 _QUIET_SECONDS = 5.0
+_START_SECONDS = 20.0
+_SETTLE_SECONDS = 0.7
+_MOST_SECONDS = 60.0
 KEYS = {"queue": "message_queue", "reliable": "reliable_queue", "stream": "message_stream"}
 
 
@@ -33,12 +38,10 @@ class FailedError(Exception):
 class Child:
     """One contestant's process, in a session of its own, so that whatever it starts can be ended with it."""
 
-    def __init__(
-        self, command: Sequence[str], environment: Mapping[str, str], log: Path, output: Path | None = None
-    ) -> None:
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
         self._log = log
         inherited = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG", "TMPDIR")}
-        with log.open("wb") as errors, Path(output or os.devnull).open("ab") as out:
+        with log.open("wb") as errors, Path(os.devnull).open("ab") as out:
             self._popen = subprocess.Popen(
                 command,
                 cwd=ROOT,
@@ -88,6 +91,18 @@ class Child:
         self._popen.wait()
 
 
+class Span(NamedTuple):
+    """What was timed."""
+
+    seconds: float
+    messages: int
+
+    @property
+    def rate(self) -> float:
+        """Messages a second."""
+        return self.messages / self.seconds
+
+
 class Ground:
     """One for a whole run; use `ground`."""
 
@@ -103,28 +118,29 @@ class Ground:
         self._started = 0
 
     def info(self, field: str) -> float:
-        """A number out of INFO."""
+        """A number out of INFO; 0 if it is not there."""
+        return float(self.text(field) or 0)
+
+    def text(self, field: str) -> str:
+        """The same as it stands."""
         reply = self.link.call("INFO", "everything")
-        text = reply.decode() if isinstance(reply, bytes) else ""
-        found = next((line.partition(":")[2] for line in text.splitlines() if line.startswith(f"{field}:")), "0")
-        return float(found)
+        lines = reply.decode().splitlines() if isinstance(reply, bytes) else []
+        return next((line.partition(":")[2] for line in lines if line.startswith(f"{field}:")), "")
 
     def server_cpu(self) -> float:
         return self.info("used_cpu_user") + self.info("used_cpu_sys")
 
-    def start(
-        self, module: Sequence[str], *, mode: str = "count", python: str = "", output: Path | None = None, **more: str
-    ) -> Child:
+    def consumer(self, contestant: Contestant, mode: str = "count") -> Child:
+        return self.start(
+            contestant.module, python=contestant.python, environment={**contestant.environment, "BENCH_MODE": mode}
+        )
+
+    def start(self, module: Sequence[str], *, python: str = "", environment: Mapping[str, str] | None = None) -> Child:
         """``python -m MODULE...`` against the server; it counts in our tally."""
-        environment = {
-            "REDIS_URL": self.url,
-            "BENCH_TALLY": str(self.tally.path),
-            "BENCH_MODE": mode,
-            "CONNECT_TIMEOUT": "5",
-        }
+        ours = {"REDIS_URL": self.url, "BENCH_TALLY": str(self.tally.path), "CONNECT_TIMEOUT": "5"}
         self._started += 1
         log = self.folder / f"{self._started}.log"
-        child = Child([python or sys.executable, "-m", *module], {**environment, **more}, log, output)
+        child = Child([python or sys.executable, "-m", *module], {**ours, **(environment or {})}, log)
         self._children.append(child)
         return child
 
@@ -163,30 +179,74 @@ class Ground:
             else:
                 self.link.call("RPUSH", KEYS[pattern], *chunk)
 
-    def watch(
-        self, progress: Callable[[], int], goal: int, child: Child, *, seconds: float
-    ) -> Iterator[tuple[float, int]]:
-        """The first moment something was done, and the moment everything was: (monotonic clock, how many).
+    def timed(
+        self,
+        goal: int,
+        child: Child,
+        *,
+        progress: Callable[[], int] | None = None,
+        seconds: float = _MOST_SECONDS,
+        at_first: Callable[[], None] = lambda: None,
+    ) -> Span:
+        """From the first look that sees something done to the one that sees everything done.
+
+        Args:
+            goal: how many messages are to be handled.
+            child: that handles them.
+            progress: how many are; None for what the tally says.
+            seconds: how long all of it may take.
+            at_first: called at the first of these two looks.
 
         Raises:
-            FailedError: it ended early, or did not get there in time.
+            FailedError: it ended early, or did not get there in time, or was too fast to be timed.
         """
+        first: tuple[float, int] | None = None
+
+        def looked(now: float, done: int) -> None:
+            nonlocal first
+            if done and first is None:
+                first = now, done
+                at_first()
+
+        ended, done = self._looking(goal, child, progress or (lambda: self.tally.total), seconds, looked)
+        begun, before = first or (ended, done)
+        if done == before:
+            raise FailedError(f"{goal:,} messages were done at first sight: too few to be timed")
+        return Span(ended - begun, done - before)
+
+    def reach(self, goal: int, child: Child) -> None:
+        """Until so many are handled; raises the same."""
+        self._looking(goal, child, lambda: self.tally.total, _MOST_SECONDS, lambda *_: None)
+
+    @staticmethod
+    def _looking(
+        goal: int, child: Child, progress: Callable[[], int], seconds: float, looked: Callable[[float, int], None]
+    ) -> tuple[float, int]:
         deadline = time.monotonic() + seconds
-        begun = False
         while True:
             done = progress()
             now = time.monotonic()
-            if done and not begun:
-                begun = True
-                yield now, done
+            looked(now, done)
             if done >= goal:
-                yield now, done
-                return
+                return now, done
             if now > deadline:
                 raise FailedError(f"handled {done:,} of {goal:,} in {seconds:.0f} s: {child.complaint()}")
             if child.status is not None and progress() < goal:
                 raise FailedError(f"ended with status {child.status} after {done:,}: {child.complaint()}")
             time.sleep(_LOOK_SECONDS)
+
+    def await_idle(self, child: Child, connections: int = 1) -> None:
+        """Until it has connected and settled down.
+
+        Raises:
+            FailedError: it has not, or it has ended.
+        """
+        deadline = time.monotonic() + _START_SECONDS
+        while self.info("connected_clients") < self._clients + connections:
+            if child.status is not None or time.monotonic() > deadline:
+                raise FailedError(f"did not start: {child.complaint()}")
+            time.sleep(10 * _LOOK_SECONDS)
+        time.sleep(_SETTLE_SECONDS)
 
     @staticmethod
     def _chunks(made: Sequence[bytes], size: int) -> Iterator[Sequence[bytes]]:

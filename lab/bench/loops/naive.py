@@ -7,7 +7,6 @@ Promises what redis-py does: at most once, and a lost reply loses a message.
 import json
 import os
 import sys
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -75,19 +74,12 @@ def _publish_prepared(client: redis.Redis, count: int) -> None:
         acknowledged(1)
 
 
-def _idle(client: redis.Redis, _: int) -> None:
-    while True:
-        client.blpop(["message_queue"], timeout=1)
-        time.sleep(0)
-
-
 _ROLES: dict[str, Callable[[redis.Redis, int], None]] = {
     "queue": _queue,
     "pubsub": _pubsub,
     "publish": _publish,
     "publish-both": _publish_both,
     "publish-prepared": _publish_prepared,
-    "idle": _idle,
 }
 
 if __name__ == "__main__":

@@ -62,9 +62,8 @@ def checked(ground: Ground, contestant: Contestant) -> None:
         FailedError: it lost some, or handled some twice.
     """
     filled(ground, contestant, _CHECKED)
-    child = ground.start(contestant.module, mode="check", python=contestant.python, **contestant.environment)
-    for _ in ground.watch(lambda: ground.tally.total, _CHECKED, child, seconds=_SECONDS):
-        pass
+    child = ground.consumer(contestant, mode="check")
+    ground.reach(_CHECKED, child)
     time.sleep(_TWICE_SECONDS)
     total, numbers = ground.tally.total, ground.tally.sum
     if total != _CHECKED or numbers != _CHECKED * (_CHECKED + 1) // 2:
@@ -78,18 +77,17 @@ def _drained(ground: Ground, contestant: Contestant, count: int) -> Mapping[str,
         left = ground.link.call("LLEN", KEYS[contestant.pattern])
         return count - left if isinstance(left, int) else 0
 
-    progress = gone if contestant.uncounted else lambda: ground.tally.total
-    child = ground.start(contestant.module, python=contestant.python, **contestant.environment)
-    watching = ground.watch(progress, count, child, seconds=_SECONDS)
-    begun, before = next(watching)
-    cpu, server_cpu = child.cpu_seconds(), ground.server_cpu()
-    ended, done = next(watching)
-    messages = done - before
-    if not messages:
-        raise FailedError(f"{count:,} messages were done at first sight: too few to be timed")
-    per = 100_000 / messages
+    costs: list[float] = []
+
+    def at_first() -> None:
+        costs.extend((child.cpu_seconds(), ground.server_cpu()))
+
+    child = ground.consumer(contestant)
+    span = ground.timed(count, child, progress=gone if contestant.uncounted else None, at_first=at_first)
+    cpu, server_cpu = costs
+    per = 100_000 / span.messages
     return {
-        "drain": messages / (ended - begun),
+        "drain": span.rate,
         "CPU": (child.cpu_seconds() - cpu) * per,
         "Redis CPU": (ground.server_cpu() - server_cpu) * per,
         "peak RSS": child.peak_bytes() / 2**20,
