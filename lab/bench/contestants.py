@@ -11,7 +11,14 @@ LIMIT = {pattern: f"limit, {pattern}" for pattern in ("queue", "reliable", "stre
 
 _AT_MOST = "at most once"
 _PER_BATCH = "at least once, settled by batch"
-PROMISES = {"queue": _AT_MOST, "pubsub": _AT_MOST, "reliable": _PER_BATCH, "stream": _PER_BATCH, "both": _AT_MOST}
+PROMISES = {
+    "queue": _AT_MOST,
+    "pubsub": _AT_MOST,
+    "reliable": _PER_BATCH,
+    "stream": _PER_BATCH,
+    "both": _AT_MOST,
+    "all": "each as its own",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

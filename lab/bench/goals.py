@@ -76,7 +76,7 @@ GOALS = (
         "bare RPUSH loop",
         0.9,
     ),
-    Goal("latency p50, queue, to a bare BLPOP consumer", "latency", "p50", "townpost queue", NAIVE, 1.0, at_least=False),
+    Goal("latency p50, queue, to a bare BLPOP", "latency", "p50", "townpost queue", NAIVE, 1.0, at_least=False),
     Goal("latency p50, reliable, to the same", "latency", "p50", "townpost reliable", NAIVE, 1.6, at_least=False),
     *_most(
         lambda name: Goal(f"memory of a {name} message to its bytes in a list", "memory", "memory", f"townpost {name}",
