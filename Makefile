@@ -40,13 +40,14 @@ lock: .venv/bin/python  ## pin all dependencies anew, with hashes
 	$(call compile,requirements-bench.lock,--extra bench)
 	$(call compile,lab/bench/locks/saq.lock,,lab/bench/locks/saq.in)
 	$(call compile,lab/bench/locks/arq.lock,,lab/bench/locks/arq.in)
+	$(call compile,lab/bench/locks/ardiq.lock,--python-version 3.12,lab/bench/locks/ardiq.in)
 
 clean:  ## remove what these commands made
 	rm -rf .venv .venv-peers .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 define compile
 $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
-	--python-version 3.11 $(2) --output-file $(1) $(or $(3),pyproject.toml)
+	$(if $(findstring --python-version,$(2)),,--python-version 3.11) $(2) --output-file $(1) $(or $(3),pyproject.toml)
 endef
 
 define pip-install

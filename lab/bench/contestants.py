@@ -1,11 +1,11 @@
 """Who takes part: how each is started, what it reads, what it promises, and which limit it is held against."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lab.bench.figures import NAIVE
 
-__all__ = ["LIMIT", "Contestant", "drainers", "hearers", "naive", "townpost"]
+__all__ = ["LIMIT", "Contestant", "against", "drainers", "hearers", "limit", "naive", "townpost"]
 
 LIMIT = {pattern: f"limit, {pattern}" for pattern in ("queue", "reliable", "stream", "pubsub")}
 
@@ -44,6 +44,11 @@ class Contestant:
     """Why it cannot take part."""
     uncounted: bool = False
     """Counts nothing itself: what is gone from its queue is taken for handled."""
+
+
+def against(line: str, contestants: Sequence[Contestant]) -> list[Contestant]:
+    """The same, held against this limit."""
+    return [replace(contestant, limit=line) for contestant in contestants]
 
 
 def naive(role: str = "queue", name: str = NAIVE) -> Contestant:

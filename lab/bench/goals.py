@@ -55,7 +55,7 @@ GOALS = (
         ("limit, reliable", 0.75),
         (NAIVE, 12),
         (_PEERS_BATCHES, 3),
-        ("ardiq", 15),
+        ("ardiq, tuned", 15),
     ),
     *_drain("stream, no-op handler", "townpost stream", ("limit, stream", 0.7)),
     Goal("pub/sub receive to the get_message loop", "receive", "receive", "townpost pubsub", NAIVE, 3),

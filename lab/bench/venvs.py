@@ -4,9 +4,9 @@ Each is made on demand from a lock file with hashes, into .venv-peers/NAME, and 
 """
 
 import hashlib
+import shutil
 import subprocess
 import sys
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,20 +16,23 @@ __all__ = ["ready"]
 
 _FOLDER = ROOT / ".venv-peers"
 _LOCKS = {"bench": ROOT / "requirements-bench.lock"}
+_NEWER = {"ardiq": (3, 12)}
+"""Those for whom our own interpreter may be too old."""
 _INSTALL_SECONDS = 300.0
 
 
 def ready(name: str, package: str, say: Callable[[str], None]) -> tuple[str, str, str]:
     """The interpreter of an environment that has the package, the package's version, and else why it has not."""
     lock = _LOCKS.get(name, Path(__file__).parent / "locks" / f"{name}.lock")
-    if not lock.exists():
-        return "", "", _why_not(name)
     python = _FOLDER / name / "bin" / "python"
     stamp = _FOLDER / name / "lock.sha256"
     wanted = hashlib.sha256(lock.read_bytes()).hexdigest()
     if not stamp.exists() or stamp.read_text() != wanted:
+        maker = _interpreter(_NEWER.get(name, (3, 11)))
+        if not maker:
+            return "", "", "wants a newer Python than ours, and there is none on PATH"
         say(f"installing {name} from {lock.name} into {_FOLDER.name}/{name}")
-        if problem := _made(name, python, lock):
+        if problem := _made(maker, name, python, lock):
             return "", "", f"could not be installed: {problem}"
         stamp.write_text(wanted)
     asking = f"import importlib.metadata as m; print(m.version('{package}'))"
@@ -39,9 +42,9 @@ def ready(name: str, package: str, say: Callable[[str], None]) -> tuple[str, str
     return str(python), asked.stdout.strip(), ""
 
 
-def _made(name: str, python: Path, lock: Path) -> str:
+def _made(maker: str, name: str, python: Path, lock: Path) -> str:
     commands = (
-        [sys.executable, "-m", "venv", "--clear", str(_FOLDER / name)],
+        [maker, "-m", "venv", "--clear", str(_FOLDER / name)],
         [
             str(python),
             "-m",
@@ -64,7 +67,12 @@ def _made(name: str, python: Path, lock: Path) -> str:
     return ""
 
 
-def _why_not(name: str) -> str:
-    """As its entry in the folder of locks says: a text file where there is no lock."""
-    table = tomllib.loads((Path(__file__).parent / "locks" / "missing.toml").read_text())
-    return str(table.get(name, "is not to be had"))
+def _interpreter(least: tuple[int, int]) -> str:
+    """Ours, or the oldest on PATH that is new enough and really runs."""
+    if sys.version_info >= least:
+        return sys.executable
+    for minor in range(least[1], least[1] + 4):
+        found = shutil.which(f"python3.{minor}")
+        if found and subprocess.run([found, "-c", ""], capture_output=True, check=False).returncode == 0:
+            return found
+    return ""

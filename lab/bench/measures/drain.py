@@ -8,7 +8,7 @@ only print are watched by the length of their queue; one batch of them may still
 import time
 from collections.abc import Mapping
 
-from lab.bench.contestants import Contestant, drainers
+from lab.bench.contestants import LIMIT, Contestant, against, drainers
 from lab.bench.figures import Figure
 from lab.bench.ground import KEYS, FailedError, Ground
 from lab.bench.measures.extent import Extent
@@ -16,6 +16,7 @@ from lab.bench.rotation import Quantity, rotate
 
 __all__ = ["checked", "filled", "measure"]
 
+_AT_MOST = "at most once"
 _MESSAGES = 100_000
 _CHECKED = 300
 _SECONDS = 60.0
@@ -32,7 +33,10 @@ _QUANTITIES = (
 
 def measure(ground: Ground, extent: Extent) -> list[Figure]:
     """Each contestant is first checked on a few messages: each of them handled, once."""
-    contestants = [*drainers(), *extent.peers]
+    peers = [peer for peer in extent.peers if peer.pattern != "pubsub"]
+    once = [peer for peer in peers if peer.promise.startswith(_AT_MOST)]
+    settled = [peer for peer in peers if peer not in once]
+    contestants = [*drainers(), *against(LIMIT["queue"], once), *against(LIMIT["reliable"], settled)]
     known: set[str] = set()
 
     def run(contestant: Contestant) -> Mapping[str, float]:

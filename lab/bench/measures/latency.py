@@ -7,7 +7,7 @@ peers by their own publishers. The floor is one BLPOP at a time on a bare connec
 import time
 from collections.abc import Mapping, Sequence
 
-from lab.bench.contestants import LIMIT, Contestant, naive, townpost
+from lab.bench.contestants import Contestant, against, naive, townpost
 from lab.bench.figures import Figure
 from lab.bench.ground import KEYS, FailedError, Ground
 from lab.bench.measures.extent import Extent
@@ -20,28 +20,16 @@ __all__ = ["measure"]
 _MESSAGES = 600
 _WARMING = 40
 _RATE = 200
+_FLOOR = "limit, BLPOP on a bare connection"
 _SECONDS = 30.0
 _SHARES = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999}
 
 
 def _contestants() -> Sequence[Contestant]:
-    floor = "limit, BLPOP on a bare connection"
     answering = Contestant(
-        name=floor, module=("lab.bench.loops.limit", "answer"), promise="at most once", pattern="queue", limit=floor
+        name=_FLOOR, module=("lab.bench.loops.limit", "answer"), promise="at most once", pattern="queue"
     )
-    ours = [naive(), *(townpost(pattern) for pattern in ("queue", "reliable", "stream", "pubsub"))]
-    return [answering, *(_with_limit(contestant, floor) for contestant in ours)]
-
-
-def _with_limit(contestant: Contestant, limit: str) -> Contestant:
-    return Contestant(
-        name=contestant.name,
-        module=contestant.module,
-        promise=contestant.promise,
-        pattern=contestant.pattern,
-        environment=contestant.environment,
-        limit=limit,
-    )
+    return [answering, naive(), *(townpost(pattern) for pattern in ("queue", "reliable", "stream", "pubsub"))]
 
 
 def measure(ground: Ground, extent: Extent) -> list[Figure]:
@@ -51,8 +39,15 @@ def measure(ground: Ground, extent: Extent) -> list[Figure]:
         return _percentiles(_delays(ground, contestant, count))
 
     quantities = [Quantity(name, "us", more_is_better=False) for name in _SHARES]
-    peers = [peer for peer in extent.peers if peer.pattern not in LIMIT or peer.publisher]
-    return rotate("latency", quantities, [*_contestants(), *peers], extent.rounds, run, ground=ground, say=extent.say)
+    return rotate(
+        "latency",
+        quantities,
+        against(_FLOOR, [*_contestants(), *extent.peers]),
+        extent.rounds,
+        run,
+        ground=ground,
+        say=extent.say,
+    )
 
 
 def _delays(ground: Ground, contestant: Contestant, count: int) -> list[float]:

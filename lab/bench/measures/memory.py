@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from lab.bench.contestants import LIMIT, Contestant
+from lab.bench.contestants import LIMIT, Contestant, against
 from lab.bench.figures import NAIVE, Figure
 from lab.bench.ground import Ground
 from lab.bench.measures.drain import filled
@@ -12,6 +12,7 @@ from lab.bench.rotation import Quantity, rotate
 __all__ = ["measure"]
 
 _MESSAGES = 20_000
+_LEAST = 5_000
 _BARE = "limit, the bytes alone"
 
 
@@ -27,10 +28,13 @@ def measure(ground: Ground, extent: Extent) -> list[Figure]:
     peers = [peer for peer in extent.peers if peer.pattern not in LIMIT or peer.missing]
 
     def run(contestant: Contestant) -> Mapping[str, float]:
-        count = extent.messages(int(_MESSAGES * max(contestant.share, 0.1)))
+        # what else Redis allocates and frees meanwhile is to be small beside it
+        count = extent.messages(
+            int(_MESSAGES * max(contestant.share, 0.1)), least=_LEAST if contestant.pattern else 500
+        )
         before = ground.info("used_memory")
         filled(ground, contestant, count)
         return {"memory": (ground.info("used_memory") - before) / count}
 
     quantity = Quantity("memory", "bytes a message", more_is_better=False)
-    return rotate("memory", [quantity], [*plain, *peers], 1, run, ground=ground, say=extent.say)
+    return rotate("memory", [quantity], [*plain, *against(_BARE, peers)], 1, run, ground=ground, say=extent.say)

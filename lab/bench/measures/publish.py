@@ -6,7 +6,7 @@ advantage. The publisher service is watched by the length of its queue.
 
 from collections.abc import Mapping, Sequence
 
-from lab.bench.contestants import Contestant
+from lab.bench.contestants import Contestant, against
 from lab.bench.figures import NAIVE, Figure
 from lab.bench.ground import KEYS, Ground
 from lab.bench.measures.extent import Extent
@@ -77,14 +77,14 @@ def measure(ground: Ground, extent: Extent) -> list[Figure]:
         return {"publish": _rate(ground, contestant, count, batch)}
 
     figures = []
-    for name, usual, batch, ours in (
-        ("publish, bulk", _BULK, _BATCH, _bulk()),
-        ("publish, one at a time", _ONE, 1, _one_by_one()),
+    for name, usual, batch, ours, line in (
+        ("publish, bulk", _BULK, _BATCH, _bulk(), _LIMIT),
+        ("publish, one at a time", _ONE, 1, _one_by_one(), _LIMIT_ONE),
     ):
         figures += rotate(
             name,
             [Quantity("publish", "msg/s")],
-            [*ours, *peers],
+            [*ours, *against(line, peers)],
             extent.rounds,
             lambda contestant, usual=usual, batch=batch: publishing(usual, batch, contestant),  # type: ignore[misc]  # bound now
             ground=ground,

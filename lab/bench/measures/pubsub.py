@@ -11,8 +11,9 @@ one that is behind has done when the other is through: 1 is even, 0 starved.
 import signal
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
-from lab.bench.contestants import Contestant, hearers, townpost
+from lab.bench.contestants import LIMIT, Contestant, against, hearers, townpost
 from lab.bench.figures import Figure
 from lab.bench.ground import FailedError, Ground
 from lab.bench.measures.extent import Extent
@@ -26,12 +27,12 @@ _SECONDS = 30.0
 
 def measure(ground: Ground, extent: Extent) -> list[Figure]:
     def run(contestant: Contestant) -> Mapping[str, float]:
-        return _received(ground, contestant, extent.messages(int(_MESSAGES * max(contestant.share, 0.5))))
+        return _received(ground, contestant, extent.messages(int(_MESSAGES * contestant.share)))
 
-    peers = [peer for peer in extent.peers if peer.pattern == "pubsub"]
+    peers = [replace(peer, share=0.1) for peer in extent.peers if peer.pattern == "pubsub"]
     received = rotate(
         "receive", [Quantity("receive", "msg/s"), Quantity("CPU", "s per 100,000", more_is_better=False)],
-        [*hearers(), *peers], extent.rounds, run, ground=ground, say=extent.say,
+        [*hearers(), *against(LIMIT["pubsub"], peers)], extent.rounds, run, ground=ground, say=extent.say,
     )  # fmt: skip
     both = [townpost("both", handler="both", name="townpost both")]
     return received + rotate(
