@@ -26,7 +26,7 @@ _LOOK_SECONDS = 0.002
 _CHUNK = 500
 _QUIET_SECONDS = 5.0
 _START_SECONDS = 20.0
-_SETTLE_SECONDS = 0.7
+_SETTLE_SECONDS = 0.3
 _MOST_SECONDS = 60.0
 KEYS = {"queue": "message_queue", "reliable": "reliable_queue", "stream": "message_stream"}
 

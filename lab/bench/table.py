@@ -2,6 +2,7 @@
 
 import math
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -30,7 +31,7 @@ def number(value: float) -> str:
 
 
 def _measure(result: Result, measure: str) -> Table:
-    table = Table(title=measure, title_justify="left", title_style="bold", header_style="dim")
+    table = Table(title=measure, title_justify="left", title_style="bold", header_style="dim", box=SIMPLE_HEAD)
     for name in ("", "", "median", "min", "max", "unit", "x naive", "x limit", "promise"):
         table.add_column(name, justify="right" if name in ("median", "min", "max", "x naive", "x limit") else "left")
     last = ""
@@ -64,7 +65,8 @@ def _style(figure: Figure) -> str:
 
 
 def _goals(result: Result) -> Table:
-    table = Table(title="goals, as ratios of this run", title_justify="left", title_style="bold", header_style="dim")
+    title = "goals, as ratios of this run"
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=SIMPLE_HEAD)
     for name in ("goal", "wanted", "found", ""):
         table.add_column(name, justify="right" if name == "found" else "left")
     for goal in GOALS:

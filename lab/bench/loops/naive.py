@@ -21,7 +21,8 @@ __all__: list[str] = []
 def _queue(client: redis.Redis, _: int) -> None:
     done = tally.counter()
     while True:
-        reply = client.blpop(["message_queue"])
+        # without a timeout, redis-py 8 raises when nothing came for as long as its socket_timeout
+        reply = client.blpop(["message_queue"], timeout=1)
         if reply is not None:
             done(json.loads(reply[1])["count"])
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from lab.bench.contestants import Contestant, limit, naive, townpost
+from lab.bench.contestants import LIMIT, Contestant, against, limit, naive, townpost
 from lab.bench.figures import Figure
 from lab.bench.ground import Ground
 from lab.bench.measures.extent import Extent
@@ -10,24 +10,23 @@ from lab.bench.rotation import Quantity, rotate
 
 __all__ = ["DEPTHS", "measure"]
 
-DEPTHS = (1_000, 10_000, 100_000, 1_000_000)
+DEPTHS = (1_000, 30_000, 1_000_000)
 _TIMED = 20_000
 _UNIQUE = 100_000
 
 
 def measure(ground: Ground, extent: Extent) -> list[Figure]:
     figures = []
-    contestants = [naive(), *(make(p) for p in ("queue", "reliable", "stream") for make in (limit, townpost))]
-    # the deepest takes as long to fill as all the others together
+    ours = [townpost(pattern) for pattern in ("queue", "reliable", "stream")]
+    contestants = [naive(), limit("queue"), *against(LIMIT["queue"], ours)]
     for depth in DEPTHS:
         deep = extent.messages(depth)
 
         def run(contestant: Contestant, deep: int = deep) -> Mapping[str, float]:
             return {"rate": _rate(ground, contestant, deep, extent.messages(int(_TIMED * contestant.share)))}
 
-        rounds = extent.rounds if depth < DEPTHS[-1] else 1
         figures += rotate(
-            f"depth {depth:,}", [Quantity("rate", "msg/s")], contestants, rounds, run, ground=ground, say=extent.say
+            f"depth {depth:,}", [Quantity("rate", "msg/s")], contestants, 1, run, ground=ground, say=extent.say
         )
     return figures
 

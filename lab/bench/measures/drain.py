@@ -17,7 +17,7 @@ from lab.bench.rotation import Quantity, rotate
 __all__ = ["checked", "filled", "measure"]
 
 _AT_MOST = "at most once"
-_MESSAGES = 100_000
+_MESSAGES = 60_000
 _CHECKED = 300
 _SECONDS = 60.0
 _TWICE_SECONDS = 0.15

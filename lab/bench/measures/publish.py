@@ -14,8 +14,8 @@ from lab.bench.rotation import Quantity, rotate
 
 __all__ = ["measure"]
 
-_BULK = 50_000
-_ONE = 5_000
+_BULK = 30_000
+_ONE = 3_000
 _BATCH = 500
 _LOOPS = "lab.bench.loops"
 _LIMIT = "limit, variadic RPUSH"

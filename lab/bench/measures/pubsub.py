@@ -21,7 +21,7 @@ from lab.bench.rotation import Quantity, rotate
 
 __all__ = ["measure"]
 
-_MESSAGES = 80_000
+_MESSAGES = 60_000
 _SECONDS = 30.0
 
 

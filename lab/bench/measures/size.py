@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from lab.bench.contestants import Contestant, limit, naive, townpost
+from lab.bench.contestants import LIMIT, Contestant, against, limit, naive, townpost
 from lab.bench.figures import Figure
 from lab.bench.ground import Ground
 from lab.bench.measures.extent import Extent
@@ -18,7 +18,8 @@ _LEAST = 40
 
 def measure(ground: Ground, extent: Extent) -> list[Figure]:
     figures = []
-    contestants = [naive(), *(make(p) for p in ("queue", "reliable", "stream") for make in (limit, townpost))]
+    ours = [townpost(pattern) for pattern in ("queue", "reliable", "stream")]
+    contestants = [naive(), limit("queue"), *against(LIMIT["queue"], ours)]
     for label, size in SIZES.items():
 
         def run(contestant: Contestant, size: int = size) -> Mapping[str, float]:
@@ -29,7 +30,7 @@ def measure(ground: Ground, extent: Extent) -> list[Figure]:
             f"size {label}",
             [Quantity("rate", "msg/s"), Quantity("bytes", "MiB/s")],
             contestants,
-            extent.rounds,
+            1,
             run,
             ground=ground,
             say=extent.say,
