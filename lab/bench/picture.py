@@ -1,4 +1,4 @@
-"""The drain, bulk publishing and latency as one SVG: bars on a log scale, readable on a light and a dark page."""
+"""The main figures as one SVG: dots on a log scale (a bar would need a zero), readable on a light and a dark page."""
 
 import math
 from collections.abc import Sequence
@@ -16,15 +16,17 @@ _PANELS = (
     ("latency", "p50", "from sent to handled at 200 messages a second, p50 in us (less is better)"),
     ("memory", "memory", "Redis memory for a waiting message, bytes (less is better)"),
 )
-_WIDTH, _ROW, _LABEL, _VALUE = 860, 22, 270, 120
-_BAR = _WIDTH - _LABEL - _VALUE
+_WIDTH, _ROW, _LABEL, _VALUE = 860, 20, 250, 70
+_SCALE = _WIDTH - _LABEL - _VALUE
 _STYLE = """
   text { font: 13px system-ui, sans-serif; fill: #1f2328; }
   .title { font-weight: 600; } .note { fill: #59636e; }
-  .townpost { fill: #1a7f37; } .line { fill: #0969da; } .peer { fill: #9a6700; } .spread { stroke: #1f2328; }
+  .townpost { fill: #1a7f37; stroke: #1a7f37; } .line { fill: #0969da; stroke: #0969da; }
+  .peer { fill: #9a6700; stroke: #9a6700; } .spread { stroke-width: 2; } .grid { stroke: #d1d9e0; }
   @media (prefers-color-scheme: dark) {
     text { fill: #e6edf3; } .note { fill: #9198a1; }
-    .townpost { fill: #3fb950; } .line { fill: #4493f8; } .peer { fill: #d29922; } .spread { stroke: #e6edf3; }
+    .townpost { fill: #3fb950; stroke: #3fb950; } .line { fill: #4493f8; stroke: #4493f8; }
+    .peer { fill: #d29922; stroke: #d29922; } .grid { stroke: #3d444d; }
   }
 """
 
@@ -39,7 +41,7 @@ def svg(result: Result) -> str:
         if rows:
             panel, y = _panel(rows, title, y)
             parts += panel
-    note = ", ".join(f"{name} {value}" for name, value in result.context.items() if name != "versions")
+    note = ", ".join(f"{name} {value}" for name, value in result.context.items() if name not in ("versions", "seconds"))
     parts.append(f'<text class="note" x="10" y="{y + 14}">{escape(note)}</text>')
     height = y + 30
     return (
@@ -50,28 +52,33 @@ def svg(result: Result) -> str:
 
 def _panel(rows: Sequence[Figure], title: str, y: int) -> tuple[list[str], int]:
     rows = sorted(rows, key=lambda figure: spread(figure.values)[1], reverse=rows[0].more_is_better)
-    most = max(spread(figure.values)[2] for figure in rows)
-    least = min(spread(figure.values)[0] for figure in rows)
-    floor, top = math.log10(max(least, 1e-9)) - 0.3, math.log10(most)
+    floor = math.floor(math.log10(max(min(spread(figure.values)[0] for figure in rows), 1e-3)))
+    top = math.ceil(math.log10(max(spread(figure.values)[2] for figure in rows)) + 1e-9)
 
     def at(value: float) -> float:
-        return _LABEL + _BAR * (math.log10(max(value, 1e-9)) - floor) / max(top - floor, 1e-9)
+        return _LABEL + _SCALE * (math.log10(max(value, 10.0**floor)) - floor) / (top - floor)
 
     parts = [f'<text class="title" x="10" y="{y + 16}">{escape(title)}</text>']
-    y += 26
+    y += 42
+    bottom = y + _ROW * len(rows)
+    for power in range(floor, top + 1):
+        x = at(10.0**power)
+        parts += [
+            f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{y - 4}" y2="{bottom}"/>',
+            f'<text class="note" x="{x:.1f}" y="{y - 8}" text-anchor="middle">{number(10.0**power)}</text>',
+        ]
     for figure in rows:
         low, median, high = spread(figure.values)
         middle = y + _ROW // 2
-        bar = at(median) - _LABEL
+        kind = _kind(figure)
         parts += [
-            f'<text x="{_LABEL - 8}" y="{middle + 4}" text-anchor="end">{escape(figure.contestant)}</text>',
-            f'<rect class="{_kind(figure)}" x="{_LABEL}" y="{y + 3}" width="{bar:.1f}" height="{_ROW - 6}" rx="2"/>',
-            f'<line class="spread" x1="{at(low):.1f}" x2="{at(high):.1f}" y1="{middle}" y2="{middle}"/>',
-            f'<text x="{at(high) + 6:.1f}" y="{middle + 4}">{number(median)}</text>',
+            f'<text x="{_LABEL - 12}" y="{middle + 4}" text-anchor="end">{escape(figure.contestant)}</text>',
+            f'<line class="spread {kind}" x1="{at(low):.1f}" x2="{at(high):.1f}" y1="{middle}" y2="{middle}"/>',
+            f'<circle class="{kind}" cx="{at(median):.1f}" cy="{middle}" r="5"/>',
+            f'<text x="{max(at(high), at(median) + 5) + 7:.1f}" y="{middle + 4}">{number(median)}</text>',
         ]
         y += _ROW
-    parts.append(f'<text class="note" x="{_LABEL}" y="{y + 13}">log scale</text>')
-    return parts, y + 30
+    return parts, y + 22
 
 
 def _kind(figure: Figure) -> str:
