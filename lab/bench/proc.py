@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["cpu_seconds", "peak_bytes"]
+__all__ = ["cpu_seconds", "peak_bytes", "resident_bytes"]
 
 _SESSION = 3
 """Where the session stands in /proc/PID/stat, counted from behind the name."""
@@ -23,10 +23,19 @@ def cpu_seconds(session: int) -> float:
 
 def peak_bytes(session: int) -> int:
     """The most memory each of its processes ever had resident, added up."""
+    return _status(session, "VmHWM:")
+
+
+def resident_bytes(session: int) -> int:
+    """What they have resident now, added up."""
+    return _status(session, "VmRSS:")
+
+
+def _status(session: int, field: str) -> int:
     kilobytes = 0
     for process in _processes(session):
         for line in _text(process / "status").splitlines():
-            if line.startswith("VmHWM:"):
+            if line.startswith(field):
                 kilobytes += int(line.split()[1])
     return kilobytes * 1024
 

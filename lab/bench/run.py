@@ -17,7 +17,7 @@ from rich.console import Console
 from lab.bench.contestants import Contestant
 from lab.bench.figures import Figure, Result
 from lab.bench.ground import Ground, ground
-from lab.bench.measures import depth, drain, idle, latency, memory, publish, pubsub, scaling, size
+from lab.bench.measures import depth, drain, idle, latency, leak, memory, publish, pubsub, scaling, size
 from lab.bench.measures.extent import Extent
 from lab.bench.peers.registry import peers
 from lab.bench.picture import svg
@@ -36,7 +36,10 @@ MEASURES: dict[str, Callable[[Ground, Extent], list[Figure]]] = {
     "scaling": scaling.measure,
     "depth": depth.measure,
     "size": size.measure,
+    "leak": leak.measure,
 }
+_ASKED_FOR = ("leak",)
+"""Takes too long to be part of every run."""
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -68,7 +71,7 @@ def run(given: argparse.Namespace) -> int:
         extent = Extent(max(1, given.rounds), given.scale, others, say)
         with suppress(KeyboardInterrupt):
             interrupted = True
-            for name in given.only or MEASURES:
+            for name in given.only or (name for name in MEASURES if name not in _ASKED_FOR):
                 result.figures += MEASURES[name](here, extent)
             interrupted = False
     result.context["seconds"] = f"{time.monotonic() - started:.0f}"

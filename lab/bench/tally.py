@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["MOST_STAMPS", "Tally", "counter", "many", "stamp_sent"]
+__all__ = ["MOST_STAMPS", "Tally", "counter", "handled", "many", "stamp_sent"]
 
 _SLOTS = 64
 MOST_STAMPS = 4096
@@ -91,6 +91,11 @@ def many() -> Callable[[int], None]:
         words[slot] += messages
 
     return count
+
+
+def handled() -> int:
+    """How many messages are handled by now."""
+    return sum(_words(Path(os.environ["BENCH_TALLY"]))[1:_SLOTS])
 
 
 def stamp_sent() -> Callable[[int], None]:

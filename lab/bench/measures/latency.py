@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from lab.bench.contestants import Contestant, against, naive, townpost
 from lab.bench.figures import Figure
-from lab.bench.ground import KEYS, FailedError, Ground
+from lab.bench.ground import KEYS, Child, FailedError, Ground
 from lab.bench.measures.extent import Extent
 from lab.bench.rotation import Quantity, rotate
 from lab.bench.tally import MOST_STAMPS
@@ -59,12 +59,12 @@ def _delays(ground: Ground, contestant: Contestant, count: int) -> list[float]:
         module = (*contestant.publisher, str(whole), "1", str(_RATE))
         ground.start(module, python=contestant.python, environment={"BENCH_MODE": "stamp"})
     else:
-        _send(ground, contestant.pattern, whole)
+        _send(ground, child, contestant.pattern, whole)
     ground.reach(whole, child)
     return sorted(ground.tally.delays(whole)[_WARMING:])
 
 
-def _send(ground: Ground, pattern: str, count: int) -> None:
+def _send(ground: Ground, child: Child, pattern: str, count: int) -> None:
     due = time.monotonic()
     for number, raw in enumerate(payloads(count), 1):
         due += 1 / _RATE
@@ -76,6 +76,9 @@ def _send(ground: Ground, pattern: str, count: int) -> None:
             ground.link.call("XADD", KEYS[pattern], "*", "message", raw)
         else:
             ground.link.call("RPUSH", KEYS[pattern], raw)
+        if number == 1:
+            ground.reach(1, child)  # it may still be starting
+            due = time.monotonic()
 
 
 def _percentiles(delays: Sequence[float]) -> Mapping[str, float]:

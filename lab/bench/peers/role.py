@@ -20,6 +20,7 @@ variant, _, _how = os.environ["BENCH_VARIANT"].partition("-")
 tuned = _how == "tuned"
 """Its best setting, as far as its documentation tells; otherwise the one it recommends or starts with."""
 
+_FIRST_SECONDS = 20.0
 _stamps = os.environ.get("BENCH_MODE") == "stamp"
 
 
@@ -47,6 +48,16 @@ def batches() -> Iterator[list[dict[str, Any]]]:
             sent(first + 1)
         yield batch
         acknowledged(len(batch))
+        if _stamps and first == 0:
+            _await_first()
+            due = time.monotonic()
+
+
+def _await_first() -> None:
+    """Until the consumer, which may still be starting, has handled the first message."""
+    deadline = time.monotonic() + _FIRST_SECONDS
+    while not tally.handled() and time.monotonic() < deadline:
+        time.sleep(0.01)
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
