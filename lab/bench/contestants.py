@@ -36,6 +36,8 @@ class Contestant:
     limit: str = ""
     share: float = 1.0
     """Of the messages of a measure: the slow ones are not to take all the time."""
+    rounds: int = 99
+    """At most so many."""
     environment: Mapping[str, str] = field(default_factory=dict)
     python: str = ""
     """The interpreter, where it is not ours."""

@@ -166,7 +166,7 @@ class Ground:
         # a consumer that was just killed must not be handed the next one's first message
         while self.info("connected_clients") > self._clients and time.monotonic() < deadline:
             time.sleep(_LOOK_SECONDS)
-        self.link.call("FLUSHDB")
+        self.link.call("FLUSHDB", "SYNC")  # or what is freed in the background is missing from the next one's memory
         self.tally.reset()
 
     def fill(self, pattern: str, count: int, size: int = 0) -> None:
@@ -187,6 +187,7 @@ class Ground:
         progress: Callable[[], int] | None = None,
         seconds: float = _MOST_SECONDS,
         at_first: Callable[[], None] = lambda: None,
+        since: float | None = None,
     ) -> Span:
         """From the first look that sees something done to the one that sees everything done.
 
@@ -196,11 +197,12 @@ class Ground:
             progress: how many are; None for what the tally says.
             seconds: how long all of it may take.
             at_first: called at the first of these two looks.
+            since: begin here instead (monotonic clock), with nothing done.
 
         Raises:
             FailedError: it ended early, or did not get there in time, or was too fast to be timed.
         """
-        first: tuple[float, int] | None = None
+        first = None if since is None else (since, 0)
 
         def looked(now: float, done: int) -> None:
             nonlocal first

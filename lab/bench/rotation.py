@@ -39,7 +39,7 @@ def rotate(
     for number in range(rounds):
         for contestant in contestants:
             values: Mapping[str, float] = {}
-            if contestant.name not in failures:
+            if contestant.name not in failures and number < contestant.rounds:
                 say(f"{measure}, round {number + 1} of {rounds}: {contestant.name}")
                 try:
                     ground.clear()

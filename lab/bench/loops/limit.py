@@ -58,7 +58,11 @@ def _queue(wire: _Wire, _: int) -> None:
     done = tally.counter()
     ask = ("LPOP", "message_queue", BATCH)
     wire.send(ask)
-    while (taken := wire.reply()) is not None:
+    while True:
+        taken = wire.reply()
+        if taken is None:
+            wire.send(("BLPOP", "message_queue", 0))
+            taken = wire.reply()[1:]
         wire.send(ask)
         for raw in taken:
             done(_validate(raw).count)

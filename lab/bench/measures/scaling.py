@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from lab.bench.contestants import LIMIT, Contestant, against, limit, naive, townpost
 from lab.bench.figures import NAIVE, Figure
-from lab.bench.ground import Child, Ground
+from lab.bench.ground import Ground
 from lab.bench.measures.extent import Extent
 from lab.bench.rotation import Quantity, rotate
 
@@ -54,18 +54,12 @@ def measure(ground: Ground, extent: Extent) -> list[Figure]:
 
 def _shared(ground: Ground, contestant: Contestant, processes: int, count: int) -> tuple[float, Sequence[int]]:
     """Messages a second together, and how many each has handled."""
-    children: list[Child] = []
-    # a loop that ends when there is nothing must not be started before there is something
-    waits = contestant.name != contestant.limit
-    if waits:
-        children.extend(ground.consumer(contestant) for _ in range(processes))
-        each = 2 if contestant.name.startswith("townpost") else 1  # one to work and one to report
-        ground.await_idle(children[0], connections=each * processes)
-        for child in children:
-            child.signal(signal.SIGSTOP)
+    children = [ground.consumer(contestant) for _ in range(processes)]
+    each = 2 if contestant.name.startswith("townpost") else 1  # one to work and one to report
+    ground.await_idle(children[0], connections=each * processes)
+    for child in children:
+        child.signal(signal.SIGSTOP)
     ground.fill(contestant.pattern, count)
-    if not waits:
-        children.append(ground.consumer(contestant))
     for child in children:
         child.signal(signal.SIGCONT)
     return ground.timed(count, children[0]).rate, ground.tally.each

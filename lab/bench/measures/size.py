@@ -1,5 +1,11 @@
-"""size: the drain of messages of 170 bytes to 1 MiB, no more than 48 MiB of them together."""
+"""size: the drain of messages of 170 bytes to 1 MiB, no more than 48 MiB of them together.
 
+A whole batch of large messages is on its way before the first is handled. So the consumer waits, is stopped (SIGSTOP)
+while the queue is filled, and time runs from the moment it goes on.
+"""
+
+import signal
+import time
 from collections.abc import Mapping
 
 from lab.bench.contestants import LIMIT, Contestant, against, limit, naive, townpost
@@ -39,7 +45,11 @@ def measure(ground: Ground, extent: Extent) -> list[Figure]:
 
 
 def _rate(ground: Ground, contestant: Contestant, count: int, size: int) -> Mapping[str, float]:
-    ground.fill(contestant.pattern, count, size)
     child = ground.consumer(contestant)
-    rate = ground.timed(count, child).rate
+    ground.await_idle(child)
+    child.signal(signal.SIGSTOP)
+    ground.fill(contestant.pattern, count, size)
+    started = time.monotonic()
+    child.signal(signal.SIGCONT)
+    rate = ground.timed(count, child, since=started).rate
     return {"rate": rate, "bytes": rate * size / 2**20}

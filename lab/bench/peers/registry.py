@@ -55,6 +55,8 @@ _PEERS = (
 )
 _BATCHES = 3
 """Whoever takes batches of 500 needs more messages to be timed."""
+_ROUNDS = 2
+"""Of three: so many of them take their time."""
 _NAMES = {"listbatch": "list batch", "streambatch": "stream batch"}
 
 
@@ -86,6 +88,7 @@ def _contestants(peer: _Peer, python: str, version: str, missing: str) -> Iterat
                 promise=promise,
                 pattern="pubsub" if channel else "",
                 share=_share(peer, variant, how),
+                rounds=_ROUNDS,
                 python=python,
                 version=f"{peer.package} {version}",
             )
