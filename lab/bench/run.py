@@ -55,25 +55,24 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Until everything is measured, or Ctrl-C; the exit status."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     settings = Settings.read()
     started = time.monotonic()
     errors = Console(stderr=True)
     result = Result(context={})
 
     def say(line: str) -> None:
-        errors.print(f"[dim]{time.monotonic() - started:5.0f} s  {line}", highlight=False, markup=True)
+        errors.print(f"{time.monotonic() - started:5.0f} s  {line}", style="dim", highlight=False, markup=False)
 
-    interrupted = False
-    with ground(settings.redis_url) as here:
+    interrupted = True
+    with suppress(KeyboardInterrupt), ground(settings.redis_url) as here:
         others = peers(say, given.peer or ()) if given.peers == "yes" else []
         result.context |= _context(here, others, given)
         extent = Extent(max(1, given.rounds), given.scale, others, say)
-        with suppress(KeyboardInterrupt):
-            interrupted = True
-            for name in given.only or (name for name in MEASURES if name not in _ASKED_FOR):
-                result.figures += MEASURES[name](here, extent)
-            interrupted = False
+        for name in given.only or (name for name in MEASURES if name not in _ASKED_FOR):
+            result.figures += MEASURES[name](here, extent)
+        interrupted = False
     result.context["seconds"] = f"{time.monotonic() - started:.0f}"
     show(result, Console(width=None if sys.stdout.isatty() else 150))
     if given.out is not None:
