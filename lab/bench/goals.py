@@ -65,6 +65,11 @@ GOALS = (
         "townpost queue",
         ("limit, variadic RPUSH", 0.75),
         (NAIVE, 6),
+    ),
+    *_bulk(
+        "bulk publish, both with prepared messages,",
+        "townpost queue, prepared",
+        ("faststream list batch, plain", 2.5),
         ("faststream list batch, tuned", 2.5),
     ),
     *_bulk("bulk publish, channel and list", "townpost both", ("naive loop, channel and list", 10)),

@@ -29,6 +29,19 @@ def _publish(size: int, pattern: str, count: int) -> None:
             acknowledged(len(messages))
 
 
+def _publish_prepared(pattern: str, count: int) -> None:
+    """Of messages made before: what is left is to serialise and to send them."""
+    made = [
+        Message.create(f"Hello from Python #{n}", sender="bench", count=n, epoch="b1f0c7") for n in range(1, count + 1)
+    ]
+    acknowledged = tally.many()
+    with Publisher(pattern) as publisher:
+        for first in range(0, count, BATCH):
+            messages = made[first : first + BATCH]
+            publisher.send(messages)
+            acknowledged(len(messages))
+
+
 def _listen(pattern: str, _: int) -> None:
     done = tally.counter()
     for delivery in listen(pattern):
@@ -39,6 +52,7 @@ def _listen(pattern: str, _: int) -> None:
 
 _ROLES: dict[str, Callable[[str, int], None]] = {
     "publish": partial(_publish, BATCH),
+    "publish-prepared": _publish_prepared,
     "publish-one": partial(_publish, 1),
     "listen": _listen,
 }

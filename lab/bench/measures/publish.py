@@ -1,7 +1,7 @@
 """publish: one at a time and in bulk; time runs from the first acknowledged message to the last.
 
-Loops of ours make and serialise every message, as a user's would; peers are given prepared ones, which is to their
-advantage. The publisher service is watched by the length of its queue.
+Loops of ours make and serialise every message, as a user's would; peers are given prepared ones, and so is ours that
+is called prepared. The publisher service is watched by the length of its queue.
 """
 
 from collections.abc import Mapping, Sequence
@@ -50,13 +50,14 @@ def _bulk() -> Sequence[Contestant]:
         "both": "limit, both",
     }
     ours = [_publisher(f"townpost {p}", ("lab townpost", "publish", p), line) for p, line in limits.items()]
+    prepared = _publisher("townpost queue, prepared", ("lab townpost", "publish-prepared", "queue"), _LIMIT)
     service = _publisher(
         "townpost queue, service",
         ("publisher", "--pattern", "queue", "--interval", "0", "--count"),
         _LIMIT,
         uncounted=True,
     )
-    return [*publishers, *ours, service]
+    return [*publishers, *ours, prepared, service]
 
 
 def _one_by_one() -> Sequence[Contestant]:
