@@ -6,7 +6,7 @@ The parts:
                         run with interpreters of their own)
     loops/              the two lines every figure is held against, and Townpost's library loops; run as processes
     peers/              what people would pick otherwise, a short file each
-    ground.py           the server, the processes, the clock
+    ground.py           the server and the clock; child.py and proc.py: the processes, and what they cost
     measures/           one module a group of figures
     rotation.py         every contestant once a round, so that a slow minute of the machine hits all of them
     figures.py          the result as data; table.py and picture.py show it

@@ -1,9 +1,6 @@
 """Where a contest takes place: a server that is ours alone, processes that cannot outlive us, one clock for all."""
 
 import contextlib
-import os
-import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -11,16 +8,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from lab.bench import proc
+from lab.bench.child import Child, FailedError
 from lab.bench.contestants import Contestant
 from lab.bench.tally import Tally
 from lab.bench.work import payloads
-from lab.processes import ROOT, die_with_parent
 from lab.server import Server
 from shared.connection import Link
 from shared.errors import SettingError, TownpostError
 
-__all__ = ["KEYS", "Child", "FailedError", "Ground", "Span", "ground"]
+__all__ = ["KEYS", "Ground", "Span", "ground"]
 
 _LOOK_SECONDS = 0.002
 _CHUNK = 500
@@ -29,66 +25,6 @@ _START_SECONDS = 20.0
 _SETTLE_SECONDS = 0.3
 _MOST_SECONDS = 60.0
 KEYS = {"queue": "message_queue", "reliable": "reliable_queue", "stream": "message_stream"}
-
-
-class FailedError(Exception):
-    """A contestant did not do its work; the text is for its row."""
-
-
-class Child:
-    """One contestant's process, in a session of its own, so that whatever it starts can be ended with it."""
-
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
-        self._log = log
-        inherited = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG", "TMPDIR")}
-        with log.open("wb") as errors, Path(os.devnull).open("ab") as out:
-            self._popen = subprocess.Popen(
-                command,
-                cwd=ROOT,
-                env={**inherited, "PYTHONDONTWRITEBYTECODE": "1", **environment},
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=errors,
-                start_new_session=True,
-                preexec_fn=die_with_parent(signal.SIGKILL),  # noqa: PLW1509 - it makes one system call
-            )
-        self.pid = self._popen.pid
-
-    @property
-    def status(self) -> int | None:
-        return self._popen.poll()
-
-    def cpu_seconds(self) -> float:
-        """Of it and all that it started."""
-        return proc.cpu_seconds(self.pid)
-
-    def peak_bytes(self) -> int:
-        return proc.peak_bytes(self.pid)
-
-    def complaint(self) -> str:
-        """The last line it wrote to standard error."""
-        lines = self._log.read_text(errors="replace").strip().splitlines()
-        return lines[-1][:200] if lines else "it said nothing"
-
-    def signal(self, number: int) -> None:
-        self._popen.send_signal(number)
-
-    def wait(self, seconds: float) -> int:
-        """Its exit status.
-
-        Raises:
-            FailedError: it still runs.
-        """
-        try:
-            return self._popen.wait(seconds)
-        except subprocess.TimeoutExpired:
-            raise FailedError(f"was not done in {seconds:.0f} s: {self.complaint()}") from None
-
-    def end(self) -> None:
-        """At once, with all that it started."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)
-        self._popen.wait()
 
 
 class Span(NamedTuple):

@@ -4,9 +4,10 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from lab.bench.child import FailedError
 from lab.bench.contestants import Contestant
 from lab.bench.figures import Figure
-from lab.bench.ground import FailedError, Ground
+from lab.bench.ground import Ground
 
 __all__ = ["Quantity", "rotate"]
 

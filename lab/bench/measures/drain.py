@@ -8,9 +8,10 @@ only print are watched by the length of their queue; one batch of them may still
 import time
 from collections.abc import Mapping
 
+from lab.bench.child import FailedError
 from lab.bench.contestants import LIMIT, Contestant, against, drainers
 from lab.bench.figures import Figure
-from lab.bench.ground import KEYS, FailedError, Ground
+from lab.bench.ground import KEYS, Ground
 from lab.bench.measures.extent import Extent
 from lab.bench.rotation import Quantity, rotate
 

@@ -6,9 +6,10 @@ Commands are counted as Redis does it, those inside scripts included; the bench'
 import time
 from collections.abc import Mapping
 
+from lab.bench.child import FailedError
 from lab.bench.contestants import Contestant, naive, townpost
 from lab.bench.figures import Figure
-from lab.bench.ground import FailedError, Ground
+from lab.bench.ground import Ground
 from lab.bench.measures.extent import Extent
 from lab.bench.rotation import Quantity, rotate
 

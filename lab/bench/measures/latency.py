@@ -8,9 +8,10 @@ messages: its p99.9 is its slowest.
 import time
 from collections.abc import Mapping, Sequence
 
+from lab.bench.child import Child, FailedError
 from lab.bench.contestants import Contestant, against, naive, townpost
 from lab.bench.figures import Figure
-from lab.bench.ground import KEYS, Child, FailedError, Ground
+from lab.bench.ground import KEYS, Ground
 from lab.bench.measures.extent import Extent
 from lab.bench.rotation import Quantity, rotate
 from lab.bench.tally import MOST_STAMPS

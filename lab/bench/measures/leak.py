@@ -7,9 +7,10 @@ messages each; ``--scale 10`` makes it ten.
 import time
 from collections.abc import Mapping
 
+from lab.bench.child import Child, FailedError
 from lab.bench.contestants import Contestant, townpost
 from lab.bench.figures import Figure
-from lab.bench.ground import KEYS, Child, FailedError, Ground
+from lab.bench.ground import KEYS, Ground
 from lab.bench.measures.extent import Extent
 from lab.bench.proc import resident_bytes
 from lab.bench.rotation import Quantity, rotate

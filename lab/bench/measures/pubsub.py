@@ -13,9 +13,10 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 
+from lab.bench.child import FailedError
 from lab.bench.contestants import LIMIT, Contestant, against, hearers, townpost
 from lab.bench.figures import Figure
-from lab.bench.ground import FailedError, Ground
+from lab.bench.ground import Ground
 from lab.bench.measures.extent import Extent
 from lab.bench.rotation import Quantity, rotate
 
