@@ -68,6 +68,10 @@ class Child:
 
     def end(self) -> None:
         """At once, with all that it started."""
+        session = proc.pids(self.pid)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self._popen.wait()
+        for pid in session:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)

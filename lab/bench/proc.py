@@ -4,10 +4,15 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["cpu_seconds", "peak_bytes", "resident_bytes"]
+__all__ = ["cpu_seconds", "peak_bytes", "pids", "resident_bytes"]
 
 _SESSION = 3
 """Where the session stands in /proc/PID/stat, counted from behind the name."""
+
+
+def pids(session: int) -> list[int]:
+    """Its processes; a process group of their own, as RQ gives its work horses, does not hide them."""
+    return [int(process.name) for process in _processes(session)]
 
 
 def cpu_seconds(session: int) -> float:
