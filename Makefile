@@ -5,7 +5,7 @@ BIN := .venv/bin
 WORKERS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab lab-quick install test check schema lock compose-test clean
+.PHONY: help demo lab lab-quick bench install test check schema lock compose-test clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,10 @@ check: .venv/dev.stamp  ## format, lint, types, architecture
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+bench: .venv/run.stamp  ## how fast it is, beside others: PEERS=no ONLY=drain OUT=folder ROUNDS=3
+	@exec $(BIN)/python -m lab bench --peers $(or $(PEERS),yes) $(addprefix --only ,$(ONLY)) \
+		$(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(OUT),--out $(OUT))
+
 schema: .venv/run.stamp  ## write docs/message.schema.json and docs/asyncapi.json anew from the model
 	$(BIN)/python -m shared.schema
 
@@ -42,13 +46,17 @@ lock: .venv/bin/python  ## pin all dependencies anew, with hashes
 	$(call compile,requirements.lock,)
 	$(call compile,requirements-demo.lock,--extra demo)
 	$(call compile,requirements-dev.lock,--extra dev)
+	$(call compile,requirements-bench.lock,--extra bench)
+	$(call compile,lab/bench/locks/saq.lock,,lab/bench/locks/saq.in)
+	$(call compile,lab/bench/locks/arq.lock,,lab/bench/locks/arq.in)
+	$(call compile,lab/bench/locks/ardiq.lock,--python-version 3.12,lab/bench/locks/ardiq.in)
 
 clean:  ## remove what these commands made
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-peers .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 define compile
 $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
-	--python-version 3.11 $(2) --output-file $(1) pyproject.toml
+	$(if $(findstring --python-version,$(2)),,--python-version 3.11) $(2) --output-file $(1) $(or $(3),pyproject.toml)
 endef
 
 define pip-install

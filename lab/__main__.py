@@ -1,22 +1,29 @@
-"""python -m lab demo|faults"""
+"""python -m lab demo|faults|bench"""
 
 import argparse
+import importlib
 import sys
 
-from lab import demo, faults_command
 from shared.errors import SettingError
+
+PARTS = {
+    "demo": ("lab.demo", "both services on a server of their own, until Ctrl-C"),
+    "faults": ("lab.faults_command", "what each pattern loses under each fault, measured"),
+    "bench": ("lab.bench.run", "how fast it is, beside what people would pick otherwise"),
+}
+"""Each module has `options`, which adds its own to a parser, and `run`, which returns the exit status."""
 
 
 def main(arguments: list[str]) -> int:
     """Run the part that is named; the exit status."""
     parser = argparse.ArgumentParser(prog="python -m lab")
     parts = parser.add_subparsers(dest="part", required=True)
-    show = parts.add_parser("demo", help="both services on a server of their own, until Ctrl-C")
-    show.add_argument("--seconds", type=float, help="end by itself after so long")
-    show.set_defaults(run=lambda given: demo.run(given.seconds))
-    faults = parts.add_parser("faults", help="what each pattern loses under each fault, measured")
-    faults_command.add_arguments(faults)
-    faults.set_defaults(run=faults_command.main)
+    for name, (module_name, purpose) in PARTS.items():
+        part = parts.add_parser(name, help=purpose)
+        if arguments[:1] == [name]:  # the others are slow to import, and not wanted
+            module = importlib.import_module(module_name)
+            module.options(part)
+            part.set_defaults(run=module.run)
     given = parser.parse_args(arguments)
     try:
         return int(given.run(given))

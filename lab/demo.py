@@ -1,5 +1,6 @@
 """What `docker compose up` does, without Docker: a server, a publisher, a subscriber, their lines side by side."""
 
+import argparse
 import contextlib
 import os
 import signal
@@ -14,7 +15,7 @@ from lab.server import Server, binary
 from shared.connection import endpoint
 from shared.settings import Settings
 
-__all__ = ["run"]
+__all__ = ["options", "run"]
 
 _COLOURS = {"redis": "\x1b[31m", "publisher": "\x1b[35m", "subscriber": "\x1b[36m"}
 _HEAD_START_SECONDS = 3.0
@@ -43,8 +44,13 @@ class _Screen:
                 self._stop.set()
 
 
-def run(seconds: float | None) -> int:
+def options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seconds", type=float, help="end by itself after so long")
+
+
+def run(given: argparse.Namespace) -> int:
     """Until Ctrl-C or SIGTERM, a service's own end, or so many seconds; the exit status."""
+    seconds: float | None = given.seconds
     settings = Settings.read()
     colour = not settings.no_color and (bool(settings.force_color) or sys.stdout.isatty())
     stop = threading.Event()

@@ -9,17 +9,17 @@ from pathlib import Path
 
 from lab.faults import FAULTS
 from lab.report import data, markdown, picture, terminal
-from lab.trials.run import run
+from lab.trials.run import run as try_all
 from lab.trials.subjects import PLANTED, SUBJECTS
 from lab.trials.town import CancelledError
 from shared.errors import SettingError
 
-__all__ = ["add_arguments", "main"]
+__all__ = ["options", "run"]
 
 _INTERRUPTED = 130
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--faults", metavar="NAMES", help="only these, separated by commas; --list names them")
     parser.add_argument("--patterns", metavar="NAMES", help=f"only these, of {', '.join(SUBJECTS)}")
     parser.add_argument("--seed", type=int, default=1, help="of all that is left to chance (default: 1)")
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--list", action="store_true", help="what each fault does, how, and what to expect")
 
 
-def main(given: argparse.Namespace) -> int:
+def run(given: argparse.Namespace) -> int:
     """The exit status: 1 when a declared guarantee was broken or a planted fault was not found.
 
     Raises:
@@ -55,7 +55,7 @@ def main(given: argparse.Namespace) -> int:
         signal.signal(number, lambda *_: cancelled.set())
     try:
         with terminal.Watch(len(subjects) * len(faults) + len(PLANTED)) as watch:
-            matrix = run(
+            matrix = try_all(
                 subjects, faults, seed=given.seed, cancelled=cancelled, at_a_time=given.at_a_time, on_cell=watch
             )
     except CancelledError:

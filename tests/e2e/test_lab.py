@@ -114,5 +114,5 @@ def test_a_broken_guarantee_makes_the_exit_status_1(
     monkeypatch.setitem(SUBJECTS, "reliable", SUSPECTS["drops-every-100th"])
     given = Namespace(faults="nothing", patterns="reliable", seed=1, quick=False, at_a_time=None, out=None, list=False)
 
-    assert faults_command.main(given) == 1
+    assert faults_command.run(given) == 1
     assert "\N{BALLOT X}" in capsys.readouterr().out

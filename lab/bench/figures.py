@@ -1,0 +1,79 @@
+"""The result as data: every value of every round, so that whoever doubts a median can look."""
+
+import json
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+__all__ = ["Figure", "Result", "spread"]
+
+NAIVE = "naive loop"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One quantity of one contestant."""
+
+    measure: str
+    """E.g. ``drain``."""
+    contestant: str
+    quantity: str
+    """E.g. ``messages``; with the same name it is comparable within its measure."""
+    unit: str
+    values: Sequence[float]
+    """By round; NaN where a round gave none."""
+    limit: str = ""
+    """The contestant that is its limit; empty if it has none."""
+    more_is_better: bool = True
+    promise: str = ""
+    failure: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
+class Result:
+    """All figures of one run, and where it took place."""
+
+    context: dict[str, str]
+    figures: list[Figure] = field(default_factory=list)
+
+    def find(self, measure: str, contestant: str, quantity: str) -> Figure | None:
+        return next(
+            (f for f in self.figures if (f.measure, f.contestant, f.quantity) == (measure, contestant, quantity)), None
+        )
+
+    def ratio(self, figure: Figure, line: str) -> float:
+        """The median over the rounds of this figure to that of another contestant in the same round."""
+        other = self.find(figure.measure, line, figure.quantity)
+        if other is None:
+            return math.nan
+        ratios = [a / b for a, b in zip(figure.values, other.values, strict=False) if b > 0 and math.isfinite(a)]
+        return statistics.median(ratios) if ratios else math.nan
+
+    def to_json(self) -> str:
+        rows: list[dict[str, Any]] = []
+        for figure in self.figures:
+            low, median, high = spread(figure.values)
+            rows.append(
+                asdict(figure)
+                | {
+                    "values": [_plain(value) for value in figure.values],
+                    "median": _plain(median),
+                    "min": _plain(low),
+                    "max": _plain(high),
+                    "to_naive": _plain(self.ratio(figure, NAIVE)),
+                    "to_limit": _plain(self.ratio(figure, figure.limit)) if figure.limit else None,
+                }
+            )
+        return json.dumps({"context": self.context, "figures": rows}, indent=1)
+
+
+def spread(values: Sequence[float]) -> tuple[float, float, float]:
+    """Least, median, most."""
+    known = [value for value in values if math.isfinite(value)]
+    return (min(known), statistics.median(known), max(known)) if known else (math.nan, math.nan, math.nan)
+
+
+def _plain(value: float) -> float | None:
+    return float(f"{value:.6g}") if math.isfinite(value) else None  # NaN is not JSON

@@ -1,0 +1,65 @@
+"""scaling: 1, 2 and 4 subscriber processes on one queue; and whether they share fairly when the handler is slow.
+
+All of them are up and stopped (SIGSTOP) when the queue is filled, and go on together. ``fairness`` is what the one
+with the least has handled, of what the one with the most has, with a handler that takes 2 ms.
+"""
+
+import signal
+from collections.abc import Mapping, Sequence
+
+from lab.bench.contestants import LIMIT, Contestant, against, limit, naive, townpost
+from lab.bench.figures import NAIVE, Figure
+from lab.bench.ground import Ground
+from lab.bench.measures.extent import Extent
+from lab.bench.rotation import Quantity, rotate
+
+__all__ = ["measure"]
+
+_MESSAGES = 60_000
+_SLOW_MESSAGES = 1_600
+
+
+def measure(ground: Ground, extent: Extent) -> list[Figure]:
+    processes = {NAIVE: 1, LIMIT["queue"]: 1}
+    contestants: list[Contestant] = [naive(), limit("queue")]
+    for pattern in ("queue", "reliable", "stream"):
+        for number in (1, 2, 4):
+            contestant = townpost(pattern, name=f"townpost {pattern} x {number}")
+            contestants += against(LIMIT["queue"], [contestant])
+            processes[contestant.name] = number
+
+    def run(contestant: Contestant) -> Mapping[str, float]:
+        count = extent.messages(int(_MESSAGES * contestant.share))
+        rate, _ = _shared(ground, contestant, processes[contestant.name], count)
+        return {"together": rate}
+
+    figures = rotate(
+        "scaling",
+        [Quantity("together", "msg/s")],
+        contestants,
+        min(extent.rounds, 2),
+        run,
+        ground=ground,
+        say=extent.say,
+    )
+    slow = [townpost(p, handler="slow", name=f"townpost {p} x 4") for p in ("queue", "reliable", "stream")]
+
+    def fair(contestant: Contestant) -> Mapping[str, float]:
+        _, each = _shared(ground, contestant, 4, extent.messages(_SLOW_MESSAGES, least=400))
+        return {"fairness": min(each) / max(each)}
+
+    quantity = Quantity("fairness", "least of most")
+    return figures + rotate("sharing", [quantity], slow, 1, fair, ground=ground, say=extent.say)
+
+
+def _shared(ground: Ground, contestant: Contestant, processes: int, count: int) -> tuple[float, Sequence[int]]:
+    """Messages a second together, and how many each has handled."""
+    children = [ground.consumer(contestant) for _ in range(processes)]
+    each = 2 if contestant.name.startswith("townpost") else 1  # one to work and one to report
+    ground.await_idle(children[0], connections=each * processes)
+    for child in children:
+        child.signal(signal.SIGSTOP)
+    ground.fill(contestant.pattern, count)
+    for child in children:
+        child.signal(signal.SIGCONT)
+    return ground.timed(count, children[0]).rate, ground.tally.each

@@ -1,0 +1,42 @@
+"""streaQ on Redis streams.
+
+Promises: at least once (what a dead worker left is claimed), settled message by message.
+Tuned: uvloop, orjson, 64 at a time, nothing kept of a finished task (``ttl=0``).
+"""
+
+import logging
+from typing import Any
+
+from streaq import Worker
+
+from lab.bench.peers.role import batches, done, run, tuned, url
+
+_better: dict[str, Any] = {}
+if tuned:
+    import orjson
+
+    _better = {"serializer": lambda data: orjson.dumps(data).decode(), "deserializer": orjson.loads, "concurrency": 64}
+
+_worker: Any = Worker(redis_url=url, handle_signals=False, **_better)
+logging.disable(logging.INFO)
+
+
+@_worker.task(**({"ttl": 0} if tuned else {}))
+async def handle(message: dict[str, Any]) -> None:
+    done(message["count"])
+
+
+def work() -> None:
+    run(_worker.run_async())
+
+
+def publish() -> None:
+    async def all_of_them() -> None:
+        async with _worker:
+            for batch in batches():
+                if len(batch) == 1:
+                    await handle.enqueue(batch[0])
+                else:
+                    await _worker.enqueue_many([handle.enqueue(message) for message in batch])
+
+    run(all_of_them())
