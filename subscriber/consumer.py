@@ -30,7 +30,8 @@ class Consumer:
 
     def __init__(self, name: str, settings: Settings, handler: Handler, stop: threading.Event) -> None:
         self.name = name
-        self.turned = time.monotonic()
+        self._turns = 0
+        self._turned = (0, time.monotonic())
         self._counts = Counts()
         self._listening = Listening(name, settings, stop, self._counts)
         self._handler = handler
@@ -42,11 +43,17 @@ class Consumer:
         # where messages come again by design, a known id says nothing
         self._seen = None if self._listening.pattern.guarantees.redelivers else Seen()
         self._known_failures: set[str] = set()
-        self._answered = 0
 
     def _hears_everything(self) -> bool:
         guarantees = self._listening.pattern.guarantees
         return guarantees.fan_out and not guarantees.redelivers
+
+    @property
+    def turned(self) -> float:
+        """As far as whoever asks from time to time can know: no clock is read for each message."""
+        if self._turned[0] != self._turns:
+            self._turned = (self._turns, time.monotonic())
+        return self._turned[1]
 
     @property
     def abandonable(self) -> bool:
@@ -55,7 +62,7 @@ class Consumer:
     def run(self) -> None:
         try:
             while (batch := self._listening.take(self._prefetch.limit)) is not None:
-                self.turned = time.monotonic()
+                self._turns += 1
                 self._counts.reconnects = self._listening.session.outages
                 if len(batch):
                     self._work(batch)
@@ -88,7 +95,7 @@ class Consumer:
 
     def _work(self, batch: Batch) -> None:
         started = time.perf_counter()
-        self._answered = 0
+        turns = self._turns
         try:
             self._handle(batch)
         except TownpostError:
@@ -97,7 +104,7 @@ class Consumer:
             self._listening.settle(batch)
             self._log.warning("%d messages in hand are given back, if the pattern can do that", len(batch.left))
             raise
-        self._prefetch.worked(self._answered, time.perf_counter() - started)
+        self._prefetch.worked(self._turns - turns, time.perf_counter() - started)
         try:
             self._listening.settle(batch)
         except TownpostError as error:
@@ -116,6 +123,8 @@ class Consumer:
         patience = None if to_the_end else 0.0 if self._listening.unhandled_return else _LAST_BATCH_SECONDS
         deadline: float | None = None
         first = True
+        counts, observes = self._counts, self._seen is not None or self._watch is not None
+        stopped = self._stop.is_set
         for delivery in batch:
             message = delivery.message
             if message is None:
@@ -123,11 +132,12 @@ class Consumer:
             else:
                 if first:
                     first = False
-                    self._counts.latency.add(time.time() - message.timestamp.timestamp())
-                self._counts.received += 1
-                self._observe(message)
+                    counts.latency.add(time.time() - message.timestamp.timestamp())
+                counts.received += 1
+                if observes:
+                    self._observe(message)
                 yield delivery, message
-            if self._stop.is_set() and patience is not None:
+            if stopped() and patience is not None:
                 now = time.monotonic()
                 deadline = deadline or now + patience
                 if now >= deadline:
@@ -148,8 +158,7 @@ class Consumer:
                 self._log.warning("possible gap: %s not heard, but without an epoch nobody can tell", gap)
 
     def _answer(self, delivery: Delivery, error: Exception | None) -> None:
-        self._answered += 1
-        self.turned = time.monotonic()
+        self._turns += 1
         if error is None:
             delivery.ack()
             self._counts.handled += 1

@@ -39,6 +39,9 @@ class GapWatch:
 
     def __init__(self) -> None:
         self._highest: OrderedDict[tuple[str, str | None], int] = OrderedDict()
+        self._last: tuple[str | None, str | None] = (None, None)
+        self._expected = 0
+        """What the sender that was heard last will most likely say next."""
 
     def hear(self, message: Message) -> Gap | None:
         """The gap this message shows, if any.
@@ -46,6 +49,20 @@ class GapWatch:
         The first message of a sender shows none: what came before it was sent before we listened. A number
         that comes again or late shows none either; without an epoch a 1 is the sender's new start.
         """
+        count = message.count
+        sender, epoch = self._last
+        if count == self._expected and message.epoch == epoch and message.sender == sender:
+            self._expected = count + 1
+            return None
+        if sender is not None:
+            self._highest[sender, epoch] = self._expected - 1
+            self._highest.move_to_end((sender, epoch))
+        gap = self._compare(message)
+        self._last = (message.sender, message.epoch)
+        self._expected = self._highest[message.sender, message.epoch] + 1
+        return gap
+
+    def _compare(self, message: Message) -> Gap | None:
         key = (message.sender, message.epoch)
         count = message.count
         before = self._highest.get(key)

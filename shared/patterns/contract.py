@@ -1,6 +1,6 @@
 """The one shape all patterns have, so that no service ever asks which pattern it holds."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol, TypeAlias
@@ -116,6 +116,8 @@ class Batch:
         self.payloads = payloads
         self.max_bytes = max_bytes
         self._next = 0
+        self.closed: Container[int] = ()
+        """Positions that were answered before anyone has begun them: they are not handed out."""
 
     def __len__(self) -> int:
         return len(self.payloads)
@@ -133,11 +135,13 @@ class Batch:
         """What became of one delivery; here, where each is taken once and for all, nothing follows from it."""
 
     def __iter__(self) -> Iterator[Delivery]:
-        max_bytes = self.max_bytes
-        for index in range(self._next, len(self.payloads)):
+        max_bytes, payloads = self.max_bytes, self.payloads
+        for index in range(self._next, len(payloads)):
             self._next = index + 1
+            if index in self.closed:
+                continue
             try:
-                message = read(self.payloads[index], max_bytes)
+                message = read(payloads[index], max_bytes)
             except UnreadableError as problem:
                 yield Delivery(self, index, None, problem)
             else:

@@ -5,14 +5,14 @@ keeps its lease while the handler works.
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 import hiredis
 
 from shared.connection import Link, Reply, refusal
 from shared.errors import TownpostError, UnavailableError, UnreadableError
-from shared.patterns.contract import Batch, Command, Delivery
+from shared.patterns.contract import Batch, Command
 from shared.text import printable, told
 
 __all__ = ["CrashedError", "Keeper", "LeasedBatch", "Settling", "describe", "reason"]
@@ -43,32 +43,43 @@ class LeasedBatch(Batch):
     def __init__(self, pattern: str, name: str, payloads: Sequence[bytes], max_bytes: int) -> None:
         super().__init__(pattern, payloads, max_bytes)
         self.name = name
-        self.progressed = time.monotonic()
-        """When a message was last begun or answered: a lease is not renewed for ever for a handler that hangs."""
-        self.open = dict.fromkeys(range(len(payloads)))
-        """Positions without an answer."""
         self.failed: list[tuple[int, Exception]] = []
-        self.begun = 0
-        """How many are in the handler's hands: more than one only for a handler of lists."""
+        self.closed: set[int] = set()
+        self._answered = bytearray(len(payloads))
+        self._answers = 0
+        self._seen = (0, 0)
+        self._seen_at = time.monotonic()
+
+    @property
+    def open(self) -> list[int]:
+        """Positions without an answer."""
+        return [index for index, answered in enumerate(self._answered) if not answered]
 
     @property
     def left(self) -> Sequence[bytes]:
         return [self.payloads[index] for index in self.open]
 
-    def answered(self, index: int, error: Exception | None) -> None:
-        if index in self.open:
-            del self.open[index]
-            self.begun = max(0, self.begun - 1)
-            self.progressed = time.monotonic()
-            if error is not None:
-                self.failed.append((index, error))
+    @property
+    def begun(self) -> int:
+        """How many are in the handler's hands: more than one only for a handler of lists."""
+        return max(0, self._next - self._answers)
 
-    def __iter__(self) -> Iterator[Delivery]:
-        for delivery in super().__iter__():
-            if delivery.index in self.open:
-                self.progressed = time.monotonic()
-                self.begun += 1
-                yield delivery
+    def idle(self, now: float) -> float:
+        """Seconds since a message was begun or answered, as far as whoever asks from time to time can know."""
+        seen = (self._next, self._answers)
+        if seen != self._seen:
+            self._seen, self._seen_at = seen, now
+        return now - self._seen_at
+
+    def answered(self, index: int, error: Exception | None) -> None:
+        if self._answered[index]:
+            return
+        self._answered[index] = 1
+        self._answers += 1
+        if index >= self._next:
+            self.closed.add(index)
+        if error is not None:
+            self.failed.append((index, error))
 
 
 B = TypeVar("B", bound=LeasedBatch)
@@ -144,7 +155,7 @@ class Keeper:
 
     def _alive(self, batch: LeasedBatch) -> bool:
         """Whether its handler still gets anywhere."""
-        seconds = time.monotonic() - batch.progressed
+        seconds = batch.idle(time.monotonic())
         if not batch.open or seconds <= self._handler_timeout * max(1, batch.begun):
             return True
         if batch.name != self._hung:

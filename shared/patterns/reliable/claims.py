@@ -38,7 +38,8 @@ class Claim(LeasedBatch):
 
     def settlement(self, queue: str, by: str, rules: Rules) -> Command:
         """The command that ends the claim; see settle.lua."""
-        handled = set(self.once) - set(self.open) - {index for index, _ in self.failed}
+        left = self.open
+        handled = set(self.once) - set(left) - {index for index, _ in self.failed}
         failures: list[str | bytes | float] = []
         for index, error in self.failed:
             failures += (index, *self._verdict(index, error))
@@ -59,8 +60,8 @@ class Claim(LeasedBatch):
             int(rules.backoff_cap * 1000),
             by,
             max(1, int(rules.remember * 1000)),
-            len(self.open),
-            *self.open,
+            len(left),
+            *left,
             *failures,
         )
 

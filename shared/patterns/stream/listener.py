@@ -29,6 +29,8 @@ _LOOK_SECONDS = 1.0
 """How often it looks for what dead members hold, when anything is pending at all; else a third as often."""
 _GONE_MS = 3_600_000
 _MOST_DOUBLINGS = 30
+_OURS = 2
+"""One field and its value."""
 _WAITING = b"waiting"
 """The member in whose name entries are pending that nobody has in hand: retries, and what a stop gave back."""
 _STARTS = {"beginning": "0", "now": "$"}
@@ -37,7 +39,7 @@ _STARTS = {"beginning": "0", "now": "$"}
 class _Entries(LeasedBatch):
     """Entries of the stream, with how often each was handed out."""
 
-    def __init__(self, name: str, entries: Sequence[tuple[str, bytes]], attempts: int, max_bytes: int) -> None:
+    def __init__(self, name: str, entries: Sequence[tuple[bytes, bytes]], attempts: int, max_bytes: int) -> None:
         super().__init__("stream", name, [payload for _, payload in entries], max_bytes)
         self.ids = [entry_id for entry_id, _ in entries]
         self.attempts = attempts
@@ -118,11 +120,11 @@ class StreamListener:
             self._keeper.close()
             self._link.close()
 
-    def _batch(self, entries: Sequence[tuple[str, bytes]], attempts: int) -> Batch:
+    def _batch(self, entries: Sequence[tuple[bytes, bytes]], attempts: int) -> Batch:
         if not entries:
             return Batch("stream", [])
         self._look_at = min(self._look_at, time.monotonic() + _LOOK_SECONDS)  # now something is pending
-        batch = _Entries(entries[0][0], entries, attempts, self._max_bytes)
+        batch = _Entries(entries[0][0].decode(), entries, attempts, self._max_bytes)
         self._keeper.hold(batch)
         return batch
 
@@ -163,9 +165,11 @@ class StreamListener:
 
     def _settlement(self, batch: _Entries) -> Command:
         failed = {index for index, _ in batch.failed}
-        acked = [batch.ids[i] for i in range(len(batch.ids)) if i not in batch.open and i not in failed]
-        if not failed and not batch.open:
-            return ("XACK", self._stream, self._group, *acked)
+        left = batch.open
+        if not failed and not left:
+            return ("XACK", self._stream, self._group, *batch.ids)
+        kept = failed.union(left)
+        acked = [entry_id for index, entry_id in enumerate(batch.ids) if index not in kept]
         failures: list[str | bytes | float] = []
         for index, error in batch.failed:
             dead = batch.attempts >= self._max_attempts or reason(error) != "failed"
@@ -175,7 +179,7 @@ class StreamListener:
             counts = (0, batch.attempts - 1) if crashed else (batch.attempts, 0)
             failures += (batch.ids[index], batch.payloads[index], "dead" if dead else "retry", int(pause * 1000))
             failures += (reason(error), describe(error), *counts)
-        back = [batch.ids[index] for index in batch.open]
+        back = [batch.ids[index] for index in left]
         return SETTLE.command(
             [self._stream, keys.dead(self._stream)],
             *(self._group, self._consumer, _WAITING, self._lease_ms, batch.attempts - 1),
@@ -220,13 +224,18 @@ class StreamListener:
                 )
 
 
-def _entries(reply: Reply) -> list[tuple[str, bytes]]:
+def _entries(reply: Reply) -> list[tuple[bytes, bytes]]:
     """(id, payload) of each; an entry without our field is shown by all it has."""
     found = []
     for entry in reply if isinstance(reply, list) else []:
-        match entry:
-            case [bytes(entry_id), list(fields)]:
-                values = [field for field in fields if isinstance(field, bytes)]
-                pairs = dict(zip(values[::2], values[1::2], strict=False))
-                found.append((entry_id.decode(), pairs.get(FIELD, b" ".join(values))))
+        # plain indexing: a match statement takes three times as long, for each entry
+        entry_id, fields = entry if isinstance(entry, list) else (None, None)
+        if not isinstance(entry_id, bytes) or not isinstance(fields, list):
+            continue  # deleted meanwhile
+        if len(fields) == _OURS and fields[0] == FIELD and isinstance(payload := fields[1], bytes):
+            found.append((entry_id, payload))
+            continue
+        values = [field for field in fields if isinstance(field, bytes)]
+        pairs = dict(zip(values[::2], values[1::2], strict=False))
+        found.append((entry_id, pairs.get(FIELD, b" ".join(values))))
     return found
