@@ -218,6 +218,10 @@ class Link:
     def exchange(self, packed: bytes, count: int, block: float = 0.0) -> list[Reply]:
         """Send packed commands and wait for ``count`` replies."""
         self.send(packed, block)
+        return self.replies(count, block)
+
+    def replies(self, count: int, block: float = 0.0) -> list[Reply]:
+        """Wait for the replies to ``count`` commands that were sent."""
         replies: list[Reply] = []
         while len(replies) < count:
             try:
