@@ -8,6 +8,8 @@ import sys
 import threading
 import typing
 from collections.abc import Callable, Iterable
+from datetime import datetime
+from uuid import UUID
 
 from shared.errors import SettingError, TownpostError
 from shared.logs import wants_colour
@@ -123,6 +125,7 @@ class _Printer:
     def __init__(self, settings: Settings) -> None:
         self._write = threading.Lock()  # one for all patterns' threads
         self._broken = ""
+        self._second: tuple[tuple[int, ...], str] = ((), "")
         self._json = settings.log_format == "json"
         self._colour = wants_colour(sys.stdout, settings)
 
@@ -153,18 +156,27 @@ class _Printer:
             raise TownpostError(self._broken) from error
 
     def _text_line(self, message: Message, pattern: str, number: int) -> str:
-        moment = str(message.timestamp.replace(tzinfo=None))[:19]  # half the time of a format with a time zone
+        moment = self._moment(message.timestamp)
         source = PATTERNS[pattern].label
         text = message.message
         sender = message.sender
         if not (text.isprintable() and sender.isprintable()):
             text, sender = printable(text), printable(sender)
         if not self._colour:
-            return f"[{moment}] [{sender}] {text} (ID: {message.id}) [Received #{number} from {source}]\n"
+            return f"[{moment}] [{sender}] {text} (ID: {_id(message.id)}) [Received #{number} from {source}]\n"
         return (
-            f"{_DIM}[{moment}]{_RESET} [{sender}] {text} {_DIM}(ID: {message.id}){_RESET} "
+            f"{_DIM}[{moment}]{_RESET} [{sender}] {text} {_DIM}(ID: {_id(message.id)}){_RESET} "
             f"{_COLOURS[pattern]}[Received #{number} from {source}]{_RESET}\n"
         )
+
+    def _moment(self, timestamp: datetime) -> str:
+        """To the second. Formatting takes as long as reading a message, and neighbours mostly share theirs."""
+        second = (timestamp.year, timestamp.month, timestamp.day, timestamp.hour, timestamp.minute, timestamp.second)
+        known, text = self._second
+        if second != known:
+            text = "{:04}-{:02}-{:02} {:02}:{:02}:{:02}".format(*second)
+            self._second = (second, text)  # at once, for the other threads
+        return text
 
     def _json_line(self, message: Message, pattern: str, number: int) -> str:
         source = json.dumps(PATTERNS[pattern].label)
@@ -172,3 +184,9 @@ class _Printer:
         if not text.isprintable():
             text = json.dumps(json.loads(text))  # with every character that could steer a terminal as an escape
         return f'{{"received":{number},"from":{source},"message":{text}}}\n'
+
+
+def _id(message_id: UUID) -> str:
+    """What str() says, in half the time."""
+    pairs = message_id.int.to_bytes(16, "big").hex("-", 2)
+    return f"{pairs[:4]}{pairs[5:29]}{pairs[30:34]}{pairs[35:]}"

@@ -4,6 +4,8 @@ import io
 import json
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
+from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 from shared.message import Message
 from shared.patterns.contract import Batch
 from shared.settings import Settings
-from subscriber.handlers import load
+from subscriber.handlers import _id, _Printer, load
 
 ID = "8d5e7f0a-0000-4000-8000-000000000001"
 
@@ -156,3 +158,12 @@ def test_whatever_comes_it_is_one_line(printed: Printed, text: str, sender: str)
 
     assert line.endswith("\n")
     assert line[:-1].isprintable()
+
+
+@given(st.uuids(), st.datetimes(timezones=st.just(UTC)))
+def test_ids_and_moments_are_printed_as_python_would(message_id: UUID, moment: datetime) -> None:
+    printer = _Printer(Settings())
+
+    assert _id(message_id) == str(message_id)
+    for _ in range(2):  # formatted, and remembered
+        assert printer._moment(moment) == str(moment.replace(tzinfo=None))[:19]
