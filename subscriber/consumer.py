@@ -15,7 +15,7 @@ from shared.patterns.contract import Batch, Delivery
 from shared.prefetch import Prefetch
 from shared.settings import Settings
 from shared.text import excerpt, told
-from subscriber.gaps import GapWatch
+from subscriber.gaps import Gap, GapWatch
 from subscriber.handlers import Handler
 from subscriber.seen import Seen
 
@@ -41,7 +41,8 @@ class Consumer:
         self._log = logging.getLogger(f"townpost.{name}")
         self._watch = GapWatch() if self._hears_everything() else None
         # where messages come again by design, a known id says nothing
-        self._seen = None if self._listening.pattern.guarantees.redelivers else Seen()
+        self._redelivers = self._listening.pattern.guarantees.redelivers
+        self._seen = None if self._redelivers else Seen()
         self._known_failures: set[str] = set()
 
     def _hears_everything(self) -> bool:
@@ -123,7 +124,7 @@ class Consumer:
         patience = None if to_the_end else 0.0 if self._listening.unhandled_return else _LAST_BATCH_SECONDS
         deadline: float | None = None
         first = True
-        counts, observes = self._counts, self._seen is not None or self._watch is not None
+        counts, seen, watch = self._counts, self._seen, self._watch
         stopped = self._stop.is_set
         for delivery in batch:
             message = delivery.message
@@ -134,8 +135,11 @@ class Consumer:
                     first = False
                     counts.latency.add(time.time() - message.timestamp.timestamp())
                 counts.received += 1
-                if observes:
-                    self._observe(message)
+                if seen is not None and seen.again(message.id):
+                    counts.duplicates += 1
+                    self._log.warning("duplicate id %s from %s: handled again", message.id, message.sender)
+                if watch is not None and (gap := watch.hear(message)):
+                    self._tell(gap)
                 yield delivery, message
             if stopped() and patience is not None:
                 now = time.monotonic()
@@ -146,21 +150,18 @@ class Consumer:
             self._counts.dropped += len(batch.left)
             self._log.warning("stopped with %d received messages unhandled; they are lost", len(batch.left))
 
-    def _observe(self, message: Message) -> None:
-        if self._seen is not None and self._seen.again(message.id):
-            self._counts.duplicates += 1
-            self._log.warning("duplicate id %s from %s: handled again", message.id, message.sender)
-        if self._watch is not None and (gap := self._watch.hear(message)):
-            if gap.certain:
-                self._counts.missed += gap.size
-                self._log.warning("gap: never heard %s (%d missed)", gap, gap.size)
-            else:
-                self._log.warning("possible gap: %s not heard, but without an epoch nobody can tell", gap)
+    def _tell(self, gap: Gap) -> None:
+        if gap.certain:
+            self._counts.missed += gap.size
+            self._log.warning("gap: never heard %s (%d missed)", gap, gap.size)
+        else:
+            self._log.warning("possible gap: %s not heard, but without an epoch nobody can tell", gap)
 
     def _answer(self, delivery: Delivery, error: Exception | None) -> None:
         self._turns += 1
         if error is None:
-            delivery.ack()
+            if self._redelivers:
+                delivery.ack()
             self._counts.handled += 1
             return
         delivery.fail(error)

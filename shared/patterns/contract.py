@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
+from pydantic import ValidationError
+
 from shared.counts import Counts
 from shared.errors import SettingError, UnreadableError
-from shared.message import MAX_MESSAGE_BYTES, Message, read
+from shared.message import MAX_MESSAGE_BYTES, Message, read, validate_json
 
 if TYPE_CHECKING:
     from shared.connection import Link, Reply
@@ -140,12 +142,19 @@ class Batch:
             self._next = index + 1
             if index in self.closed:
                 continue
+            payload = payloads[index]
             try:
-                message = read(payloads[index], max_bytes)
-            except UnreadableError as problem:
-                yield Delivery(self, index, None, problem)
+                message = validate_json(payload) if len(payload) <= max_bytes else read(payload, max_bytes)
+            except (ValidationError, UnreadableError):
+                yield self._unreadable(index)
             else:
                 yield Delivery(self, index, message)
+
+    def _unreadable(self, index: int) -> Delivery:
+        try:
+            return Delivery(self, index, read(self.payloads[index], self.max_bytes))
+        except UnreadableError as problem:
+            return Delivery(self, index, None, problem)
 
 
 class Sender(Protocol):

@@ -23,6 +23,7 @@ def proxy(server: Server) -> Iterator[Proxy]:
         yield proxy
 
 
+@pytest.mark.alone
 @BOTH
 def test_without_redis_it_gives_up_after_connect_timeout(start: Start, module: str) -> None:
     started = time.monotonic()

@@ -47,6 +47,7 @@ def test_a_failure_is_tried_again_and_then_dead(
     assert leftovers(client) == [keys.dead(Q).encode()]
 
 
+@pytest.mark.alone
 def test_the_pause_before_a_retry_doubles_up_to_the_cap(
     consumer: MakeConsumer, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
