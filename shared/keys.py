@@ -31,9 +31,9 @@ def handoff(queue: str) -> str:
     return _companion(queue, "handoff")
 
 
-def claim(queue: str, consumer: str, number: int) -> str:
-    """List: one batch being handled."""
-    return _companion(queue, f"claim:{consumer}:{number}")
+def claim(queue: str, consumer: str, number: int, *, ahead: bool = False) -> str:
+    """List: one batch being handled, or (ahead) the next one of a consumer that has another in hand."""
+    return _companion(queue, f"claim:{consumer}:{number}{':ahead' if ahead else ''}")
 
 
 def leases(queue: str) -> str:

@@ -24,7 +24,9 @@ class Consumer(Generic[L]):
     kind: type[L]
 
     def __init__(self, url: str, **settings: object) -> None:
-        given = {"lease_seconds": 0.3, "backoff_seconds": 0.01, "redis_url": url, "pattern": self.pattern} | settings
+        # a pinned prefetch: nothing is asked for ahead, and the link is free between two calls
+        given = {"lease_seconds": 0.3, "backoff_seconds": 0.01, "redis_url": url, "pattern": self.pattern}
+        given = {**given, "prefetch": "1000", **settings}
         self.counts = Counts()
         chosen = Settings.read(**given)
         self.listener: L = self.kind(chosen, Link(chosen.url), self.counts)

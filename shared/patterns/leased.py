@@ -5,13 +5,13 @@ keeps its lease while the handler works.
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
 import hiredis
 
-from shared.connection import Link, Reply, refusal
-from shared.errors import TownpostError, UnavailableError, UnreadableError
+from shared.connection import Link, Reply, pack, refusal
+from shared.errors import TownpostError, UnreadableError
 from shared.patterns.contract import Batch, Command
 from shared.text import printable, told
 
@@ -45,6 +45,8 @@ class LeasedBatch(Batch):
         self.name = name
         self.failed: list[tuple[int, Exception]] = []
         self.closed: set[int] = set()
+        self.sent = 0
+        """How often its settlement was sent, whether or not a reply came."""
         self._answered = bytearray(len(payloads))
         self._answers = 0
         self._seen = (0, 0)
@@ -92,7 +94,7 @@ class Keeper:
         self,
         name: str,
         link: Link,
-        renew: Callable[[Link, Sequence[LeasedBatch]], None],
+        renew: Callable[[Link, Mapping[str, LeasedBatch]], None],
         *,
         lease: float,
         handler_timeout: float,
@@ -102,7 +104,7 @@ class Keeper:
         Args:
             name: of the pattern, for the log.
             link: its own, connected when needed.
-            renew: extends the leases of these batches, of those whose handler still gets anywhere.
+            renew: extends the leases of these names, each with the batch whose handler still gets anywhere.
             lease: seconds.
             handler_timeout: seconds one message may take.
         """
@@ -118,17 +120,18 @@ class Keeper:
         self._log = logging.getLogger(f"townpost.{name}")
         self._hung = ""
 
-    def hold(self, batch: LeasedBatch) -> None:
+    def hold(self, name: str, by: LeasedBatch) -> None:
+        """Keep this lease for as long as that batch gets anywhere: its own, or that of the next one behind it."""
         with self._lock:
-            self._held[batch.name] = batch
+            self._held[name] = by
             self._work.set()
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
             self._thread.start()
 
-    def release(self, batch: LeasedBatch) -> None:
+    def release(self, name: str) -> None:
         with self._lock:
-            self._held.pop(batch.name, None)
+            self._held.pop(name, None)
             if not self._held:
                 self._work.clear()
 
@@ -140,14 +143,14 @@ class Keeper:
         while not self._closed.wait(self._turn):
             self._work.wait()
             with self._lock:
-                held = list(self._held.values())
+                held = list(self._held.items())
             if self._closed.is_set():
                 break
             try:
                 if held:
                     if not self._link.connected:
                         self._link.connect()
-                    self._renew(self._link, [batch for batch in held if self._alive(batch)])
+                    self._renew(self._link, {name: batch for name, batch in held if self._alive(batch)})
             except TownpostError as error:
                 self._link.close()
                 self._log.warning("leases cannot be renewed: %s", error)
@@ -169,7 +172,7 @@ class Keeper:
 
 
 class Settling(Generic[B]):
-    """The settlement of the last batch travels in front of the next commands, in one round trip.
+    """The settlement of a batch travels in front of the next commands, in one round trip.
 
     If the reply is lost it is sent again, which changes nothing where it was carried out.
     """
@@ -177,7 +180,7 @@ class Settling(Generic[B]):
     def __init__(
         self, link: Link, keeper: Keeper, command: Callable[[B], Command], note: Callable[[B, Reply, bool], None]
     ) -> None:
-        """Nothing is sent before `exchange`.
+        """Nothing is sent before `ask`.
 
         Args:
             link: of the listener.
@@ -189,41 +192,52 @@ class Settling(Generic[B]):
         self._keeper = keeper
         self._command = command
         self._note = note
-        self._repeated = False
-        self._refused = False
-        self.due: B | None = None
+        self._travelling: tuple[Sequence[B], int] = ((), 0)
+        self.due: list[B] = []
+        """Handled, and not known to be settled."""
+        self.refused = False
+        """The last settlement was."""
 
-    def exchange(self, commands: Sequence[Command], block: float = 0.0) -> list[Reply]:
-        """The replies to these; the first error among them is raised."""
-        if self._refused:
+    def ask(self, commands: Sequence[Command], block: float = 0.0) -> None:
+        """Send these behind whatever is due; nothing else may use the link until `answer`."""
+        if self.refused:
             # nothing may be taken behind a settlement that is refused again: nobody would handle it
-            self._refused = False
+            self.refused = False
             self.exchange([])
-        batch = self.due
-        settlement = [] if batch is None else [self._command(batch)]
-        sent = self._link.connected
-        try:
-            replies = self._link.pipeline([*settlement, *commands], block)
-        except UnavailableError:
-            self._repeated = self._repeated or (batch is not None and sent)
-            raise
-        if batch is not None and isinstance(replies[0], hiredis.ReplyError):
-            self._refused = True
-        elif batch is not None:
-            self.due = None
-            self._keeper.release(batch)
-            self._note(batch, replies[0], self._repeated)
-            self._repeated = False
+        batches = tuple(self.due)
+        packed = b"".join(map(pack, [*map(self._command, batches), *commands]))
+        for batch in batches:
+            batch.sent += self._link.connected
+        self._travelling = (batches, len(commands))
+        self._link.send(packed, block)
+
+    def answer(self, block: float = 0.0) -> list[Reply]:
+        """The replies to the commands of the last `ask`; the first error among all replies is raised."""
+        (batches, count), self._travelling = self._travelling, ((), 0)
+        replies = self._link.replies(len(batches) + count, block)
+        for batch, reply in zip(batches, replies, strict=False):
+            if isinstance(reply, hiredis.ReplyError):
+                self.refused = True
+                batch.sent -= 1
+            else:
+                self.due.remove(batch)
+                self._keeper.release(batch.name)
+                self._note(batch, reply, batch.sent > 1)
         for reply in replies:
             if isinstance(reply, hiredis.ReplyError):
                 raise refusal(str(reply))
-        return replies[len(settlement) :]
+        return replies[len(batches) :]
+
+    def exchange(self, commands: Sequence[Command], block: float = 0.0) -> list[Reply]:
+        """The same at once."""
+        self.ask(commands, block)
+        return self.answer(block)
 
     def finish(self, commands: Sequence[Command], log: logging.Logger) -> None:
         """At the end: what was handled last is acknowledged if Redis answers, and comes again if not."""
         try:
-            if self.due is not None or commands:
+            if self.due or commands:
                 self.exchange(commands)
         except TownpostError as error:
-            if self.due is not None:
+            if self.due:
                 log.warning("what was handled last could not be acknowledged, it will come again: %s", error)

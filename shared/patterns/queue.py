@@ -23,7 +23,7 @@ from shared.patterns.contract import Batch, Command, Due, Guarantees, Pattern, R
 if TYPE_CHECKING:
     from shared.settings import Settings
 
-__all__ = ["AHEAD", "QUEUE", "QueueListener", "QueueSender"]
+__all__ = ["QUEUE", "QueueListener", "QueueSender"]
 
 GUARANTEES = Guarantees(
     durable=True, redelivers=False, fan_out=False, ordered=True, replays=False, groups=False, schedules=False
@@ -32,7 +32,7 @@ GUARANTEES = Guarantees(
 _BLOCK_SECONDS = 1.0
 _MOST = 250
 _MOST_BYTES = 32 * 1024 * 1024
-AHEAD = 100
+_AHEAD = 100
 """From how many messages in 50 ms the next batch is asked for ahead: not where a handler takes its time."""
 
 
@@ -64,6 +64,7 @@ class QueueListener:
         self._queue = settings.queue
         self._max_bytes = settings.max_message_bytes
         self._link = link
+        self._ahead = _AHEAD if settings.prefetch is None else None  # PREFETCH says how many may be in hand
         self._backlog = False
         self._largest = 0
         self._asked = 0
@@ -83,7 +84,7 @@ class QueueListener:
             if payloads := self._answer():
                 self._backlog = len(payloads) == asked
                 self._largest = max(map(len, payloads))
-                if self._backlog and limit >= AHEAD:
+                if self._backlog and self._ahead is not None and limit >= self._ahead:
                     self._ask(limit)
                 return Batch("queue", payloads, self._max_bytes)
         popped = self._link.call("BLPOP", self._queue, _BLOCK_SECONDS, block=_BLOCK_SECONDS)

@@ -1,5 +1,6 @@
 """A state machine tries every order of events: each message is always in exactly one place, and none disappears."""
 
+import select
 import time
 from collections import Counter
 
@@ -66,7 +67,7 @@ class Model(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         for listener in self.listeners:
-            listener._settling.due = None
+            listener._settling.due = []
             listener.close()
         self.publisher.close()
         self.link.close()
@@ -86,19 +87,25 @@ class Model(RuleBasedStateMachine):
         self.alive.update(message.message for message in made)
         self.publisher.send(made, delay=delay)
 
-    @rule(target=claims, who=strategies.integers(0, 1), limit=strategies.integers(1, 3))
-    def claim(self, who: int, limit: int) -> object:
+    @rule(target=claims, who=strategies.integers(0, 1), limit=strategies.integers(1, 3), ahead=strategies.booleans())
+    def claim(self, who: int, limit: int, *, ahead: bool) -> object:
         listener = self.listeners[who]
-        claim, _, expired = listener._claim(limit)
-        if expired:
-            listener._recovery.take_over(listener._link, expired)
+        claim = self._claimed(listener, limit)
+        if claim is not None and ahead:
+            listener._ask(limit, behind=claim)
+            listener._keeper.release(listener._unsure)  # time is ours here
+            select.select([listener._link._socket()], [], [], 5)  # carried out, and the reply not read
         return multiple() if claim is None else (who, claim)
 
     @rule(
-        held=consumes(claims), answers=strategies.lists(strategies.sampled_from(["ack", "fail", "leave"]), min_size=3)
+        target=claims,
+        held=consumes(claims),
+        answers=strategies.lists(strategies.sampled_from(["ack", "fail", "leave"]), min_size=3),
     )
-    def settle(self, held: tuple[int, Claim], answers: list[str]) -> None:
+    def settle(self, held: tuple[int, Claim], answers: list[str]) -> object:
         who, claim = held
+        listener = self.listeners[who]
+        ahead = self._claimed(listener, 1) if listener._asked else None
         before = self._everything()
         for delivery, answer in zip(claim, answers, strict=False):
             if answer == "ack":
@@ -106,7 +113,6 @@ class Model(RuleBasedStateMachine):
             elif answer == "fail":
                 delivery.fail(ValueError("no"))
         mine = self.client.zscore(keys.leases(Q), claim.name) is not None
-        listener = self.listeners[who]
         listener.settle(claim)
         listener._settling.exchange([])
         if mine:
@@ -114,6 +120,7 @@ class Model(RuleBasedStateMachine):
             self.alive -= {read(claim.payloads[index]).message for index in acked}
         else:
             assert self._everything() == before, "a late answer changed something"
+        return multiple() if ahead is None else (who, ahead)
 
     @rule()
     def leases_run_out(self) -> None:
@@ -139,6 +146,12 @@ class Model(RuleBasedStateMachine):
     @invariant()
     def every_claim_has_a_lease_and_every_lease_a_claim(self) -> None:
         assert set(self._keys("claim:*")) == set(self._members(keys.leases(Q)))
+
+    def _claimed(self, listener: ReliableListener, limit: int) -> Claim | None:
+        claim, _, expired = listener._claim(limit)
+        if expired:
+            listener._recovery.take_over(listener._link, expired)
+        return claim
 
     def _keys(self, pattern: str) -> list[bytes]:
         return [key for key in self.client.keys(f"{{{Q}}}:{pattern}") if isinstance(key, bytes)]

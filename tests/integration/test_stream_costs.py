@@ -32,8 +32,8 @@ def test_a_batch_is_one_round_trip(
     one = unhurried(lease_seconds=30)
     batch = one.take(100)
     one.listener._look_at = time.monotonic() + 60
-    exchange = Mock(wraps=one.listener._link.exchange)
-    monkeypatch.setattr(one.listener._link, "exchange", exchange)
+    send = Mock(wraps=one.listener._link.send)
+    monkeypatch.setattr(one.listener._link, "send", send)
     client.config_resetstat()
 
     for _ in range(9):
@@ -45,7 +45,7 @@ def test_a_batch_is_one_round_trip(
     # then each of nine batches cost one acknowledgement and one read, in one write
     stats = calls(client)
     assert {name: stats[name] for name in stats if name.startswith(("x", "eval"))} == {"xack": 9, "xreadgroup": 9}
-    assert exchange.call_count == 9
+    assert send.call_count == 9
 
 
 def test_an_idle_consumer_asks_for_little(unhurried: MakeConsumer, client: redis.Redis) -> None:

@@ -31,8 +31,10 @@ class Rules:
 class Claim(LeasedBatch):
     """The messages of one claim list."""
 
-    def __init__(self, name: str, payloads: Sequence[bytes], max_bytes: int) -> None:
+    def __init__(self, name: str, payloads: Sequence[bytes], max_bytes: int, *, full: bool = False) -> None:
         super().__init__("reliable", name, payloads, max_bytes)
+        self.full = full
+        """As many as were asked for: there may be more."""
         self.once: Mapping[int, str] = {}
         """Ids to be remembered once handled, by position."""
 

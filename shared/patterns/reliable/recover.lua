@@ -12,7 +12,8 @@
 --       2 by         who recovers
 -- Returns { messages recovered, messages that died }.
 --
--- Only a message that was alone in its claim is blamed: of a batch nobody knows which one it was.
+-- Only a message that was alone in its claim is blamed: of a batch nobody knows which one it was, and of a claim that
+-- was made ahead not even whether it had been begun.
 
 local leases, suspects, crashes, attempts, history, dead =
     KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
@@ -28,7 +29,7 @@ for i = 7, #KEYS do
     local deadline = redis.call('ZSCORE', leases, claim)
     if deadline and tonumber(deadline) <= now then
         local count = redis.call('LLEN', claim)
-        if count == 1 then
+        if count == 1 and string.sub(claim, -6) ~= ':ahead' then
             local blamed = redis.call('LINDEX', claim, 0)
             local sum = redis.sha1hex(blamed)
             local crashed = tonumber(redis.call('HGET', crashes, sum) or 0) + 1

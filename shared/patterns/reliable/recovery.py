@@ -1,11 +1,10 @@
 """Looks after the claims of consumers that are gone: every live consumer does, no one is elected."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from shared import keys
 from shared.connection import Link
-from shared.patterns.leased import LeasedBatch
 from shared.patterns.reliable.scripts import RECOVER, RENEW
 
 __all__ = ["Recovery"]
@@ -23,9 +22,8 @@ class Recovery:
         self._by = by
         self._log = logging.getLogger("townpost.reliable")
 
-    def renew(self, link: Link, batches: Sequence[LeasedBatch]) -> None:
-        """Extend the leases of these, and take over what has expired."""
-        names = [batch.name for batch in batches]
+    def renew(self, link: Link, names: Iterable[str]) -> None:
+        """Extend the leases of these claims, and take over what has expired."""
         expired = link.call(*RENEW.whole([keys.leases(self._queue)], self._lease_ms, *names))
         if isinstance(expired, list):
             self.take_over(link, [name.decode() for name in expired if isinstance(name, bytes)])

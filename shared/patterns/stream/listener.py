@@ -6,7 +6,7 @@ import os
 import random
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -103,7 +103,7 @@ class StreamListener:
     def settle(self, batch: Batch) -> None:
         """Travels with the next read, in one round trip; `close` sends what has none."""
         if isinstance(batch, _Entries):
-            self._settling.due = batch
+            self._settling.due.append(batch)
 
     def lost(self) -> str:
         return "nothing is lost; what others had in hand comes again when its lease has run out"
@@ -125,7 +125,7 @@ class StreamListener:
             return Batch("stream", [])
         self._look_at = min(self._look_at, time.monotonic() + _LOOK_SECONDS)  # now something is pending
         batch = _Entries(entries[0][0].decode(), entries, attempts, self._max_bytes)
-        self._keeper.hold(batch)
+        self._keeper.hold(batch.name, batch)
         return batch
 
     def _pending(self) -> bool:
@@ -201,8 +201,8 @@ class StreamListener:
                 "too late: %d messages are in other hands, their lease had run out (LEASE_SECONDS)", answered - taken
             )
 
-    def _renew(self, link: Link, batches: Sequence[LeasedBatch]) -> None:
-        for batch in batches:
+    def _renew(self, link: Link, held: Mapping[str, LeasedBatch]) -> None:
+        for batch in held.values():
             if isinstance(batch, _Entries):
                 ids = batch.ids
                 link.call(*RENEW.whole([self._stream], self._group, self._consumer, ids[0], ids[-1], len(ids)))

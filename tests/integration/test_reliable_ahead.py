@@ -1,0 +1,194 @@
+"""While a fast handler works off a backlog, its next claim is on its way: leased, never lost, never blamed."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+import redis
+from messages import wire
+from reliable_driver import Q, leftovers
+
+from lab.proxy import Proxy
+from lab.server import Server
+from shared import keys
+from shared.connection import Link
+from shared.counts import Counts
+from shared.errors import UnavailableError
+from shared.patterns.contract import Batch
+from shared.patterns.reliable.listener import ReliableListener
+from shared.settings import Settings
+
+LIMIT = 100
+
+
+def listen(url: str, **settings: object) -> ReliableListener:
+    chosen = Settings.read(redis_url=url, lease_seconds=0.4, **settings)
+    listener = ReliableListener(chosen, Link(url), Counts())
+    listener.open()
+    return listener
+
+
+@pytest.fixture
+def listener(server: Server) -> Iterator[ReliableListener]:
+    listener = listen(server.url)
+    yield listener
+    listener.close()
+
+
+def fill(client: redis.Redis, count: int) -> list[bytes]:
+    sent = [wire(f"m{n}", count=n + 1) for n in range(count)]
+    client.rpush(Q, *sent)
+    return sent
+
+
+def handle(listener: ReliableListener, batch: Batch, count: int | None = None) -> None:
+    for delivery, _ in zip(batch, range(len(batch) if count is None else count), strict=False):
+        delivery.ack()
+    listener.settle(batch)
+
+
+def until_left(client: redis.Redis, count: int) -> None:
+    deadline = time.monotonic() + 5
+    while client.llen(Q) != count:
+        assert time.monotonic() < deadline
+
+
+def die(listener: ReliableListener) -> None:
+    """Nothing renews what a dead process held."""
+    listener._keeper.close()
+    listener._link.close()
+
+
+def test_the_next_claim_is_asked_for_before_this_one_is_handed_out(
+    listener: ReliableListener, client: redis.Redis
+) -> None:
+    sent = fill(client, 250)
+
+    batch = listener.take(LIMIT)
+    until_left(client, 50)  # with nothing more asked of the listener
+
+    assert list(batch.payloads) == sent[:100]
+    assert client.zcard(keys.leases(Q)) == 2
+
+
+def test_a_backlog_is_worked_off_in_order_and_leaves_nothing(server: Server, client: redis.Redis) -> None:
+    sent = fill(client, 950)
+    listener = listen(server.url)
+    seen: list[bytes] = []
+
+    while len(seen) < len(sent):
+        batch = listener.take(LIMIT)
+        seen += batch.payloads
+        handle(listener, batch)
+    listener.close()
+
+    assert seen == sent
+    assert leftovers(client) == []
+
+
+@pytest.mark.parametrize(("limit", "settings"), [(99, {}), (LIMIT, {"prefetch": "100"}), (LIMIT, {"once_seconds": 5})])
+def test_who_is_slow_or_pinned_or_asks_about_ids_has_one_batch_in_hand(
+    server: Server, client: redis.Redis, limit: int, settings: dict[str, object]
+) -> None:
+    fill(client, 250)
+    listener = listen(server.url, **settings)
+
+    listener.take(limit)
+    listener.close()
+
+    assert client.llen(Q) == 250 - limit
+
+
+def test_a_stop_gives_back_what_was_not_begun_in_its_order(server: Server, client: redis.Redis) -> None:
+    sent = fill(client, 250)
+    listener = listen(server.url)
+    batch = listener.take(LIMIT)
+
+    handle(listener, batch, 10)
+    listener.close()
+
+    assert client.lrange(Q, 0, -1) == sent[10:]
+    assert leftovers(client) == [Q.encode()]
+
+
+def test_the_claim_ahead_is_kept_while_the_batch_before_it_is_at_work(
+    listener: ReliableListener, client: redis.Redis
+) -> None:
+    sent = fill(client, 250)
+    batch = listener.take(LIMIT)
+    until_left(client, 50)
+    (ahead,) = [name for name in map(str, client.zrange(keys.leases(Q), 0, -1)) if ":ahead" in name]
+    ahead = ahead.removeprefix("b'").removesuffix("'")
+    deadline = client.zscore(keys.leases(Q), ahead)
+    assert deadline is not None
+
+    while client.time()[0] * 1000 <= deadline + 1000:  # it would have run out by now
+        next(iter(batch)).ack() if batch.left else None
+
+    assert client.zscore(keys.leases(Q), ahead) is not None
+    handle(listener, batch)
+    assert list(listener.take(LIMIT).payloads) == sent[100:200]
+
+
+def test_a_single_message_claimed_ahead_is_not_blamed_for_the_crash(server: Server, client: redis.Redis) -> None:
+    fill(client, 101)
+    one = listen(server.url, max_crashes=1)
+    one.take(LIMIT)
+    until_left(client, 0)
+    die(one)
+    other = listen(server.url, max_crashes=1)
+
+    handled = 0
+    while handled < 101:
+        batch = other.take(LIMIT)
+        handled += len(batch)
+        handle(other, batch)
+    other.close()
+
+    assert leftovers(client) == []  # no dead letters among them
+
+
+def test_suspects_are_never_claimed_ahead(listener: ReliableListener, client: redis.Redis) -> None:
+    fill(client, 100)
+    client.rpush(keys.suspects(Q), wire("suspect"))
+    suspect = listener.take(LIMIT)
+    client.rpush(keys.suspects(Q), wire("another"))
+    handle(listener, suspect)
+    batch = listener.take(LIMIT)
+    assert len(batch) == 1
+    handle(listener, batch)
+    full = listener.take(LIMIT)
+    assert len(full) == 100
+
+    client.rpush(keys.suspects(Q), wire("late"))
+    handle(listener, full)
+    more: Batch = listener.take(LIMIT)
+    while not len(more):
+        more = listener.take(LIMIT)
+
+    assert [delivery.message and delivery.message.message for delivery in more] == ["late"]
+    handle(listener, more)
+
+
+def test_a_lost_reply_to_a_claim_on_its_way_loses_nothing(server: Server, client: redis.Redis) -> None:
+    sent = fill(client, 250)
+    with Proxy(server.port) as proxy:
+        listener = listen(proxy.url)
+        proxy.swallow(b":ahead")
+        batch = listener.take(LIMIT)
+        until_left(client, 50)
+        handle(listener, batch)
+
+        with pytest.raises(UnavailableError):
+            listener.take(LIMIT)
+        listener.open()
+        seen = list(batch.payloads)
+        while len(seen) < len(sent):
+            batch = listener.take(LIMIT)
+            seen += batch.payloads
+            handle(listener, batch)
+        listener.close()
+
+    assert proxy.swallowed == 1
+    assert seen == sent
+    assert leftovers(client) == []
