@@ -1,17 +1,20 @@
 """One pattern's thread: takes batches, hands their messages to the handler, keeps the counts."""
 
+import contextlib
 import logging
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 from shared.connection import Link
 from shared.counts import Counts
-from shared.errors import TownpostError
+from shared.errors import TownpostError, UnreadableError
 from shared.listening import Listening
-from shared.message import Message
-from shared.patterns.contract import Batch, Delivery
+from shared.message import Message, read
+from shared.patterns.contract import Batch
 from shared.prefetch import Prefetch
 from shared.settings import Settings
 from shared.text import excerpt, told
@@ -30,18 +33,20 @@ class Consumer:
 
     def __init__(self, name: str, settings: Settings, handler: Handler, stop: threading.Event) -> None:
         self.name = name
-        self._turns = 0
-        self._turned = (0, time.monotonic())
         self._counts = Counts()
+        self._progress = (0, 0, Batch(name, []))
+        """How many were begun, and how many done, before this batch. Swapped as one: others read it."""
+        self._takes = 0
+        self._turned = (0, time.monotonic())
         self._listening = Listening(name, settings, stop, self._counts)
         self._handler = handler
         self._stop = stop
         self._prefetch = Prefetch(settings.prefetch)
-        self.counts = {name: self._counts}
         self._log = logging.getLogger(f"townpost.{name}")
         self._watch = GapWatch() if self._hears_everything() else None
         # where messages come again by design, a known id says nothing
         self._redelivers = self._listening.pattern.guarantees.redelivers
+        self._hear = None if self._watch is None else self._watch.hear
         self._seen = None if self._redelivers else Seen()
         self._known_failures: set[str] = set()
 
@@ -52,9 +57,21 @@ class Consumer:
     @property
     def turned(self) -> float:
         """As far as whoever asks from time to time can know: no clock is read for each message."""
-        if self._turned[0] != self._turns:
-            self._turned = (self._turns, time.monotonic())
+        begun, done, batch = self._progress
+        turns = self._takes + begun + batch.position + done + batch.done
+        if self._turned[0] != turns:
+            self._turned = (turns, time.monotonic())
         return self._turned[1]
+
+    @property
+    def counts(self) -> Mapping[str, Counts]:
+        """Up to the message in hand, though nothing is counted for each message."""
+        begun, done, batch = self._progress
+        c = self._counts
+        skipped = _skipped(batch)
+        c.received = begun + batch.position - skipped - c.unreadable
+        c.handled = max(0, done + batch.done - skipped - c.unreadable - c.failed)
+        return {self.name: c}
 
     @property
     def abandonable(self) -> bool:
@@ -63,7 +80,7 @@ class Consumer:
     def run(self) -> None:
         try:
             while (batch := self._listening.take(self._prefetch.limit)) is not None:
-                self._turns += 1
+                self._takes += 1
                 self._counts.reconnects = self._listening.session.outages
                 if len(batch):
                     self._work(batch)
@@ -76,7 +93,7 @@ class Consumer:
     def totals(self) -> list[str]:
         if not self._listening.session.worked:
             return []
-        c = self._counts
+        c = self.counts[self.name]
         numbers = {
             "received": c.received,
             "handled": c.handled,
@@ -96,16 +113,17 @@ class Consumer:
 
     def _work(self, batch: Batch) -> None:
         started = time.perf_counter()
-        turns = self._turns
+        begun, done, last = self._progress
+        self._progress = (begun + last.position - _skipped(last), done + last.done - _skipped(last), batch)
         try:
             self._handle(batch)
         except TownpostError:
-            # the printer could not print: it answers all of a batch or nothing
+            # the printer could not print: it prints all of a batch or nothing
             batch.rewind()
             self._listening.settle(batch)
             self._log.warning("%d messages in hand are given back, if the pattern can do that", len(batch.left))
             raise
-        self._prefetch.worked(self._turns - turns, time.perf_counter() - started)
+        self._prefetch.worked(batch.done, time.perf_counter() - started)
         try:
             self._listening.settle(batch)
         except TownpostError as error:
@@ -117,30 +135,39 @@ class Consumer:
                 self._handle(batch, to_the_end=True)
 
     def _handle(self, batch: Batch, *, to_the_end: bool = False) -> None:
-        self._handler(self._readable(batch, to_the_end=to_the_end), self._counts.received, self._answer)
+        ids: list[int] = []
+        first = batch.position
+        already = self.counts[self.name].received
+        failed = partial(self._failed, batch)
+        self._handler(batch.pattern, self._readable(batch, ids, to_the_end=to_the_end), already, failed)
+        batch.done = batch.position
+        if self._seen is not None and (places := self._seen.again(ids)):
+            self._tell_duplicates(batch, first, [ids[place] for place in places])
 
-    def _readable(self, batch: Batch, *, to_the_end: bool) -> Iterator[tuple[Delivery, Message]]:
-        """What the handler gets to see, until a stop says that the rest is not to be begun."""
+    def _readable(self, batch: Batch, ids: list[int], *, to_the_end: bool) -> Iterator[tuple[int, Message]]:
+        """What the handler gets to see, until a stop says that the rest is not to be begun.
+
+        Millions pass here: what can be done once a batch is not done in this loop.
+        """
         patience = None if to_the_end else 0.0 if self._listening.unhandled_return else _LAST_BATCH_SECONDS
         deadline: float | None = None
-        first = True
-        counts, seen, watch = self._counts, self._seen, self._watch
+        whole, hear, remember = self._handler.whole, self._hear, self._seen is not None
         stopped = self._stop.is_set
-        for delivery in batch:
-            message = delivery.message
-            if message is None:
-                self._unreadable(delivery)
+        latest = True
+        for index, message in batch.reading():
+            if isinstance(message, UnreadableError):
+                self._unreadable(batch, index, message)
             else:
-                if first:
-                    first = False
-                    counts.latency.add(time.time() - message.timestamp.timestamp())
-                counts.received += 1
-                if seen is not None and seen.again(message.id):
-                    counts.duplicates += 1
-                    self._log.warning("duplicate id %s from %s: handled again", message.id, message.sender)
-                if watch is not None and (gap := watch.hear(message)):
+                if latest:
+                    latest = False
+                    self._counts.latency.add(time.time() - message.timestamp.timestamp())
+                if remember:
+                    ids.append(message.id.int)
+                if hear is not None and (gap := hear(message)):
                     self._tell(gap)
-                yield delivery, message
+                yield index, message
+            if not whole:
+                batch.done = index + 1
             if stopped() and patience is not None:
                 now = time.monotonic()
                 deadline = deadline or now + patience
@@ -150,6 +177,16 @@ class Consumer:
             self._counts.dropped += len(batch.left)
             self._log.warning("stopped with %d received messages unhandled; they are lost", len(batch.left))
 
+    def _tell_duplicates(self, batch: Batch, first: int, known: Sequence[int]) -> None:
+        self._counts.duplicates += len(known)
+        wanted = Counter(known)
+        for payload in reversed(batch.payloads[first : batch.position]):
+            with contextlib.suppress(UnreadableError):
+                message = read(payload, batch.max_bytes)
+                if wanted[message.id.int] > 0:
+                    wanted[message.id.int] -= 1
+                    self._log.warning("duplicate id %s from %s: handled again", message.id, message.sender)
+
     def _tell(self, gap: Gap) -> None:
         if gap.certain:
             self._counts.missed += gap.size
@@ -157,14 +194,8 @@ class Consumer:
         else:
             self._log.warning("possible gap: %s not heard, but without an epoch nobody can tell", gap)
 
-    def _answer(self, delivery: Delivery, error: Exception | None) -> None:
-        self._turns += 1
-        if error is None:
-            if self._redelivers:
-                delivery.ack()
-            self._counts.handled += 1
-            return
-        delivery.fail(error)
+    def _failed(self, batch: Batch, index: int, error: Exception) -> None:
+        batch.answered(index, error)
         self._counts.failed += 1
         where = _place(error)
         new = where not in self._known_failures
@@ -177,11 +208,15 @@ class Consumer:
             exc_info=error if new else None,
         )
 
-    def _unreadable(self, delivery: Delivery) -> None:
+    def _unreadable(self, batch: Batch, index: int, problem: UnreadableError) -> None:
         self._counts.unreadable += 1
-        self._log.warning("unreadable message (%s): %s", delivery.problem, excerpt(delivery.raw))
-        if delivery.problem is not None:
-            delivery.fail(delivery.problem)
+        self._log.warning("unreadable message (%s): %s", problem, excerpt(batch.payloads[index]))
+        batch.answered(index, problem)
+
+
+def _skipped(batch: Batch) -> int:
+    """How many were passed over without being handed out."""
+    return sum(index < batch.position for index in batch.closed)
 
 
 def _place(error: Exception) -> str:

@@ -15,17 +15,27 @@ from shared.errors import SettingError, TownpostError
 from shared.logs import wants_colour
 from shared.message import Message
 from shared.patterns import PATTERNS
-from shared.patterns.contract import Delivery
 from shared.settings import Settings
 from shared.text import printable, told
 
-__all__ = ["Answer", "Handler", "load"]
+__all__ = ["Failed", "Handler", "load"]
 
-Answer: typing.TypeAlias = Callable[[Delivery, Exception | None], None]
-"""Says what became of a delivery: handled, or failed with this error."""
+Failed: typing.TypeAlias = Callable[[int, Exception], None]
+"""Says that the message at this position failed, and why."""
 
-Handler: typing.TypeAlias = Callable[[Iterable[tuple[Delivery, Message]], int, Answer], None]
-"""Works through deliveries and answers each; the number is how many came before on this pattern."""
+
+class Handler(typing.Protocol):
+    """Works through messages; whatever it does not call failed is handled."""
+
+    @property
+    def whole(self) -> bool:
+        """All are handled when it returns; otherwise each one is when the next is asked for."""
+        ...
+
+    def __call__(self, pattern: str, messages: Iterable[tuple[int, Message]], already: int, failed: Failed, /) -> None:
+        """Handle messages, each with its position; ``already`` is how many came before on this pattern."""
+        ...
+
 
 _DIM, _CYAN, _GREEN, _YELLOW, _MAGENTA, _RESET = (
     "\x1b[2m",
@@ -49,7 +59,7 @@ def load(settings: Settings) -> Handler:
             raise SettingError("standard output is closed: there is nowhere to print to")
         return _Printer(settings)
     function = _import(settings.handler)
-    return _lists(function) if _takes_list(function, settings.handler) else _each(function)
+    return _Lists(function) if _takes_list(function, settings.handler) else _Each(function)
 
 
 def _import(name: str) -> Callable[[typing.Any], object]:
@@ -83,33 +93,41 @@ def _takes_list(function: Callable[[typing.Any], object], name: str) -> bool:
     return hint is list or typing.get_origin(hint) is list
 
 
-def _each(function: Callable[[Message], object]) -> Handler:
-    def handle(deliveries: Iterable[tuple[Delivery, Message]], _already: int, answer: Answer) -> None:
-        for delivery, message in deliveries:
+class _Each:
+    """Calls a function with one message after the other."""
+
+    whole = False
+
+    def __init__(self, function: Callable[[Message], object]) -> None:
+        self._function = function
+
+    def __call__(self, _pattern: str, messages: Iterable[tuple[int, Message]], _already: int, failed: Failed) -> None:
+        function = self._function
+        for index, message in messages:
             try:
                 function(message)
             except BaseException as error:  # noqa: BLE001 - whatever a user's code does ends here
-                answer(delivery, _failure(error))
-            else:
-                answer(delivery, None)
-
-    return handle
+                failed(index, _failure(error))
 
 
-def _lists(function: Callable[[list[Message]], object]) -> Handler:
-    def handle(deliveries: Iterable[tuple[Delivery, Message]], _already: int, answer: Answer) -> None:
-        taken = list(deliveries)
+class _Lists:
+    """Calls a function with all of a batch."""
+
+    whole = True
+
+    def __init__(self, function: Callable[[list[Message]], object]) -> None:
+        self._function = function
+
+    def __call__(self, _pattern: str, messages: Iterable[tuple[int, Message]], _already: int, failed: Failed) -> None:
+        taken = list(messages)
         if not taken:
             return
-        failure: Exception | None = None
         try:
-            function([message for _, message in taken])
+            self._function([message for _, message in taken])
         except BaseException as error:  # noqa: BLE001 - as above
             failure = _failure(error)
-        for delivery, _ in taken:
-            answer(delivery, failure)
-
-    return handle
+            for index, _ in taken:
+                failed(index, failure)
 
 
 def _failure(error: BaseException) -> Exception:
@@ -122,6 +140,8 @@ def _failure(error: BaseException) -> Exception:
 class _Printer:
     """Prints a line for each message, a batch in one write."""
 
+    whole = True
+
     def __init__(self, settings: Settings) -> None:
         self._write = threading.Lock()  # one for all patterns' threads
         self._broken = ""
@@ -129,19 +149,12 @@ class _Printer:
         self._json = settings.log_format == "json"
         self._colour = wants_colour(sys.stdout, settings)
 
-    def __call__(self, deliveries: Iterable[tuple[Delivery, Message]], already: int, answer: Answer) -> None:
-        lines = []
-        taken = []
+    def __call__(self, pattern: str, messages: Iterable[tuple[int, Message]], already: int, _failed: Failed) -> None:
         line = self._json_line if self._json else self._text_line
-        for number, (delivery, message) in enumerate(deliveries, already + 1):
-            lines.append(line(message, delivery.pattern, number))
-            taken.append(delivery)
-        if not lines:
-            return
-        with self._write:
-            self._print("".join(lines))
-        for delivery in taken:
-            answer(delivery, None)
+        lines = [line(message, pattern, number) for number, (_, message) in enumerate(messages, already + 1)]
+        if lines:
+            with self._write:
+                self._print("".join(lines))
 
     def _print(self, text: str) -> None:
         if self._broken:

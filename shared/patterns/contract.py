@@ -1,6 +1,6 @@
 """The one shape all patterns have, so that no service ever asks which pattern it holds."""
 
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol, TypeAlias
@@ -117,8 +117,11 @@ class Batch:
         self.pattern = pattern
         self.payloads = payloads
         self.max_bytes = max_bytes
-        self._next = 0
-        self.closed: Container[int] = ()
+        self.position = 0
+        """How many were begun."""
+        self.done = 0
+        """How many of them were handled: the same as `ack` for each that did not `fail`, at the price of one."""
+        self.closed: Collection[int] = ()
         """Positions that were answered before anyone has begun them: they are not handed out."""
 
     def __len__(self) -> int:
@@ -127,34 +130,42 @@ class Batch:
     @property
     def left(self) -> Sequence[bytes]:
         """The payloads to put back if the listener stopped now: those nobody has begun."""
-        return self.payloads[self._next :]
+        return self.payloads[self.position :]
 
     def rewind(self) -> None:
         """Nothing was begun after all."""
-        self._next = 0
+        self.position = 0
 
     def answered(self, index: int, error: Exception | None) -> None:
         """What became of one delivery; here, where each is taken once and for all, nothing follows from it."""
 
     def __iter__(self) -> Iterator[Delivery]:
-        max_bytes, payloads = self.max_bytes, self.payloads
-        for index in range(self._next, len(payloads)):
-            self._next = index + 1
-            if index in self.closed:
+        for index, message in self.reading():
+            if isinstance(message, UnreadableError):
+                yield Delivery(self, index, None, message)
+            else:
+                yield Delivery(self, index, message)
+
+    def reading(self) -> Iterator[tuple[int, Message | UnreadableError]]:
+        """The same without an object for each: positions, and messages or why they cannot be read."""
+        max_bytes, payloads, closed = self.max_bytes, self.payloads, self.closed
+        for index in range(self.position, len(payloads)):
+            self.position = index + 1
+            if closed and index in closed:
                 continue
             payload = payloads[index]
             try:
                 message = validate_json(payload) if len(payload) <= max_bytes else read(payload, max_bytes)
             except (ValidationError, UnreadableError):
-                yield self._unreadable(index)
+                yield index, self._unreadable(payload)
             else:
-                yield Delivery(self, index, message)
+                yield index, message
 
-    def _unreadable(self, index: int) -> Delivery:
+    def _unreadable(self, payload: bytes) -> Message | UnreadableError:
         try:
-            return Delivery(self, index, read(self.payloads[index], self.max_bytes))
+            return read(payload, self.max_bytes)
         except UnreadableError as problem:
-            return Delivery(self, index, None, problem)
+            return problem
 
 
 class Sender(Protocol):

@@ -49,13 +49,13 @@ class LeasedBatch(Batch):
         """How often its settlement was sent, whether or not a reply came."""
         self._answered = bytearray(len(payloads))
         self._answers = 0
-        self._seen = (0, 0)
+        self._seen = (0, 0, 0)
         self._seen_at = time.monotonic()
 
     @property
     def open(self) -> list[int]:
         """Positions without an answer."""
-        return [index for index, answered in enumerate(self._answered) if not answered]
+        return [index for index in range(self.done, len(self.payloads)) if not self._answered[index]]
 
     @property
     def left(self) -> Sequence[bytes]:
@@ -64,11 +64,11 @@ class LeasedBatch(Batch):
     @property
     def begun(self) -> int:
         """How many are in the handler's hands: more than one only for a handler of lists."""
-        return max(0, self._next - self._answers)
+        return max(0, self.position - max(self._answers, self.done))
 
     def idle(self, now: float) -> float:
         """Seconds since a message was begun or answered, as far as whoever asks from time to time can know."""
-        seen = (self._next, self._answers)
+        seen = (self.position, self._answers, self.done)
         if seen != self._seen:
             self._seen, self._seen_at = seen, now
         return now - self._seen_at
@@ -78,7 +78,7 @@ class LeasedBatch(Batch):
             return
         self._answered[index] = 1
         self._answers += 1
-        if index >= self._next:
+        if index >= self.position:
             self.closed.add(index)
         if error is not None:
             self.failed.append((index, error))

@@ -14,9 +14,11 @@ from lab.server import Server
 from shared import keys
 from shared.connection import Link
 from shared.counts import Counts
+from shared.message import Message
 from shared.patterns.reliable.listener import ReliableListener
 from shared.settings import Settings
 from subscriber.consumer import Consumer
+from subscriber.handlers import _Each
 
 pytestmark = pytest.mark.alone
 
@@ -42,16 +44,14 @@ def _subscriber(server: Server, pattern: str, count: int) -> Callable[[], None]:
     stop = threading.Event()
     handled = 0
 
-    def handle(deliveries, _already, answer):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - as short as can be
+    def handle(_message: Message) -> None:
         nonlocal handled
-        for delivery, _ in deliveries:
-            answer(delivery, None)
-            handled += 1
+        handled += 1
         if handled >= count:
             stop.set()
 
     settings = Settings.read(redis_url=server.url, pattern=pattern)
-    return Consumer(pattern, settings, handle, stop).run
+    return Consumer(pattern, settings, _Each(handle), stop).run
 
 
 def _timed(work: Callable[[], None]) -> float:
@@ -91,12 +91,13 @@ def _latencies(server: Server, client: redis.Redis, rounds: int) -> dict[str, fl
     latencies: dict[str, list[float]] = {"naive": [], Q: []}
     stop = threading.Event()
 
-    def handle(deliveries, _already, answer):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - as above
-        for delivery, message in deliveries:
-            latencies[Q].append(time.perf_counter() - message.data["sent"])
-            answer(delivery, None)
+    def handle(message: Message) -> None:
+        assert message.data is not None
+        sent = message.data["sent"]
+        assert isinstance(sent, float)
+        latencies[Q].append(time.perf_counter() - sent)
 
-    ours = Consumer("reliable", Settings.read(redis_url=server.url, pattern="reliable"), handle, stop)
+    ours = Consumer("reliable", Settings.read(redis_url=server.url, pattern="reliable"), _Each(handle), stop)
     threads = [
         threading.Thread(target=_answer_naively, args=(server.port, stop, latencies["naive"])),
         threading.Thread(target=ours.run),

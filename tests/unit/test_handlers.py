@@ -8,7 +8,6 @@ import pytest
 
 from shared.errors import SettingError
 from shared.message import Message
-from shared.patterns.contract import Batch
 from shared.settings import Settings
 from subscriber.handlers import Handler, load
 
@@ -34,10 +33,12 @@ def heard() -> list[object]:
 
 def answers(handler: Handler, *texts: str) -> list[str | None]:
     """What became of messages with these texts: None, or the error in words."""
-    said: list[str | None] = []
-    batch = Batch("queue", [Message.create(text).encode() for text in texts])
-    deliveries = ((delivery, delivery.message) for delivery in batch if delivery.message is not None)
-    handler(deliveries, 0, lambda _, error: said.append(None if error is None else repr(error)))
+    said: list[str | None] = [None] * len(texts)
+
+    def failed(index: int, error: Exception) -> None:
+        said[index] = repr(error)
+
+    handler("queue", enumerate(Message.create(text) for text in texts), 0, failed)
     return said
 
 
@@ -71,15 +72,19 @@ def test_a_function_gets_one_message_after_the_other(loaded: Callable[[str], Han
     assert heard() == ["a", "b"]
 
 
-def test_the_next_message_is_taken_when_the_last_one_is_answered(loaded: Callable[[str], Handler]) -> None:
+def test_the_next_message_is_asked_for_when_the_last_one_is_handled(loaded: Callable[[str], Handler]) -> None:
     handler = loaded(EACH)
-    batch = Batch("queue", [Message.create(text).encode() for text in ("a", "b")])
-    left: list[int] = []
+    handled: list[int] = []
 
-    deliveries = ((delivery, delivery.message) for delivery in batch if delivery.message is not None)
-    handler(deliveries, 0, lambda _delivery, _error: left.append(len(batch.left)))
+    def messages() -> Iterator[tuple[int, Message]]:
+        for index in range(2):
+            yield index, Message.create(str(index))
+            handled.append(len(heard()))
 
-    assert left == [1, 0]
+    handler("queue", messages(), 0, lambda _index, _error: None)
+
+    assert handled == [1, 2]
+    assert not handler.whole
 
 
 def test_one_that_raises_has_failed_and_the_others_go_on(loaded: Callable[[str], Handler]) -> None:

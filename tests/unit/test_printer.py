@@ -12,8 +12,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 
-from shared.message import Message
-from shared.patterns.contract import Batch
+from shared.message import Message, read
 from shared.settings import Settings
 from subscriber.handlers import _id, _Printer, load
 
@@ -36,11 +35,10 @@ def printed(capsys: pytest.CaptureFixture[str]) -> Printed:
     """What is printed for these payloads."""
 
     def print_(*payloads: bytes, pattern: str = "pubsub", already: int = 0, settings: Settings | None = None) -> str:
-        answered = []
-        batch = Batch(pattern, payloads)
-        deliveries = [(delivery, delivery.message) for delivery in batch if delivery.message is not None]
-        load(settings or Settings())(deliveries, already, lambda delivery, error: answered.append((delivery, error)))
-        assert answered == [(delivery, None) for delivery, _ in deliveries]
+        def failed(index: int, error: Exception) -> None:
+            raise AssertionError(f"{index} failed") from error
+
+        load(settings or Settings())(pattern, enumerate(map(read, payloads)), already, failed)
         return capsys.readouterr().out
 
     return print_
