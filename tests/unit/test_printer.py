@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 
-from shared.message import Message, read
+from shared.message import Message
+from shared.patterns.contract import Batch
 from shared.settings import Settings
 from subscriber.handlers import _id, _Printer, load
 
@@ -38,7 +39,9 @@ def printed(capsys: pytest.CaptureFixture[str]) -> Printed:
         def failed(index: int, error: Exception) -> None:
             raise AssertionError(f"{index} failed") from error
 
-        load(settings or Settings())(pattern, enumerate(map(read, payloads)), already, failed)
+        read = Batch(pattern, payloads).reading()
+        messages = [(index, message) for index, message in read if isinstance(message, Message)]
+        load(settings or Settings())(pattern, messages, already, failed)
         return capsys.readouterr().out
 
     return print_
