@@ -4,8 +4,8 @@ import json
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Self
 
 __all__ = ["Figure", "Result", "spread"]
 
@@ -67,6 +67,15 @@ class Result:
                 }
             )
         return json.dumps({"context": self.context, "figures": rows}, indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        value = json.loads(text)
+        known = {each.name for each in fields(Figure)}
+        rows = [{name: row[name] for name in known} for row in value["figures"]]
+        for row in rows:
+            row["values"] = [math.nan if each is None else each for each in row["values"]]
+        return cls(context=value["context"], figures=[Figure(**row) for row in rows])
 
 
 def spread(values: Sequence[float]) -> tuple[float, float, float]:

@@ -17,6 +17,7 @@ from rich.console import Console
 from lab.bench.contestants import Contestant
 from lab.bench.figures import Figure, Result
 from lab.bench.ground import Ground, ground
+from lab.bench.markdown import renew
 from lab.bench.measures import depth, drain, idle, latency, leak, memory, publish, pubsub, scaling, size
 from lab.bench.measures.extent import Extent
 from lab.bench.peers.registry import peers
@@ -79,6 +80,7 @@ def run(given: argparse.Namespace) -> int:
         given.out.mkdir(parents=True, exist_ok=True)
         (given.out / "bench.json").write_text(result.to_json())
         (given.out / "bench.svg").write_text(svg(result))
+        renew(given.out / "performance.md", Result.from_json(result.to_json()))
     return 130 if interrupted else 0
 
 

@@ -14,7 +14,8 @@ __all__ = ["Circumstances", "broken"]
 _TAKEN_AWAY = frozenset({Breaks.CONSUMER, Breaks.LINK})
 _MISSED = _TAKEN_AWAY | {Breaks.RESTART, Breaks.BUFFER}
 _SENDERS_BATCH = 500
-_QUEUE_BATCH = 250
+_QUEUE_BATCH = 500
+"""Of `queue`: the batch in hand, and the next one on its way."""
 _CLAIM = 1000
 _PREFETCH_SECONDS = 0.05
 _RECOVERY_SECONDS = 30.0

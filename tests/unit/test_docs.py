@@ -8,7 +8,11 @@ import jsonschema
 import pytest
 from messages import wire
 
+from lab.bench.figures import Result
+from lab.bench.markdown import tables
+from lab.bench.picture import svg
 from lab.processes import ROOT
+from lab.report import data, markdown, picture
 from shared.message import Message
 from shared.patterns import PATTERNS
 from shared.patterns.contract import Guarantees
@@ -80,3 +84,17 @@ def test_every_relative_link_leads_somewhere() -> None:
         for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
             if "://" not in target:
                 assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def test_the_matrix_and_its_picture_are_what_the_lab_found() -> None:
+    matrix = data.loads((ROOT / "docs" / "faults.json").read_text())
+
+    assert f"-->\n{markdown.table(matrix)}<!--" in (ROOT / "docs" / "guarantees.md").read_text()
+    assert picture.draw(matrix) == (ROOT / "docs" / "faults.svg").read_text()
+
+
+def test_the_figures_and_their_picture_are_what_the_bench_found() -> None:
+    result = Result.from_json((ROOT / "docs" / "bench.json").read_text())
+
+    assert f"-->\n{tables(result)}<!--" in (ROOT / "docs" / "performance.md").read_text()
+    assert svg(result) == (ROOT / "docs" / "bench.svg").read_text()
