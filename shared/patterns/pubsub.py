@@ -38,12 +38,16 @@ _GLANCE_SECONDS = 0.2
 
 
 class PubsubSender:
-    """Publishes to the channel."""
+    """Publishes to the channel, or each message to one of its own."""
 
     def __init__(self, settings: "Settings") -> None:
         self._channel = settings.channel
+        self._route = settings.route
 
-    def commands(self, _messages: Sequence[Message], payloads: Sequence[bytes], _due: Due | None) -> list[Command]:
+    def commands(self, messages: Sequence[Message], payloads: Sequence[bytes], _due: Due | None) -> list[Command]:
+        if self._route is not None:
+            channels = map(self._route, messages)
+            return [("PUBLISH", channel, payload) for channel, payload in zip(channels, payloads, strict=True)]
         return [("PUBLISH", self._channel, payload) for payload in payloads]
 
     def upkeep(self) -> list[Command]:
