@@ -40,12 +40,6 @@ def _utc(moment: datetime) -> datetime:
         raise ValueError("out of range in UTC") from None
 
 
-def _storable(text: str) -> str:
-    if "\x00" in text:
-        raise ValueError("the character NUL cannot be stored")  # PostgreSQL has no place for it
-    return text
-
-
 Moment: TypeAlias = Annotated[
     datetime,
     BeforeValidator(_rfc3339),
@@ -54,7 +48,8 @@ Moment: TypeAlias = Annotated[
 ]
 """Written with its offset, kept in UTC."""
 
-Text: TypeAlias = Annotated[str, AfterValidator(_storable), Field(json_schema_extra={"pattern": "^[^\\u0000]*$"})]
+Text: TypeAlias = Annotated[str, Field(pattern=r"^[^\x00]*$")]
+"""Without NUL, for which PostgreSQL has no place."""
 Priority: TypeAlias = Literal["none", "low", "medium", "high"]
 Label: TypeAlias = Annotated[Text, Field(min_length=1, max_length=100)]
 

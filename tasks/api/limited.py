@@ -1,0 +1,35 @@
+"""A body that is too long is refused as soon as that is known, and never held in memory as a whole."""
+
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tasks.api.problems import response
+
+__all__ = ["Limited"]
+
+
+class Limited:
+    """ASGI middleware."""
+
+    def __init__(self, app: ASGIApp, most_bytes: int) -> None:
+        self._app = app
+        self._most_bytes = most_bytes
+        self._problem = f"the body is longer than {most_bytes:,} bytes"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        announced = Headers(scope=scope).get("content-length", "") if scope["type"] == "http" else ""
+        if announced.isdecimal() and int(announced) > self._most_bytes:
+            await response(413, self._problem)(scope, receive, send)
+            return
+        size = 0
+
+        async def counted() -> Message:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > self._most_bytes:  # sent in chunks, so that nobody had announced it
+                raise HTTPException(413, self._problem)
+            return message
+
+        await self._app(scope, counted, send)
