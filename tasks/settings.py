@@ -65,6 +65,7 @@ class TasksSettings(Settings):
     api_host: str = "127.0.0.1"
     api_port: Annotated[int, Field(ge=0, le=65535)] = 8320
     api_url: Annotated[str, AfterValidator(_web)] = "http://127.0.0.1:8320"
+    check_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 10.0
     otel_exporter_otlp_endpoint: Annotated[str, AfterValidator(_web)] | None = None
 
     @model_validator(mode="before")

@@ -83,6 +83,9 @@ class ElasticIndex:
             retry_on_status=(429, 502, 503, 504),
         )
 
+    def __str__(self) -> str:
+        return f"{self._where}/{self.name}"
+
     def open(self) -> None:
         with self._translated(opening=True):
             self._client.indices.put_index_template(

@@ -54,6 +54,9 @@ class FtsIndex:
         self._path = path.absolute()
         self._writer: sqlite3.Connection | None = None
 
+    def __str__(self) -> str:
+        return str(self._path)
+
     def open(self) -> None:
         self.close()
         if not self._path.parent.is_dir():
