@@ -98,6 +98,12 @@ class Delivery:
     def raw(self) -> bytes:
         return self._batch.payloads[self.index]
 
+    @property
+    def channel(self) -> str | None:
+        """On which of the channels of a glob it came; None where there is but one."""
+        channels = self._batch.channels
+        return channels[self.index] if channels else None
+
     def ack(self) -> None:
         """Handled. A second answer to the same delivery changes nothing."""
         self._batch.answered(self.index, None)
@@ -118,6 +124,8 @@ class Batch:
         self.payloads = payloads
         self.max_bytes = max_bytes
         self._next = 0
+        self.channels: Sequence[str] = ()
+        """For each payload, where a glob stands for several channels."""
         self.closed: Container[int] = ()
         """Positions that were answered before anyone has begun them: they are not handed out."""
 

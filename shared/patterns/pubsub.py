@@ -71,6 +71,7 @@ class PubsubListener:
 
     def __init__(self, settings: "Settings", link: Link, _counts: Counts) -> None:
         self._channel = settings.channel
+        self._glob = any(c in self._channel for c in "*?[")
         self._max_bytes = settings.max_message_bytes
         self._link = link
         self._heard_at = 0.0
@@ -79,8 +80,7 @@ class PubsubListener:
     def open(self) -> None:
         self._link.connect()
         self._heard()
-        glob = any(c in self._channel for c in "*?[")
-        self._link.call("PSUBSCRIBE" if glob else "SUBSCRIBE", self._channel)
+        self._link.call("PSUBSCRIBE" if self._glob else "SUBSCRIBE", self._channel)
 
     def take(self, limit: int) -> Batch:  # noqa: ARG002 - a read brings what it brings
         frames = self._link.receive(_GLANCE_SECONDS)
@@ -96,7 +96,10 @@ class PubsubListener:
                 payloads.append(frame[2])
             elif (payload := _payload(frame)) is not None:
                 payloads.append(payload)
-        return Batch("pubsub", payloads, self._max_bytes)
+        batch = Batch("pubsub", payloads, self._max_bytes)
+        if self._glob:
+            batch.channels = [channel for frame in frames if (channel := _channel(frame)) is not None]
+        return batch
 
     def _heard(self) -> None:
         self._heard_at = time.monotonic()
@@ -132,6 +135,14 @@ def _payload(frame: Reply) -> bytes | None:
     if isinstance(frame, list) and frame[0] in (b"message", b"pmessage"):
         payload = frame[-1]
         return payload if isinstance(payload, bytes) else None
+    return None
+
+
+def _channel(frame: Reply) -> str | None:
+    """The channel on which a message of a glob came; None for everything else."""
+    if isinstance(frame, list) and frame[0] == b"pmessage":
+        channel = frame[2]
+        return channel.decode(errors="backslashreplace") if isinstance(channel, bytes) else None
     return None
 
 
