@@ -11,6 +11,8 @@ from lab.processes import Process
 from lab.server import Server
 from tasks.settings import TasksSettings
 
+pytest_plugins = ["databases"]
+
 
 @pytest.fixture(autouse=True)
 def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
