@@ -1,4 +1,8 @@
-"""A body that is too long is refused as soon as that is known, and never held in memory as a whole."""
+"""A body that is too long is refused as soon as that is known, and never held in memory as a whole.
+
+Somebody who is cut off while writing does not see the answer; so what is only somewhat too long is let in and
+thrown away, and the connection is closed on the rest.
+"""
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -7,6 +11,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tasks.api.problems import response
 
 __all__ = ["Limited"]
+
+_PATIENCE_BYTES = 16 * 1024 * 1024
+_CLOSE = {"Connection": "close"}
 
 
 class Limited:
@@ -20,7 +27,8 @@ class Limited:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         announced = Headers(scope=scope).get("content-length", "") if scope["type"] == "http" else ""
         if announced.isdecimal() and int(announced) > self._most_bytes:
-            await response(413, self._problem)(scope, receive, send)
+            close = _CLOSE if int(announced) > _PATIENCE_BYTES else None
+            await response(413, self._problem, close)(scope, receive, send)
             return
         size = 0
 
@@ -28,8 +36,11 @@ class Limited:
             nonlocal size
             message = await receive()
             size += len(message.get("body", b""))
-            if size > self._most_bytes:  # sent in chunks, so that nobody had announced it
-                raise HTTPException(413, self._problem)
-            return message
+            if size <= self._most_bytes:
+                return message
+            while message.get("more_body") and size < _PATIENCE_BYTES:  # in chunks, so that nobody had announced it
+                message = await receive()
+                size += len(message.get("body", b""))
+            raise HTTPException(413, self._problem, _CLOSE if message.get("more_body") else None)
 
         await self._app(scope, counted, send)

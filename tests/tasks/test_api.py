@@ -88,7 +88,8 @@ def test_the_list_has_every_task_once_page_by_page(api: Api) -> None:
     api.delete(tasks[2])
     api.replace(tasks[0])  # which does not move it
 
-    found, cursor = [], 0
+    found: list[str] = []
+    cursor: int | None = 0
     while cursor is not None:
         page = api.get("/tasks", cursor=cursor, limit=2)
         found += [task["id"] for task in page["tasks"]]
@@ -158,8 +159,8 @@ def test_a_matching_version_lets_the_change_in(api: Api) -> None:
 def test_another_version_is_a_conflict_and_changes_nothing(api: Api, method: str, tag: str) -> None:
     task = api.create()
 
-    body = {"json": {"description": "y"}} if method == "put" else {}
-    answer = api.http.request(method, f"/tasks/{task['id']}", headers={"If-Match": tag.encode()}, **body)
+    body = {"description": "y"} if method == "put" else None
+    answer = api.http.request(method, f"/tasks/{task['id']}", headers={b"If-Match": tag.encode()}, json=body)
 
     assert answer.status_code == 409
     assert "is of version 1 now" in answer.json()["detail"]
