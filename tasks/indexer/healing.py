@@ -107,8 +107,10 @@ class Healing:
             if self._writing.run(self._writing.restart, 0) is None:
                 return
         self._met = True
+        if self._due is not None:
+            return
         self._next_at = time.monotonic() + self._check_seconds
-        if last and not self._writing.progress.cursor and self._due is None:
+        if last and not self._writing.progress.cursor:
             self._due = "the index is new"
 
     def _check(self) -> None:

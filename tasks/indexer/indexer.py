@@ -133,8 +133,8 @@ class Indexer:
         self._counts.handled += len(changes)
         self._counts.duplicates += len(changes) - fresh
         self._counts.latency.add(time.time() - events[0][0].timestamp.timestamp())
-        known = f", {len(changes) - fresh} known" if fresh != len(changes) else ""
-        self._log.info("saved %d (%s%s)", fresh, _numbers(changes), known)
+        known = f"; {len(changes) - fresh} known before" if fresh != len(changes) else ""
+        self._log.info("saved %d: %s%s", fresh, _numbers(changes), known)
         if self._writing.progress.gap:
             self._healing.want(f"{_numbers(changes)} came after change {self._writing.progress.cursor}")
         else:
