@@ -43,10 +43,12 @@ class PubsubSender:
     def __init__(self, settings: "Settings") -> None:
         self._channel = settings.channel
         self._route = settings.route
+        self._said = settings.channel
 
     def commands(self, messages: Sequence[Message], payloads: Sequence[bytes], _due: Due | None) -> list[Command]:
         if self._route is not None:
-            channels = map(self._route, messages)
+            channels = list(map(self._route, messages))
+            self._said = "', '".join(dict.fromkeys(channels))
             return [("PUBLISH", channel, payload) for channel, payload in zip(channels, payloads, strict=True)]
         return [("PUBLISH", self._channel, payload) for payload in payloads]
 
@@ -61,7 +63,7 @@ class PubsubSender:
         else:
             least, most = min(receivers), max(receivers)
             who = f"{least} receiver{'s' * (least != 1)}" if least == most else f"{least} to {most} receivers"
-        return Receipt("pubsub", count, f"channel '{self._channel}': {who}", unheard)
+        return Receipt("pubsub", count, f"channel '{self._said}': {who}", unheard)
 
 
 class PubsubListener:

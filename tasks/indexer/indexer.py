@@ -84,8 +84,8 @@ class Indexer:
 
     def totals(self) -> list[str]:
         c = self._counts
-        line = f"total: {c.received:,} events, {c.handled:,} saved, {c.duplicates:,} of them known before"
-        line += f"; {self._healing.healed:,} tasks healed, {c.unreadable:,} unreadable"
+        line = f"total: {c.received:,} events, {c.handled:,} saved ({c.duplicates:,} known before), "
+        line += f"{self._healing.healed:,} tasks healed, {c.unreadable:,} unreadable"
         p50, p99 = c.latency.quantile(0.5), c.latency.quantile(0.99)
         if p50 is not None and p99 is not None:
             line += f"; from the change to the index p50 {p50:g} ms, p99 {p99:g} ms at most"

@@ -172,7 +172,7 @@ class TestHealing:
 
         here.until_found("changed", "new")
         indexer.stop()
-        assert indexer.matching("total: ", "; 0 tasks healed")
+        assert indexer.matching("total: ", ", 0 tasks healed")
 
     def test_a_restart_of_redis_leaves_a_gap_that_is_healed(self, town: MakeTown, own_server: Server) -> None:
         here = town("pubsub", redis_url=own_server.url)
@@ -340,7 +340,7 @@ class TestProcess:
 
         assert indexer.stop() == 0
 
-        assert indexer.matching("total: 1 events, 1 saved, 0 of them known before; 0 tasks healed, 0 unreadable")
+        assert indexer.matching("total: 1 events, 1 saved (0 known before), 0 tasks healed, 0 unreadable")
 
     @pytest.mark.parametrize("pattern", ["reliable", "stream"])
     def test_what_a_killed_indexer_had_in_hand_is_indexed_by_the_next(
