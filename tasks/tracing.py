@@ -1,10 +1,8 @@
 """One trace from the HTTP request to the index: the W3C `traceparent` travels in the message.
 
 Everything here uses the OpenTelemetry API alone, which does nothing until somebody installs a provider. `set_up`
-does, if OTEL_EXPORTER_OTLP_ENDPOINT is set and the extra `tracing` is installed. A caller's traceparent reaches
-the message even when nothing is recorded here.
-
-Off, a request pays for one span that is not recorded (docs/tasks-api.md has the figures).
+does, if OTEL_EXPORTER_OTLP_ENDPOINT is set and the extra `tracing` is installed. The span of a request, which goes
+on with the caller's trace, is FastAPI's own.
 """
 
 import logging

@@ -77,6 +77,7 @@ class Postgres:
 
     def start(self) -> None:
         with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # after a crash, the same port again
             probe.bind(("127.0.0.1", self.port))
             self.port = probe.getsockname()[1]
         options = {"listen_addresses": "127.0.0.1", "port": self.port, "unix_socket_directories": "", "fsync": "off"}

@@ -100,6 +100,7 @@ def make(store: Store, search: Search, waiting: Callable[[], Waiting]) -> FastAP
         "behind. Errors are `application/problem+json`.",
         openapi_url="/openapi.json",
         redoc_url=None,
+        telemetry={"metrics": False, "logs": False, "operation_spans": False},  # a span for each request
     )
     answer_with_problems(app)
     app.add_middleware(Limited, most_bytes=LARGEST_EVENT_BYTES)

@@ -30,7 +30,7 @@ _LOCK = 7_827_837_001  # of PostgreSQL's advisory locks; any number, the same in
 _BUSY_SECONDS = 10.0
 _PAUSE_SECONDS = 0.5
 _CONNECTIONS = 40  # as many as there are threads that handle requests
-_FINAL = ("authentication failed", "does not exist", "no password supplied", "role ", "not a database", "readonly")
+_FINAL = ("authentication failed", "does not exist", "no password supplied", "permission denied", "pg_hba.conf")
 
 
 class DatabaseUnavailableError(TownpostError):
@@ -94,7 +94,7 @@ def ready(settings: TasksSettings) -> Engine:
     """
     log = logging.getLogger("townpost.database")
     engine = connect(settings.database_url)
-    where = engine.url.render_as_string(hide_password=True)
+    where = make_url(settings.database_url).render_as_string(hide_password=True)
     if engine.dialect.name == "sqlite" and not (folder := Path(engine.url.database or "").absolute().parent).is_dir():
         raise SettingError(f"DATABASE_URL={where} cannot be used: the folder {folder} does not exist")
     deadline = time.monotonic() + settings.connect_timeout
@@ -103,7 +103,7 @@ def ready(settings: TasksSettings) -> Engine:
             with reached():
                 before, now = migrate(engine)
         except DatabaseUnavailableError as error:
-            if any(word in str(error) for word in _FINAL):
+            if _is_final(engine, str(error)):
                 raise SettingError(f"DATABASE_URL={where} cannot be used: {error}") from None
             if time.monotonic() >= deadline:
                 raise DatabaseUnavailableError(
@@ -133,6 +133,13 @@ def migrate(engine: Engine) -> tuple[str | None, str | None]:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         return before, MigrationContext.configure(connection).get_current_revision()
+
+
+def _is_final(engine: Engine, reason: str) -> bool:
+    """Whether waiting is in vain."""
+    if engine.dialect.name == "sqlite":
+        return "locked" not in reason
+    return any(words in reason for words in _FINAL)
 
 
 def _reason(error: Exception) -> str:
