@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Protocol, Self
+from typing import Annotated, Protocol, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, model_validator
 
 from shared.errors import TownpostError
 from tasks.task import Change, Moment, Priority, Task, Text
@@ -14,6 +14,16 @@ __all__ = ["Criteria", "Hits", "Index", "IndexUnavailableError", "Range"]
 
 class IndexUnavailableError(TownpostError):
     """The index did not answer, or did not accept: nothing may be called saved. Trying again later may help."""
+
+
+def _number(value: object) -> object:
+    if isinstance(value, bool | str):  # which pydantic would take
+        raise ValueError("a whole number")  # noqa: TRY004 - pydantic wants a ValueError
+    return value
+
+
+Whole: TypeAlias = Annotated[int, BeforeValidator(_number)]
+"""JSON Schema takes 5.0 for one, and so do we."""
 
 
 class _Closed(BaseModel):
@@ -48,8 +58,8 @@ class Criteria(_Closed):
     is_done: StrictBool | None = None
     start: Range | None = None
     due: Range | None = None
-    limit: Annotated[StrictInt, Field(ge=1, le=100)] = 20
-    offset: Annotated[StrictInt, Field(ge=0, le=9_900)] = 0
+    limit: Annotated[Whole, Field(ge=1, le=100)] = 20
+    offset: Annotated[Whole, Field(ge=0, le=9_900)] = 0
 
 
 @dataclass(frozen=True, slots=True)
