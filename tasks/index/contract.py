@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Protocol, Self, TypeAlias
+from typing import Annotated, Protocol, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, model_validator
 
@@ -22,8 +22,7 @@ def _number(value: object) -> object:
     return value
 
 
-Whole: TypeAlias = Annotated[int, BeforeValidator(_number)]
-"""JSON Schema takes 5.0 for one, and so do we."""
+_Number = BeforeValidator(_number)  # not StrictInt: JSON Schema takes 5.0 for a whole number
 
 
 class _Closed(BaseModel):
@@ -58,8 +57,8 @@ class Criteria(_Closed):
     is_done: StrictBool | None = None
     start: Range | None = None
     due: Range | None = None
-    limit: Annotated[Whole, Field(ge=1, le=100)] = 20
-    offset: Annotated[Whole, Field(ge=0, le=9_900)] = 0
+    limit: Annotated[int, Field(ge=1, le=100), _Number] = 20
+    offset: Annotated[int, Field(ge=0, le=9_900), _Number] = 0
 
 
 @dataclass(frozen=True, slots=True)
