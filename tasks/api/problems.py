@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 
 from shared.errors import TownpostError
 from shared.text import printable
@@ -79,7 +80,10 @@ def answer_with_problems(app: FastAPI) -> None:
         detail = str(error.detail)
         if error.status_code == HTTPStatus.NOT_FOUND:
             detail = f"there is nothing at {printable(request.url.path)}: /docs tells what there is"
-        return response(error.status_code, detail, error.headers)
+        headers = error.headers
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:  # Starlette names those of one route, not of the path
+            headers = {"Allow": ", ".join(sorted(_methods(request)))}
+        return response(error.status_code, detail, headers)
 
     async def known(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, TownpostError)  # noqa: S101 - registered for it
@@ -109,6 +113,16 @@ def in_document(document: dict[str, Any]) -> dict[str, Any]:
     for name in ("HTTPValidationError", "ValidationError"):
         document["components"]["schemas"].pop(name, None)
     return document
+
+
+def _methods(request: Request) -> set[str]:
+    routes = [route for route in request.app.routes if isinstance(route, Route)]
+    return {
+        method
+        for route in routes
+        if route.matches(request.scope)[0] is not Match.NONE
+        for method in route.methods or ()
+    }
 
 
 def _place(error: Mapping[str, Any]) -> Place:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Protocol, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, model_validator
 
 from shared.errors import TownpostError
 from tasks.task import Change, Moment, Priority, Task, Text
@@ -14,6 +14,15 @@ __all__ = ["Criteria", "Hits", "Index", "IndexUnavailableError", "Range"]
 
 class IndexUnavailableError(TownpostError):
     """The index did not answer, or did not accept: nothing may be called saved. Trying again later may help."""
+
+
+def _number(value: object) -> object:
+    if isinstance(value, bool | str):  # which pydantic would take
+        raise ValueError("a whole number")  # noqa: TRY004 - pydantic wants a ValueError
+    return value
+
+
+_Number = BeforeValidator(_number)  # not StrictInt: JSON Schema takes 5.0 for a whole number
 
 
 class _Closed(BaseModel):
@@ -48,8 +57,8 @@ class Criteria(_Closed):
     is_done: StrictBool | None = None
     start: Range | None = None
     due: Range | None = None
-    limit: Annotated[StrictInt, Field(ge=1, le=100)] = 20
-    offset: Annotated[StrictInt, Field(ge=0, le=9_900)] = 0
+    limit: Annotated[int, Field(ge=1, le=100), _Number] = 20
+    offset: Annotated[int, Field(ge=0, le=9_900), _Number] = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -193,10 +193,11 @@ def test_a_thousand_faults_are_told_in_a_short_answer(api: Api) -> None:
 
 
 def test_another_method_is_told_which_there_are(api: Api) -> None:
-    response = api.http.patch("/tasks/changes")
+    answers = [api.http.patch(path) for path in ("/tasks", f"/tasks/{uuid4()}", "/tasks/changes")]
 
-    problem_of(response, 405)
-    assert response.headers["Allow"] == "GET"
+    for answer in answers:
+        problem_of(answer, 405)
+    assert [answer.headers["Allow"] for answer in answers] == ["GET, POST", "DELETE, GET, PUT", "GET"]
 
 
 def test_text_that_would_be_dangerous_elsewhere_is_only_text(api: Api) -> None:
