@@ -174,6 +174,23 @@ class TestHealing:
         indexer.stop()
         assert indexer.matching("total: ", ", 0 tasks healed")
 
+    def test_events_that_redis_lost_are_healed_where_they_should_have_waited(
+        self, town: MakeTown, client: redis.Redis
+    ) -> None:
+        here = town("reliable", CHECK_SECONDS="0.2")
+        indexer = here.start()
+        here.create("before")
+        here.until_found("before")
+        indexer.stop()
+        here.create("meanwhile")
+        until(lambda: client.llen("tasks_reliable_queue") == 1)
+
+        client.flushall()
+        indexer = here.start_indexer()
+
+        indexer.wait_for("healed 1 (changes of which nobody told)")
+        assert sorted(here.found()) == ["before", "meanwhile"]
+
     def test_a_restart_of_redis_leaves_a_gap_that_is_healed(self, town: MakeTown, own_server: Server) -> None:
         here = town("pubsub", redis_url=own_server.url)
         indexer = here.start()
