@@ -11,8 +11,8 @@ from typing import Any
 
 import httpx
 import pytest
+from ports import free_port
 from test_compose import Stack, until
-from town import free_port
 
 from lab.processes import ROOT
 

@@ -14,7 +14,8 @@ from conftest import Run
 from elastic_stand_in import ElasticStandIn
 from made import put
 from messages import wire
-from town import Town, free_port, until
+from ports import free_port
+from town import Town, until
 
 from lab.server import Server
 from tasks.events import Event

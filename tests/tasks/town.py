@@ -1,6 +1,5 @@
 """API and indexer as processes, and what a customer does with them."""
 
-import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -8,16 +7,11 @@ from types import TracebackType
 from typing import Any, Self
 
 import httpx
+from ports import free_port
 
 from lab.processes import Process
 
-__all__ = ["Town", "free_port", "until"]
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+__all__ = ["Town", "until"]
 
 
 def until(condition: Callable[[], object], seconds: float = 20, said: Callable[[], str] = str) -> None:
