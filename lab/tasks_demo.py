@@ -23,7 +23,7 @@ from shared.settings import Settings
 
 __all__ = ["options", "run"]
 
-_WAIT_SECONDS = 20.0
+_WAIT_SECONDS = 40.0
 _WIDTH = 100
 _BOLD, _DIM, _CYAN, _YELLOW, _RESET = "\x1b[1m", "\x1b[2m", "\x1b[36m", "\x1b[33m", "\x1b[0m"
 _OTHERS = {

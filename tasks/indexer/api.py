@@ -47,8 +47,7 @@ class Api:
         try:
             reply = self._client.get(f"{self._url}/tasks/changes", params={"after": after, "limit": limit})
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            what = "does not answer in time" if isinstance(error, httpx.TimeoutException) else "does not answer"
-            raise ApiAwayError(f"{where} {what}: {printable(str(error)) or type(error).__name__}") from error
+            raise ApiAwayError(f"{where} does not answer: {_reason(error)}") from error
         if reply.status_code != _OK:
             raise ApiAwayError(f"{where} answered {reply.status_code}")
         try:
@@ -58,3 +57,12 @@ class Api:
 
     def close(self) -> None:
         self._client.close()
+
+
+def _reason(error: BaseException) -> str:
+    cause: BaseException | None = error
+    while cause is not None:  # httpx wraps what the system said
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror.lower()
+        cause = cause.__cause__ or cause.__context__
+    return "too late" if isinstance(error, httpx.TimeoutException) else printable(str(error)) or type(error).__name__
