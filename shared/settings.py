@@ -149,7 +149,7 @@ class Settings(BaseSettings):
     def explain(self, name: str, error: RefusedError) -> RefusedError:
         """The same refusal, with the setting of the pattern it met."""
         pattern = PATTERNS[name]
-        where = f"{pattern.setting}={self.name_of(pattern)}"
+        where = self.naming(pattern)
         if isinstance(error, WrongTypeError):
             return WrongTypeError(
                 f"{where} names a key of another type: choose another name, or delete or rename that key"
@@ -157,6 +157,10 @@ class Settings(BaseSettings):
         if isinstance(error, PermissionDeniedError):
             return PermissionDeniedError(f"{where}: {error}")
         return error
+
+    def naming(self, pattern: Pattern) -> str:
+        """The setting that names the channel or key of a pattern, and the name."""
+        return f"{pattern.setting}={self.name_of(pattern)}"
 
     def name_of(self, pattern: Pattern) -> str:
         """The channel or key of a pattern."""

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from shared.message import Message
 from shared.patterns import PATTERNS, choose
+from shared.patterns.contract import Pattern
 from shared.settings import Settings
 from tasks.events import kind_of
 from tasks.task import LARGEST_EVENT_BYTES
@@ -84,6 +85,9 @@ class TasksSettings(Settings):
         """Each kind of event has its own channel."""
         prefix = f"{self.tasks_prefix}.event."
         return lambda message: prefix + kind_of(message)
+
+    def naming(self, pattern: Pattern) -> str:
+        return f"TASKS_PREFIX={self.tasks_prefix}: '{self.name_of(pattern)}'"
 
     @property
     def via(self) -> str:

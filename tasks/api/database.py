@@ -30,6 +30,8 @@ _LOCK = 7_827_837_001  # of PostgreSQL's advisory locks; any number, the same in
 _BUSY_SECONDS = 10.0
 _PAUSE_SECONDS = 0.5
 _CONNECTIONS = 40  # as many as there are threads that handle requests
+# an instance that is frozen, or cut off, amid a change must not keep all others from theirs
+_POSTGRES_OPTIONS = "-c timezone=utc -c lock_timeout=10s -c idle_in_transaction_session_timeout=15s"
 _FINAL = ("authentication failed", "does not exist", "no password supplied", "permission denied", "pg_hba.conf")
 
 
@@ -48,7 +50,7 @@ def connect(url: str) -> Engine:
         return engine
     return create_engine(
         make_url(url).set(drivername="postgresql+psycopg"),
-        connect_args={"connect_timeout": 5, "application_name": "townpost-tasks", "options": "-c timezone=utc"},
+        connect_args={"connect_timeout": 5, "application_name": "townpost-tasks", "options": _POSTGRES_OPTIONS},
         pool_size=_CONNECTIONS // 2,
         max_overflow=_CONNECTIONS // 2,
         pool_pre_ping=True,

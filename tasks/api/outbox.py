@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from opentelemetry.trace import SpanKind
-from sqlalchemy import Engine, delete, func, select, text
+from sqlalchemy import Engine, bindparam, delete, func, select, text
 
 from shared.connection import Link, endpoint
 from shared.counts import Counts
@@ -36,6 +36,9 @@ _POLL_SECONDS = 2.0
 _WARN_SECONDS = 10.0
 _LOCK = 7_827_837_002
 _SERVED_SECONDS = 10.0
+
+_OLDEST = select(OUTBOX.c.message).order_by(OUTBOX.c.change).limit(_BATCH)
+_FORGET = delete(OUTBOX).where(OUTBOX.c.change <= bindparam("upto"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +120,7 @@ class Outbox:
                 if messages:
                     self._send(messages)
                     with for_writing(self._engine).begin() as connection:
-                        connection.execute(delete(OUTBOX).where(OUTBOX.c.change <= messages[-1].count))
+                        connection.execute(_FORGET, {"upto": messages[-1].count})
         except DatabaseUnavailableError as error:
             if str(error) != self._said:
                 self._said = str(error)
@@ -139,9 +142,8 @@ class Outbox:
             yield
 
     def _oldest(self) -> Sequence[Message]:
-        query = select(OUTBOX.c.message).order_by(OUTBOX.c.change).limit(_BATCH)
         with self._engine.begin() as connection:
-            payloads = connection.execute(query).scalars().all()
+            payloads = connection.execute(_OLDEST).scalars().all()
         return [read(payload.encode(), self._settings.max_message_bytes) for payload in payloads]
 
     def _send(self, messages: Sequence[Message]) -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Connection, Engine, RowMapping, Select, and_, insert, select, update
+from sqlalchemy import Connection, Engine, RowMapping, Select, and_, bindparam, insert, select, update
 
 from shared.errors import TownpostError
 from tasks import tracing
@@ -21,6 +21,13 @@ __all__ = ["ChangedSince", "ConflictError", "Found", "NoTaskError", "Store"]
 
 _CONTENT = ("description", "priority", "start", "due", "is_done", "categories", "sub_tasks")
 _EMPTY: Mapping[str, None] = dict.fromkeys(_CONTENT)
+
+# put together once: SQLAlchemy takes longer for that than SQLite for the rest
+_TAKE_NUMBER = update(COUNTER).values(latest=COUNTER.c.latest + 1).returning(COUNTER.c.latest)
+_ADD = insert(TASKS)
+_CHANGE = update(TASKS).where(TASKS.c.id == bindparam("of"))
+_ONE = select(TASKS).where(TASKS.c.id == bindparam("of"), TASKS.c.deleted_at.is_(None))
+_TELL = insert(OUTBOX)
 
 
 class NoTaskError(TownpostError):
@@ -64,7 +71,7 @@ class Store:
         with self._change() as (connection, number):
             now = datetime.now(UTC)
             task = Task(**dict(given), id=uuid4(), version=1, change=number, created_at=now, updated_at=now)
-            connection.execute(insert(TASKS).values(number=number, **_columns(task)))
+            connection.execute(_ADD, {"id": task.id, "number": number, **_columns(task)})
             _tell(connection, "created", Change.to(task))
         self._changed()
         return task
@@ -95,7 +102,7 @@ class Store:
                 created_at=old.created_at,
                 updated_at=datetime.now(UTC),
             )
-            connection.execute(update(TASKS).where(TASKS.c.id == task_id).values(**_columns(task)))
+            connection.execute(_CHANGE, {"of": task_id, **_columns(task)})
             _tell(connection, "updated", Change.to(task))
         self._changed()
         return task
@@ -106,11 +113,8 @@ class Store:
             old = _expected(connection, task_id, versions)
             tombstone = Change(id=task_id, version=old.version + 1, change=number)
             now = datetime.now(UTC)
-            connection.execute(
-                update(TASKS)
-                .where(TASKS.c.id == task_id)
-                .values(version=tombstone.version, change=number, updated_at=now, deleted_at=now, **_EMPTY)
-            )
+            gone = {"version": tombstone.version, "change": number, "updated_at": now, "deleted_at": now}
+            connection.execute(_CHANGE, {"of": task_id, **gone, **_EMPTY})
             _tell(connection, "deleted", tombstone)
         self._changed()
         return tombstone
@@ -140,19 +144,17 @@ class Store:
     @contextmanager
     def _change(self) -> Iterator[tuple[Connection, int]]:
         with self._turn, reached(), self._writing.begin() as connection:
-            taken = update(COUNTER).values(latest=COUNTER.c.latest + 1).returning(COUNTER.c.latest)
-            yield connection, connection.execute(taken).scalar_one()
+            yield connection, connection.execute(_TAKE_NUMBER).scalar_one()
 
 
 def _tell(connection: Connection, kind: Kind, change: Change) -> None:
     message = Event(event=kind, **dict(change)).message(tracing.traceparent())
     row = {"change": change.change, "message": message.encode().decode(), "created_at": message.timestamp}
-    connection.execute(insert(OUTBOX).values(**row))
+    connection.execute(_TELL, row)
 
 
 def _existing(connection: Connection, task_id: UUID) -> Task:
-    query = select(TASKS).where(TASKS.c.id == task_id, TASKS.c.deleted_at.is_(None))
-    row = connection.execute(query).mappings().one_or_none()
+    row = connection.execute(_ONE, {"of": task_id}).mappings().one_or_none()
     if row is None:
         raise NoTaskError(f"there is no task {task_id}")
     return _task(row)
@@ -166,7 +168,7 @@ def _expected(connection: Connection, task_id: UUID, versions: Collection[int] |
 
 
 def _columns(task: Task) -> dict[str, Any]:
-    values = task.model_dump(exclude={"dates"})
+    values = task.model_dump(exclude={"id", "dates"})
     return values | {"start": task.dates.start, "due": task.dates.due}
 
 

@@ -4,9 +4,14 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from sqlalchemy import Engine
+import pytest
+from own_postgres import Postgres
+from sqlalchemy import Engine, update
 
+from tasks.api.database import DatabaseUnavailableError, ready
 from tasks.api.store import ConflictError, Store
+from tasks.api.tables import COUNTER
+from tasks.settings import TasksSettings
 from tasks.task import TaskIn
 
 TASK = TaskIn(description="x")
@@ -45,6 +50,27 @@ def test_of_those_who_expect_none_all_write_one_after_the_other(engine: Engine) 
 
     now = store.get(task.id)
     assert (now.version, now.change) == (9, 9)
+
+
+@pytest.mark.slow
+def test_an_instance_that_is_frozen_amid_a_change_keeps_the_others_waiting_only_for_a_while(postgres: Postgres) -> None:
+    # Given one that has taken a number, and does nothing more
+    url = postgres.make_database()
+    frozen, living = (ready(TasksSettings.read(database_url=url)) for _ in range(2))
+    connection = frozen.connect()
+    connection.execute(update(COUNTER).values(latest=COUNTER.c.latest + 1))
+    store = Store(living)
+
+    # When another writes
+    with pytest.raises(DatabaseUnavailableError, match="lock timeout"):
+        store.create(TASK)
+
+    # Then it can, as soon as PostgreSQL has lost patience
+    assert store.create(TASK).change == 1
+    connection.invalidate()
+    frozen.dispose()
+    living.dispose()
+    postgres.drop(url)
 
 
 def test_two_instances_number_without_gaps(engine: Engine) -> None:

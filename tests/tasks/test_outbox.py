@@ -170,6 +170,25 @@ def test_two_instances_keep_the_order(start: Start, server: Server, client: redi
         assert set(changes) == set(range(1, 81))
 
 
+def test_a_key_of_another_type_is_told_with_the_setting(
+    start: Start, server: Server, client: redis.Redis, tmp_path: Path
+) -> None:
+    # Given an API that works, and a key that somebody put in its way
+    api = ApiProcess(start, f"sqlite:///{tmp_path}/tasks.db", server.url, PATTERN="stream")
+    api.create()
+    until(lambda: api.pending() == 0)
+    client.delete("tasks_stream")
+    client.set("tasks_stream", "a letter")
+
+    # When a task is created
+    api.create()
+
+    # Then it is saved, the trouble is named, and the event follows when it is mended
+    api.process.wait_for("outbox: ERROR", "TASKS_PREFIX=tasks: 'tasks_stream'", "another type")
+    client.delete("tasks_stream")
+    until(lambda: [event.change for event in in_stream(client)] == [2])
+
+
 def test_a_stop_sends_what_the_last_requests_left(
     start: Start, server: Server, client: redis.Redis, database_url: str
 ) -> None:
