@@ -1,10 +1,11 @@
 """API and indexer as processes, and what a customer does with them."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import httpx
 from ports import free_port
@@ -14,7 +15,7 @@ from lab.processes import Process
 _START_SECONDS = 40.0
 """Much longer than it takes, for machines that have other things to do as well."""
 
-__all__ = ["Town", "until"]
+__all__ = ["MakeTown", "Town", "making_towns", "until"]
 
 
 def until(condition: Callable[[], object], seconds: float = 40, said: Callable[[], str] = str) -> None:
@@ -99,3 +100,17 @@ class Town:
         assert response.is_success, f"{response.status_code}: {response.text}"
         body: dict[str, Any] = response.json()
         return body
+
+
+MakeTown: TypeAlias = Callable[..., Town]
+
+
+def making_towns(redis_url: str, folder: Path) -> Iterator[MakeTown]:
+    """For a fixture: makes towns at this Redis, or where ``redis_url`` says; none outlives its test."""
+    default = redis_url
+    with ExitStack() as towns:
+
+        def make(pattern: str, *, redis_url: str | None = None, **settings: str) -> Town:
+            return towns.enter_context(Town(redis_url or default, folder, pattern, **settings))
+
+        yield make
