@@ -5,13 +5,16 @@ BIN := .venv/bin
 WORKERS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab lab-quick bench install test check schema lock compose-test clean
+.PHONY: help demo demo-tasks lab lab-quick bench install test check schema lock compose-test clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: .venv/run.stamp  ## both services on a server of their own, without Docker; Ctrl-C ends it
 	@exec $(BIN)/python -m lab demo $(if $(SECONDS),--seconds $(SECONDS))
+
+demo-tasks: .venv/run.stamp  ## the worked application as a story, without Docker: under 60 s
+	@exec $(BIN)/python -m lab tasks
 
 lab: .venv/run.stamp  ## every pattern through every fault, measured: under 20 minutes; SEED=7 for another run
 	@exec $(BIN)/python -m lab faults $(if $(SEED),--seed $(SEED)) $(if $(OUT),--out $(OUT))

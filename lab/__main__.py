@@ -1,4 +1,4 @@
-"""python -m lab demo|faults|bench"""
+"""python -m lab demo|tasks|faults|bench"""
 
 import argparse
 import importlib
@@ -8,6 +8,7 @@ from shared.errors import SettingError
 
 PARTS = {
     "demo": ("lab.demo", "both services on a server of their own, until Ctrl-C"),
+    "tasks": ("lab.tasks_demo", "the worked application: an API, an indexer, and what happens when it goes away"),
     "faults": ("lab.faults_command", "what each pattern loses under each fault, measured"),
     "bench": ("lab.bench.run", "how fast it is, beside what people would pick otherwise"),
 }

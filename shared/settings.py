@@ -4,6 +4,7 @@ The environment wins over a `.env` file in the working directory; a variable tha
 unset. `.env.example` explains each of them, and a test compares the two.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
@@ -13,7 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from shared.connection import check_url
 from shared.errors import PermissionDeniedError, RefusedError, SettingError, WrongTypeError
 from shared.keys import has_tag
-from shared.message import MAX_MESSAGE_BYTES
+from shared.message import MAX_MESSAGE_BYTES, Message
 from shared.patterns import PATTERNS, choose
 from shared.patterns.contract import Pattern
 from shared.text import printable
@@ -148,7 +149,7 @@ class Settings(BaseSettings):
     def explain(self, name: str, error: RefusedError) -> RefusedError:
         """The same refusal, with the setting of the pattern it met."""
         pattern = PATTERNS[name]
-        where = f"{pattern.setting}={self.name_of(pattern)}"
+        where = self.naming(pattern)
         if isinstance(error, WrongTypeError):
             return WrongTypeError(
                 f"{where} names a key of another type: choose another name, or delete or rename that key"
@@ -157,9 +158,18 @@ class Settings(BaseSettings):
             return PermissionDeniedError(f"{where}: {error}")
         return error
 
+    def naming(self, pattern: Pattern) -> str:
+        """The setting that names the channel or key of a pattern, and the name."""
+        return f"{pattern.setting}={self.name_of(pattern)}"
+
     def name_of(self, pattern: Pattern) -> str:
         """The channel or key of a pattern."""
         return str(getattr(self, pattern.setting.lower()))
+
+    @property
+    def route(self) -> Callable[[Message], str] | None:
+        """The channel of each message on pubsub, where that is not always CHANNEL."""
+        return None
 
     @property
     def patterns(self) -> tuple[Pattern, ...]:
@@ -171,7 +181,7 @@ def _problems(error: ValidationError) -> list[str]:
     for problem in error.errors(include_url=False):
         name = str(problem["loc"][0]).upper()
         text = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-        # where Redis is may have been written with a password
-        value = "" if name.startswith("REDIS_") else f" (it is {problem['input']!r})"
+        # where something is may have been written with a password
+        value = "" if name.startswith("REDIS_") or name.endswith("_URL") else f" (it is {problem['input']!r})"
         lines.append(printable(f"{name} cannot be used: {text}{value}. See .env.example"))
     return lines

@@ -9,14 +9,16 @@ import redis
 
 from lab.processes import Process
 from lab.server import Server
-from shared.settings import Settings
+from tasks.settings import TasksSettings
+
+pytest_plugins = ["databases"]
 
 
 @pytest.fixture(autouse=True)
 def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Neither the environment nor a .env file of this machine sets anything."""
     monkeypatch.chdir(tmp_path)
-    for field in Settings.model_fields:
+    for field in TasksSettings.model_fields:
         monkeypatch.delenv(field.upper(), raising=False)
         monkeypatch.delenv(field, raising=False)
 

@@ -98,6 +98,12 @@ class Delivery:
     def raw(self) -> bytes:
         return self._batch.payloads[self.index]
 
+    @property
+    def channel(self) -> str | None:
+        """On which of the channels of a glob it came; None where there is but one."""
+        channels = self._batch.channels
+        return channels[self.index] if channels else None
+
     def ack(self) -> None:
         """Handled. A second answer to the same delivery changes nothing."""
         self._batch.answered(self.index, None)
@@ -117,6 +123,8 @@ class Batch:
         self.pattern = pattern
         self.payloads = payloads
         self.max_bytes = max_bytes
+        self.channels: Sequence[str] = ()
+        """For each payload, where a glob stands for several channels."""
         self.position = 0
         """How many were begun."""
         self.done = 0

@@ -38,12 +38,18 @@ _GLANCE_SECONDS = 0.2
 
 
 class PubsubSender:
-    """Publishes to the channel."""
+    """Publishes to the channel, or each message to one of its own."""
 
     def __init__(self, settings: "Settings") -> None:
         self._channel = settings.channel
+        self._route = settings.route
+        self._said = settings.channel
 
-    def commands(self, _messages: Sequence[Message], payloads: Sequence[bytes], _due: Due | None) -> list[Command]:
+    def commands(self, messages: Sequence[Message], payloads: Sequence[bytes], _due: Due | None) -> list[Command]:
+        if self._route is not None:
+            channels = list(map(self._route, messages))
+            self._said = "', '".join(dict.fromkeys(channels))
+            return [("PUBLISH", channel, payload) for channel, payload in zip(channels, payloads, strict=True)]
         return [("PUBLISH", self._channel, payload) for payload in payloads]
 
     def upkeep(self) -> list[Command]:
@@ -57,7 +63,7 @@ class PubsubSender:
         else:
             least, most = min(receivers), max(receivers)
             who = f"{least} receiver{'s' * (least != 1)}" if least == most else f"{least} to {most} receivers"
-        return Receipt("pubsub", count, f"channel '{self._channel}': {who}", unheard)
+        return Receipt("pubsub", count, f"channel '{self._said}': {who}", unheard)
 
 
 class PubsubListener:
@@ -67,6 +73,7 @@ class PubsubListener:
 
     def __init__(self, settings: "Settings", link: Link, _counts: Counts) -> None:
         self._channel = settings.channel
+        self._glob = any(c in self._channel for c in "*?[")
         self._max_bytes = settings.max_message_bytes
         self._link = link
         self._heard_at = 0.0
@@ -75,8 +82,7 @@ class PubsubListener:
     def open(self) -> None:
         self._link.connect()
         self._heard()
-        glob = any(c in self._channel for c in "*?[")
-        self._link.call("PSUBSCRIBE" if glob else "SUBSCRIBE", self._channel)
+        self._link.call("PSUBSCRIBE" if self._glob else "SUBSCRIBE", self._channel)
 
     def take(self, limit: int) -> Batch:  # noqa: ARG002 - a read brings what it brings
         frames = self._link.receive(_GLANCE_SECONDS)
@@ -92,7 +98,10 @@ class PubsubListener:
                 payloads.append(frame[2])
             elif (payload := _payload(frame)) is not None:
                 payloads.append(payload)
-        return Batch("pubsub", payloads, self._max_bytes)
+        batch = Batch("pubsub", payloads, self._max_bytes)
+        if self._glob:
+            batch.channels = [channel for frame in frames if (channel := _channel(frame)) is not None]
+        return batch
 
     def _heard(self) -> None:
         self._heard_at = time.monotonic()
@@ -128,6 +137,14 @@ def _payload(frame: Reply) -> bytes | None:
     if isinstance(frame, list) and frame[0] in (b"message", b"pmessage"):
         payload = frame[-1]
         return payload if isinstance(payload, bytes) else None
+    return None
+
+
+def _channel(frame: Reply) -> str | None:
+    """The channel on which a message of a glob came; None for everything else."""
+    if isinstance(frame, list) and frame[0] == b"pmessage":
+        channel = frame[2]
+        return channel.decode(errors="backslashreplace") if isinstance(channel, bytes) else None
     return None
 
 

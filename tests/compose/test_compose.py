@@ -20,9 +20,11 @@ PROJECT = f"townpost-test-{os.getpid()}"
 class Stack:
     """One compose project of our own."""
 
+    project = PROJECT
+
     def compose(self, *arguments: str, **environment: str) -> str:
         done = subprocess.run(
-            ["docker", "compose", "--project-name", PROJECT, *arguments],
+            ["docker", "compose", "--project-name", self.project, *arguments],
             cwd=ROOT,
             env={**os.environ, "PUBLISH_INTERVAL": "0.3", **environment},
             capture_output=True,
@@ -36,7 +38,7 @@ class Stack:
         return self.compose("logs", "--no-color", *(["--since", since] if since else []), service)
 
     def container(self, service: str, index: int = 1) -> str:
-        return f"{PROJECT}-{service}-{index}"
+        return f"{self.project}-{service}-{index}"
 
     def inspect(self, container: str, template: str) -> str:
         command = ["docker", "inspect", "--format", template, container]
@@ -180,11 +182,15 @@ def test_the_work_of_a_killed_subscriber_is_taken_up_by_the_others(stack: Stack)
     until(lambda: stack.inspect(stack.container("subscriber"), "{{.RestartCount}}") == "1")
 
 
-def test_every_variable_of_the_example_reaches_the_service(stack: Stack) -> None:
-    names = re.findall(r"^([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
-    given = {name: f"value-of-{name}" for name in names}
+def test_every_variable_of_the_example_reaches_the_services_it_is_for(stack: Stack) -> None:
+    text = (ROOT / ".env.example").read_text()
+    names = set(re.findall(r"^([A-Z_]+)=", text, re.MULTILINE))
+    (tasks,) = re.findall(r"# --- Tasks(.*?)# --- ", text, re.DOTALL)
+    of_tasks = set(re.findall(r"^([A-Z_]+)=", tasks, re.MULTILINE))
+    given = {name: f"value-of-{name}" for name in names} | {"API_PORT": "8321"}
 
-    config = json.loads(stack.compose("config", "--format", "json", **given))
+    config = json.loads(stack.compose("--profile", "tasks", "config", "--format", "json", **given))
 
-    for service in ("publisher", "subscriber"):
-        assert given.items() <= config["services"][service]["environment"].items()
+    for service in ("publisher", "subscriber", "tasks-api", "tasks-indexer"):
+        wanted = names if service.startswith("tasks") else names - of_tasks
+        assert {name: given[name] for name in wanted}.items() <= config["services"][service]["environment"].items()

@@ -7,13 +7,14 @@ import pytest
 from dotenv import dotenv_values
 
 from shared.settings import Settings
+from tasks.settings import TasksSettings
 
 EXAMPLE_FILE = Path(__file__).parents[2] / ".env.example"
 EXAMPLE = dotenv_values(EXAMPLE_FILE)
 
 
 def test_the_example_has_exactly_the_settings() -> None:
-    assert set(EXAMPLE) == {field.upper() for field in Settings.model_fields}
+    assert set(EXAMPLE) == {field.upper() for field in Settings.model_fields | TasksSettings.model_fields}
 
 
 @pytest.mark.parametrize("name", EXAMPLE)
@@ -21,14 +22,16 @@ def test_the_example_shows_the_default(monkeypatch: pytest.MonkeyPatch, name: st
     monkeypatch.setenv(name, EXAMPLE[name] or "")
 
     assert Settings.read() == Settings()
+    assert TasksSettings.read() == TasksSettings()
 
 
 def test_the_example_can_be_copied_as_it_is(tmp_path: Path) -> None:
-    defaults = Settings()
+    defaults, of_tasks = Settings(), TasksSettings()
 
     (tmp_path / ".env").write_text(EXAMPLE_FILE.read_text())
 
     assert Settings.read() == defaults
+    assert TasksSettings.read() == of_tasks
 
 
 @pytest.mark.parametrize("name", EXAMPLE)
