@@ -3,6 +3,7 @@
 import { h, put } from "./dom.js";
 
 const SPAN_SECONDS = 120;
+const LEAST_SECONDS = 20;
 const HEIGHT = 92;
 const FONT = "11px Inter, system-ui, sans-serif";
 
@@ -87,11 +88,11 @@ export class Chart {
       width,
       height: HEIGHT,
       legend: { show: false },
-      padding: [8, 4, 0, 0],
+      padding: [8, 12, 0, 0],
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
       select: { show: false },
       scales: {
-        x: { range: (_, __, high) => [high - SPAN_SECONDS, high] },
+        x: { range: (_, low, high) => [Math.min(low, high - LEAST_SECONDS), high] },
         y: { range: (_, __, high) => [0, high > 0 ? high * 1.15 : 1] },
       },
       axes: [
@@ -100,8 +101,8 @@ export class Chart {
           size: 20,
           gap: 4,
           grid: { show: false },
-          splits: (chart) => [60, 120].map((ago) => chart.scales.x.max - 120 + ago).slice(0, 2),
-          values: (chart, splits) => splits.map((moment) => (chart.scales.x.max - moment < 1 ? "now" : "−1 min")),
+          splits: ({ scales: { x } }) => (x.max - x.min > 75 ? [x.max - 60, x.max] : [x.max]),
+          values: ({ scales: { x } }, splits) => splits.map((moment) => (x.max - moment < 1 ? "now" : "−1 min")),
         },
         { ...axis, size: 48, gap: 6, space: 26, values: (_, splits) => splits.map((value) => this.unit(value)) },
       ],

@@ -7,8 +7,8 @@ import { Flow, scaleOf } from "./flow.js";
 import { brief, count, plural, rate } from "./format.js";
 import { move } from "./motion.js";
 
-const HEIGHT = 196;
-const MIDDLE = 84;
+const HEIGHT = 178;
+const MIDDLE = 80;
 const MOST_HOUSES = 4;
 const MOST_WRITERS = 3;
 const GONE_SHOWN_SECONDS = 60;
@@ -112,7 +112,8 @@ export class Scene {
     });
     this.writersLabel = text(x, places.at(-1) + 32);
     this.inLabel = text((x + 20 + this.entry.x) / 2, MIDDLE - 10, "rate");
-    this.things.append(this.writersLabel, this.inLabel);
+    this.scaleLabel = text((x + 20 + this.entry.x) / 2, MIDDLE + 19, "scale");
+    this.things.append(this.writersLabel, this.inLabel, this.scaleLabel);
   }
 
   #drawHouses() {
@@ -184,6 +185,7 @@ export class Scene {
     const rates = [...this.handled.values()].map((flow) => flow.rate);
     const sum = rates.reduce((total, one) => total + one, 0);
     const scale = scaleOf(this.arrivals.rate, this.view.fan_out ? Math.max(0, ...rates) : sum);
+    put(this.scaleLabel, scale < 0.67 ? `● = ${brief(round(1 / scale))}` : "");
     for (let due = this.arrivals.due(seconds, scale); due > 0; due -= 1) this.#sendIn();
     if (!this.view.fan_out) this.#sendOut(seconds, scale);
     this.dots.advance(seconds);
@@ -240,6 +242,11 @@ function spread(number, gap) {
 
 function at(x, y, node, state, words) {
   return svg("g", { class: state, transform: `translate(${x} ${y})` }, svg("title", {}, words), node);
+}
+
+/** To two digits: what a dot stands for is no measurement. */
+function round(value) {
+  return Number(value.toPrecision(value < 10 ? 1 : 2));
 }
 
 function text(x, y, kind = "", words = "") {

@@ -9,6 +9,7 @@ export class Stream {
   constructor(on) {
     this.on = on;
     this.heard = performance.now();
+    this.opened = this.heard;
     this.state = "connecting";
     this.source = null;
     setInterval(() => this.#look(), LOOK_MS);
@@ -18,6 +19,7 @@ export class Stream {
 
   open() {
     this.source?.close();
+    this.opened = performance.now();
     const source = new EventSource("api/events");
     this.source = source;
     const take = (name) => (event) => {
@@ -43,11 +45,8 @@ export class Stream {
     const silent = performance.now() - this.heard;
     if (silent > STALE_MS) this.#become("stale", silent / 1000);
     // a connection can be dead without an error
-    if (silent > 4 * STALE_MS && this.source) {
-      this.heard = performance.now() - STALE_MS - 1;
-      this.lost = (this.lost ?? 0) + 1;
-      this.open();
-    }
+    const tried = performance.now() - this.opened;
+    if (this.source && silent > 2 * STALE_MS && tried > 2 * STALE_MS) this.open();
   }
 
   #become(state, seconds = 0) {
