@@ -13,7 +13,7 @@ const COLUMNS = [
   { label: "Pattern" },
   { label: "Up", number: true },
   { label: "Rate", number: true },
-  { label: "Handled", number: true },
+  { label: "Sent or handled", number: true },
   { label: "Failed", number: true },
   { label: "Lag", number: true },
   { label: "Last seen", number: true },
@@ -46,7 +46,7 @@ export class Screen {
     put(this.summary, parts.filter(([number]) => number).map(([number, word]) => `${number} ${word}`).join(", "));
     this.empty.hidden = instances.length > 0;
     this.table.node.hidden = !instances.length;
-    this.table.update(instances);
+    this.table.update([...instances].sort((one, other) => place(one) - place(other)));
   }
 
   #cells(one, row) {
@@ -88,6 +88,14 @@ export class Screen {
       },
     };
   }
+}
+
+const ROLES = ["publisher", "subscriber"];
+
+/** Those who exchange messages first, the gone last; otherwise as they came. */
+function place({ role, state }) {
+  const index = ROLES.indexOf(role);
+  return (state === "gone" ? 10 : 0) + (index < 0 ? ROLES.length : index);
 }
 
 const TONES = { silent: "wedged" };

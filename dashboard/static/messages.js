@@ -98,6 +98,7 @@ export class Screen {
       h("span", { class: "way", data: { kind: line.kind } }, line.kind),
       tag(line.pattern),
       h("span", { class: "who", dir: "auto" }, line.readable ? line.sender : "unreadable"),
+      h("span", { class: "by mono", title: line.instance }, line.instance.split("-").at(-1)),
       h("span", { class: "nr" }, line.count === null ? "" : `#${line.count}`),
       clip(line.text, "(empty)"),
     );
