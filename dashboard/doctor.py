@@ -136,8 +136,8 @@ def _replicas(info: Mapping[str, str]) -> Iterator[Finding]:
                 id=f"replica-lag-{name}",
                 level="warning",
                 title=f"Replica {replica.get('ip', '?')}:{replica.get('port', '?')} lags behind",
-                detail=f"State {replica.get('state', 'unknown')}, {behind:,} bytes behind, last heard of {silent} s ago. "
-                "A failover to it would lose what it has not got.",
+                detail=f"State {replica.get('state', 'unknown')}, {behind:,} bytes behind, last heard of {silent} s "
+                "ago. A failover to it would lose what it has not got.",
                 remedy="Look at its network, disk and log; WAIT or min-replicas-to-write bound the loss.",
                 command="INFO replication",
             )
@@ -179,7 +179,7 @@ def _queues(patterns: Sequence[PatternView], dead_before: Mapping[str, int]) -> 
                 id=f"dead-growing-{view.name}",
                 level="warning",
                 title=f"Dead letters of {view.name} grow: {now - before:,} more in the last minute",
-                detail=f"{now:,} are there. Messages die after MAX_ATTEMPTS failures, MAX_CRASHES crashes, or unreadable.",
+                detail=f"{now:,} are there. Messages die after MAX_ATTEMPTS failures or MAX_CRASHES crashes.",
                 remedy="Read their errors, mend the handler, then requeue them.",
                 command=f"python -m subscriber dead --pattern {view.name} list",
             )

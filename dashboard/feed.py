@@ -3,7 +3,7 @@
 import itertools
 from collections import deque
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from pydantic_core import from_json
 
@@ -20,6 +20,10 @@ _TEXT = 200
 _SAMPLE_BYTES = 2048
 
 
+_Sample: TypeAlias = tuple[float, str, Literal["sent", "received"], str, str, int]
+"""When, on which pattern, which way, seen by whom, the beginning of its bytes, how many there are."""
+
+
 class Feed:
     """Filled by the poller, read by anyone."""
 
@@ -31,7 +35,7 @@ class Feed:
 
     def take(self, instances: Instances) -> list[Seen]:
         """What is new, oldest first; of more than fifty an even selection."""
-        found = []
+        found: list[_Sample] = []
         known: dict[tuple[str, str], int] = {}
         for instance in instances:
             recent = instance.latest.get("recent")
@@ -47,7 +51,7 @@ class Feed:
         found.sort(key=lambda sample: sample[0])
         if len(found) > _PER_TURN:
             found = [found[index * len(found) // _PER_TURN] for index in range(_PER_TURN)]
-        new = [self._line(*sample) for sample in found]
+        new = [self._line(sample) for sample in found]
         self._lines.extend(new)
         return [line.seen for line in new]
 
@@ -57,9 +61,8 @@ class Feed:
     def one(self, number: int) -> SeenWhole | None:
         return next((line for line in self._lines if line.seen.number == number), None)
 
-    def _line(
-        self, at: float, pattern: str, kind: Literal["sent", "received"], instance: str, payload: str, size: int
-    ) -> SeenWhole:
+    def _line(self, sample: _Sample) -> SeenWhole:
+        at, pattern, kind, instance, payload, size = sample
         fields = parsed(payload)
         truncated = size > _SAMPLE_BYTES
         seen = Seen(

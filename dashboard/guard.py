@@ -23,6 +23,7 @@ __all__ = ["COOKIE", "Guard", "Keys"]
 
 COOKIE = "townpost_session"
 _OPEN = ("/api/session", "/api/login", "/api/logout")
+_NO_TOKEN = (401, "a token is needed: DASHBOARD_TOKEN")
 _HEADERS = {
     "content-security-policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
@@ -95,25 +96,34 @@ class Guard:
         await JSONResponse({"problem": problem}, status, more)(scope, receive, protected)
 
     def _refusal(self, method: str, path: str, headers: Headers) -> tuple[int, str] | None:
-        host = headers.get("host", "")
-        if _name(host) not in self._hosts:
+        if _name(headers.get("host", "")) not in self._hosts:
             return 403, "this dashboard does not go by that host name: DASHBOARD_HOSTS lists those it goes by"
-        api = path.startswith("/api/")
-        if api and headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
-            return 403, "requests from pages of another site are refused"
-        if method not in ("GET", "HEAD"):
-            origin = headers.get("origin")
-            if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        writes = method not in ("GET", "HEAD")
+        if path.startswith("/api/") or writes:
+            if not _same_site(headers):
                 return 403, "requests from pages of another site are refused"
-            if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-                return 415, "send it as Content-Type: application/json"
-            if "x-townpost" not in headers:
-                return 403, "send the header X-Townpost: 1 along"
-        if (api and path not in _OPEN or path == "/metrics") and not self._keys.admits(headers):
-            return 401, "a token is needed: DASHBOARD_TOKEN"
-        if method not in ("GET", "HEAD") and path not in _OPEN and not self._write:
+            if path not in _OPEN and not self._keys.admits(headers):
+                return _NO_TOKEN
+        elif path == "/metrics" and not self._keys.admits(headers):
+            return _NO_TOKEN
+        return self._write_refusal(path, headers) if writes else None
+
+    def _write_refusal(self, path: str, headers: Headers) -> tuple[int, str] | None:
+        if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            return 415, "send it as Content-Type: application/json"
+        if "x-townpost" not in headers:
+            return 403, "send the header X-Townpost: 1 along"
+        if path not in _OPEN and not self._write:
             return 403, "this dashboard is read-only: DASHBOARD_WRITE=1 lets it change things"
         return None
+
+
+def _same_site(headers: Headers) -> bool:
+    """As far as a browser says; other programs say nothing, and cannot be made to ask by a page."""
+    if headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+        return False
+    host = headers.get("host", "").lower()
+    return headers.get("origin", f"http://{host}").lower() in (f"http://{host}", f"https://{host}")
 
 
 def _name(host: str) -> str:

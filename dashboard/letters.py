@@ -1,9 +1,9 @@
-"""The routes for dead letters, for what is scheduled and for what is in flight: a connection to Redis for each request."""
+"""The routes for dead letters, for what is scheduled and what is in flight: a connection to Redis for each request."""
 
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from fastapi import Depends, FastAPI, HTTPException, Query
+from fastapi import Depends, FastAPI, HTTPException, Query, params
 from fastapi import Path as InPath
 
 from dashboard import tables
@@ -32,7 +32,13 @@ def letters_routes(app: FastAPI, settings: DashboardSettings) -> None:
         finally:
             link.close()
 
-    Redis = Annotated[Link, Depends(connected)]  # noqa: N806 - a type
+    redis = Depends(connected)
+    _dead_routes(app, settings, redis)
+    _scheduled_routes(app, settings, redis)
+
+
+def _dead_routes(app: FastAPI, settings: DashboardSettings, redis: params.Depends) -> None:
+    Redis = Annotated[Link, redis]  # noqa: N806 - a type
 
     def dead(link: Link, name: str) -> DeadLetters:
         return DeadLetters(link, PATTERNS[name], settings.name_of(PATTERNS[name]))
@@ -74,6 +80,10 @@ def letters_routes(app: FastAPI, settings: DashboardSettings) -> None:
         payload = given.payload.encode()
         read(payload, settings.max_message_bytes)
         return _done(dead(link, pattern).replace(letter_id, payload), "requeued with other content")
+
+
+def _scheduled_routes(app: FastAPI, settings: DashboardSettings, redis: params.Depends) -> None:
+    Redis = Annotated[Link, redis]  # noqa: N806 - a type
 
     @app.get("/api/scheduled/{pattern}")
     def scheduled(pattern: Redelivering, link: Redis, offset: Offset = 0, limit: Limit = 50) -> ScheduledPage:

@@ -32,8 +32,17 @@ _CONFIG = (
 )
 _HISTORY = 300
 _AWAY = RedisView(
-    **{"up": False, "problem": "not asked yet", "since": None, "round_trip_ms": None, "version": "", "role": ""},
-    **{"uptime": None, "used_memory": None, "max_memory": None, "clients": None, "commands_rate": None},
+    up=False,
+    problem="not asked yet",
+    since=None,
+    round_trip_ms=None,
+    version="",
+    role="",
+    uptime=None,
+    used_memory=None,
+    max_memory=None,
+    clients=None,
+    commands_rate=None,
 )
 _CHARTED = ("sent_rate", "received_rate", "handled_rate", "failed_rate", "depth", "dead_letters")
 
@@ -98,7 +107,7 @@ class Poller:
             self._pause(started + pause - self.turned, started)
         self._link.close()
 
-    def interrupt(self, control: Link) -> None:
+    def interrupt(self, control: Link) -> None:  # noqa: ARG002 - a wait of ours needs no help from Redis
         self._wake.set()
 
     def totals(self) -> list[str]:

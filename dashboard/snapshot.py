@@ -11,7 +11,7 @@
     GET  /api/dead/{pattern}      DeadPage           ?after=<next of the page before> &limit=50 &reason=
     GET  /api/dead/{pattern}/{id} DeadLetter         with its whole payload and history
     POST /api/dead/{pattern}/requeue, /purge         Choice -> Done
-    POST /api/dead/{pattern}/{id}/edit               Edit -> Done: requeued with other content, under the same id
+    POST /api/dead/{pattern}/{id}/edit               Edit -> Done: requeued with other content, which must be a message
     GET  /api/scheduled/{pattern} ScheduledPage      ?offset=0 &limit=50 (reliable, and retries of the stream)
     POST /api/scheduled/{pattern}/now, /purge        Members -> Done: hand out at once, delete (reliable)
     GET  /api/in-flight/{pattern} FlightPage         ?offset=0 &limit=50
@@ -20,7 +20,8 @@
     GET  /healthz, /metrics, /openapi.json
 
 Every answer that is not a 2xx is a `Problem`: 400 what was asked cannot be done, 401 a token is needed, 403 read-only
-or from another site, 404, 409 Redis refuses, 413 too long, 422 not what the model wants, 503 Redis does not answer.
+or from another site, 404, 409 Redis refuses, 413 too long, 415 not JSON, 422 not what the model wants, 429 too many bursts, 503 Redis does
+not answer.
 
 A POST needs `Content-Type: application/json` and the header `X-Townpost: 1`; a page of another site can send neither
 without our leave. With a token, `Authorization: Bearer ...` or the cookie of /api/login.

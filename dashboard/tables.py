@@ -1,4 +1,4 @@
-"""Tables of what waits for an operator, for another attempt, or for a handler's end: read in pages, cut to an excerpt."""
+"""Tables of what waits for an operator, for another attempt or for a handler's end: in pages, cut to an excerpt."""
 
 import hashlib
 from collections.abc import Sequence

@@ -18,7 +18,7 @@ PROMISES = {
     "pubsub": "Everyone who listens right now hears it; nobody else ever will.",
     "queue": "It waits until one of the subscribers takes it; taken is taken, even if that one then crashes.",
     "reliable": "It stays until one of the subscribers has handled it, whoever crashes; it may come twice.",
-    "stream": "It is kept and can be read again; in each group somebody handles it, whoever crashes; it may come twice.",
+    "stream": "It is kept, to be read again; in each group somebody handles it, whoever crashes; it may come twice.",
 }
 
 

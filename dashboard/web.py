@@ -1,4 +1,4 @@
-"""The loop that serves the pages: uvicorn in a thread of its own, so that signals and their order stay the service's."""
+"""The loop that serves the pages: uvicorn in a thread of its own, so that signals stay the service's."""
 
 import asyncio
 import contextlib
