@@ -11,7 +11,7 @@
     GET  /api/dead/{pattern}      DeadPage           ?after=<next of the page before> &limit=50 &reason=
     GET  /api/dead/{pattern}/{id} DeadLetter         with its whole payload and history
     POST /api/dead/{pattern}/requeue, /purge         Choice -> Done
-    POST /api/dead/{pattern}/{id}/edit               Edit -> Done: requeued with other content, under the same id
+    POST /api/dead/{pattern}/{id}/edit               Edit -> Done: requeued with other content, which must be a message
     GET  /api/scheduled/{pattern} ScheduledPage      ?offset=0 &limit=50 (reliable, and retries of the stream)
     POST /api/scheduled/{pattern}/now, /purge        Members -> Done: hand out at once, delete (reliable)
     GET  /api/in-flight/{pattern} FlightPage         ?offset=0 &limit=50
@@ -19,8 +19,9 @@
     GET  /api/bursts/{number}     Published          how far it is
     GET  /healthz, /metrics, /openapi.json
 
-Every answer that is not a 2xx is a `Problem`: 400 what was asked cannot be done, 401 a token is needed, 403 read-only or
-from another site, 404, 409 Redis refuses, 413 too long, 422 not what the model wants, 503 Redis does not answer.
+Every answer that is not a 2xx is a `Problem`: 400 what was asked cannot be done, 401 a token is needed, 403 read-only
+or from another site, 404, 409 Redis refuses, 413 too long, 415 not JSON, 422 not what the model wants, 429 too many bursts, 503 Redis does
+not answer.
 
 A POST needs `Content-Type: application/json` and the header `X-Townpost: 1`; a page of another site can send neither
 without our leave. With a token, `Authorization: Bearer ...` or the cookie of /api/login.
@@ -31,9 +32,9 @@ Events of /api/events (`new EventSource("/api/events")`); all data is one line o
     event: snapshot   Snapshot     once a second, also while Redis is away (`redis.up` is false then)
     event: seen       [Seen]       new lines of the feed, at most 50 a second in all; left out when there are none
 
-No event for three seconds means that the dashboard itself is gone: show the data as stale. Text that came with a message
-is in `text`, `sender`, `error`, `excerpt`, `payload`: cut to a length, otherwise as it was written, so put it on the
-page as text only. Moments are seconds since 1970 by Redis's clock, durations are seconds; None: not known.
+No snapshot for five seconds means that the dashboard itself is gone: show the data as stale. What came with a message
+is in `text`, `sender`, `error`, `payload` and `history`: cut to a length, otherwise as it was written, so put it on
+the page as text only. Moments are seconds since 1970 by Redis's clock, durations are seconds; None: not known.
 """
 
 from typing import Literal

@@ -7,16 +7,16 @@ from typing import Protocol, TypeAlias
 import pytest
 import redis
 
+from dashboard.settings import DashboardSettings
 from lab.processes import Process
 from lab.server import Server
-from shared.settings import Settings
 
 
 @pytest.fixture(autouse=True)
 def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Neither the environment nor a .env file of this machine sets anything."""
     monkeypatch.chdir(tmp_path)
-    for field in Settings.model_fields:
+    for field in DashboardSettings.model_fields:
         monkeypatch.delenv(field.upper(), raising=False)
         monkeypatch.delenv(field, raising=False)
 
