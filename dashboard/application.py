@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.middleware.gzip import GZipMiddleware
 
 from dashboard import metrics
 from dashboard.bursts import Bursts, BusyError
@@ -58,7 +59,7 @@ def application(settings: DashboardSettings, poller: Poller, hub: Hub, bursts: B
     _live_routes(app, settings, poller, hub, keys)
     _publish_routes(app, bursts)
     letters_routes(app, settings)
-    app.mount("/static", StaticFiles(directory=_STATIC), name="static")
+    app.mount("/static", GZipMiddleware(StaticFiles(directory=_STATIC)), name="static")
     app.add_middleware(Guard, settings=settings, keys=keys)
     return app
 

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -15,6 +16,8 @@ from lab.processes import ROOT
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(300)]
 
 PROJECT = f"townpost-test-{os.getpid()}"
+PORT = "18321"
+"""Of the dashboard, out of the way of one that somebody uses."""
 
 
 class Stack:
@@ -24,7 +27,7 @@ class Stack:
         done = subprocess.run(
             ["docker", "compose", "--project-name", PROJECT, *arguments],
             cwd=ROOT,
-            env={**os.environ, "PUBLISH_INTERVAL": "0.3", **environment},
+            env={**os.environ, "PUBLISH_INTERVAL": "0.3", "DASHBOARD_PORT": PORT, **environment},
             capture_output=True,
             text=True,
             check=False,
@@ -72,12 +75,12 @@ def test_both_patterns_reach_the_subscriber(stack: Stack) -> None:
 
 
 def test_all_containers_become_healthy(stack: Stack) -> None:
-    for service in ("redis", "publisher", "subscriber"):
+    for service in ("redis", "publisher", "subscriber", "dashboard"):
         until(lambda s=service: stack.inspect(stack.container(s), "{{.State.Health.Status}}") == "healthy")  # type: ignore[misc]
 
 
 def test_no_container_runs_as_root_with_a_writable_root(stack: Stack) -> None:
-    for service in ("publisher", "subscriber"):
+    for service in ("publisher", "subscriber", "dashboard"):
         container = stack.container(service)
 
         assert stack.inspect(container, "{{.Config.User}}") == "10001:10001"
@@ -86,6 +89,23 @@ def test_no_container_runs_as_root_with_a_writable_root(stack: Stack) -> None:
 
 def test_no_port_of_redis_is_published(stack: Stack) -> None:
     assert stack.inspect(stack.container("redis"), "{{json .HostConfig.PortBindings}}") in ("{}", "null")
+
+
+def test_the_dashboard_is_published_on_loopback_only(stack: Stack) -> None:
+    bindings = json.loads(stack.inspect(stack.container("dashboard"), "{{json .HostConfig.PortBindings}}"))
+
+    assert [binding["HostIp"] for ports in bindings.values() for binding in ports] == ["127.0.0.1"]
+
+
+def test_the_dashboard_shows_who_runs_and_may_write(stack: Stack) -> None:
+    def instances() -> list[str]:
+        with urllib.request.urlopen(f"http://127.0.0.1:{PORT}/api/snapshot") as answer:
+            return sorted(one["role"] for one in json.load(answer)["instances"] if one["state"] == "working")
+
+    until(lambda: "open http://localhost:" in stack.logs("dashboard"))
+    until(lambda: instances() == ["publisher", "subscriber"])
+    with urllib.request.urlopen(f"http://127.0.0.1:{PORT}/api/session") as answer:
+        assert json.load(answer)["write"] is True
 
 
 def test_of_three_subscribers_all_hear_the_crier_and_one_gets_the_letter(stack: Stack) -> None:
@@ -182,9 +202,11 @@ def test_the_work_of_a_killed_subscriber_is_taken_up_by_the_others(stack: Stack)
 
 def test_every_variable_of_the_example_reaches_the_service(stack: Stack) -> None:
     names = re.findall(r"^([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
-    given = {name: f"value-of-{name}" for name in names}
+    given = {name: f"value-of-{name}" for name in names} | {"DASHBOARD_PORT": PORT}
 
     config = json.loads(stack.compose("config", "--format", "json", **given))
 
+    assert given.items() <= config["services"]["dashboard"]["environment"].items()
+    given = {name: value for name, value in given.items() if not name.startswith("DASHBOARD_")}
     for service in ("publisher", "subscriber"):
         assert given.items() <= config["services"][service]["environment"].items()
