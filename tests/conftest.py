@@ -11,6 +11,8 @@ from dashboard.settings import DashboardSettings
 from lab.processes import Process
 from lab.server import Server
 
+pytest_plugins = ["browsing"]
+
 
 @pytest.fixture(autouse=True)
 def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

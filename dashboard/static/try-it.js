@@ -21,7 +21,7 @@ export class Screen {
     this.burst = h("input", { type: "number", min: 1, value: 1, required: true });
     this.over = h("input", { type: "number", min: 0, max: 600, step: "any", value: 0, required: true });
     this.schedules = h("fieldset", {}, field("Priority", this.priority, "0 to 9, higher first"), field("Delay", this.delay, "seconds"));
-    this.go = h("button", { type: "submit", class: "main" }, "Send");
+    this.go = h("button", { type: "submit", class: "main", disabled: true }, "Send");
     this.form = h(
       "form",
       { class: "card tryit" },
