@@ -161,6 +161,9 @@ class Instances:
     def _judge(self, instance: Instance, reading: Reading, asked: int | None) -> None:
         """Whether it is gone: it said so, or its connection is closed, or its report has run out."""
         now = reading.now
+        if instance.latest.get("ended") is True:
+            instance.gone_at, instance.left, instance.silent = instance.last_seen, "stopped", False
+            return
         fresh = instance.id in reading.reports
         entered = instance.id in reading.entered
         stale = now - instance.last_seen > _SILENT_SECONDS
