@@ -112,6 +112,11 @@ class Instance:
             for name, mine in last.buckets.items()
         }
 
+    def counts_at(self, moment: float) -> dict[str, Tally]:
+        """As far as they were reported then; empty before its first report."""
+        report = self._before(moment)
+        return report.counts if report.at <= moment else {}
+
     def _before(self, moment: float) -> _Report:
         """The newest report that is no younger; the oldest we have if there is none."""
         found = self.reports[0]

@@ -154,7 +154,9 @@ class PatternView(_Model):
     totals: Totals
     lost: int
     """pubsub: `missed` and `unheard`. Others: sent since we watch, and neither waiting, in flight, dead nor handled
-    (queue: received) by anyone who reports; never overstated by messages that are on their way."""
+    (queue: received) by anyone who reports, for three seconds; consumers of other programs report nothing."""
+    lost_certain: bool
+    """False: at most so many; a subscriber that vanished took the counts of its last second with it."""
     sent_rate: float
     received_rate: float
     handled_rate: float
