@@ -73,5 +73,5 @@ class Hub:
 
 
 def event(name: str, data: bytes) -> bytes:
-    """As it goes over the wire; JSON has no line ends of its own."""
+    """As it goes over the wire; JSON in ASCII has no line ends, in nobody's eyes."""
     return b"event: " + name.encode() + b"\ndata: " + data + b"\n\n"

@@ -112,6 +112,11 @@ class Instance:
             for name, mine in last.buckets.items()
         }
 
+    def counts_at(self, moment: float) -> dict[str, Tally]:
+        """As far as they were reported then; empty before its first report."""
+        report = self._before(moment)
+        return report.counts if report.at <= moment else {}
+
     def _before(self, moment: float) -> _Report:
         """The newest report that is no younger; the oldest we have if there is none."""
         found = self.reports[0]
@@ -161,6 +166,9 @@ class Instances:
     def _judge(self, instance: Instance, reading: Reading, asked: int | None) -> None:
         """Whether it is gone: it said so, or its connection is closed, or its report has run out."""
         now = reading.now
+        if instance.latest.get("ended") is True:
+            instance.gone_at, instance.left, instance.silent = instance.last_seen, "stopped", False
+            return
         fresh = instance.id in reading.reports
         entered = instance.id in reading.entered
         stale = now - instance.last_seen > _SILENT_SECONDS

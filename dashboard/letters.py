@@ -8,6 +8,7 @@ from fastapi import Path as InPath
 
 from dashboard import tables
 from dashboard.exchange import Choice, DeadLetter, DeadPage, Done, Edit, FlightPage, Members, ScheduledPage
+from dashboard.losses import Losses
 from dashboard.settings import DashboardSettings
 from shared import keys
 from shared.connection import Link
@@ -23,7 +24,7 @@ Offset = Annotated[int, Query(ge=0, le=10_000)]
 Limit = Annotated[int, Query(ge=1, le=200)]
 
 
-def letters_routes(app: FastAPI, settings: DashboardSettings) -> None:
+def letters_routes(app: FastAPI, settings: DashboardSettings, losses: Losses) -> None:
     def connected() -> Iterator[Link]:
         link = Link(settings.url, name="townpost-dashboard-request")
         link.connect()
@@ -34,7 +35,7 @@ def letters_routes(app: FastAPI, settings: DashboardSettings) -> None:
 
     redis = Depends(connected)
     _dead_routes(app, settings, redis)
-    _scheduled_routes(app, settings, redis)
+    _scheduled_routes(app, settings, redis, losses)
 
 
 def _dead_routes(app: FastAPI, settings: DashboardSettings, redis: params.Depends) -> None:
@@ -82,7 +83,7 @@ def _dead_routes(app: FastAPI, settings: DashboardSettings, redis: params.Depend
         return _done(dead(link, pattern).replace(letter_id, payload), "requeued with other content")
 
 
-def _scheduled_routes(app: FastAPI, settings: DashboardSettings, redis: params.Depends) -> None:
+def _scheduled_routes(app: FastAPI, settings: DashboardSettings, redis: params.Depends, losses: Losses) -> None:
     Redis = Annotated[Link, redis]  # noqa: N806 - a type
 
     @app.get("/api/scheduled/{pattern}")
@@ -102,6 +103,7 @@ def _scheduled_routes(app: FastAPI, settings: DashboardSettings, redis: params.D
         key = keys.scheduled(settings.name_of(PATTERNS[pattern]))
         found = tables.members(link, settings.reliable_queue, given.members)
         removed = [link.call("ZREM", key, member) for member in found]
+        losses.rebase(pattern)
         return _done(sum(reply for reply in removed if isinstance(reply, int)), "deleted")
 
     @app.get("/api/in-flight/{pattern}")

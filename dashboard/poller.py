@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dashboard.doctor import Config, examine
 from dashboard.feed import Feed
 from dashboard.instances import Instances
+from dashboard.losses import Losses
 from dashboard.reading import Reading, read_all
 from dashboard.replies import pairs
 from dashboard.snapshot import History, RedisView, Seen, Snapshot
-from dashboard.view import Losses, difference, instance_view, pattern_view, redis_view
+from dashboard.view import difference, instance_view, pattern_view, redis_view
 from shared.connection import Link, endpoint
 from shared.counts import Counts
 from shared.errors import TownpostError
@@ -73,7 +74,7 @@ class Poller:
         self._tell = tell
         self._link = Link(settings.url, name="townpost-dashboard")
         self._instances = Instances()
-        self._losses = Losses()
+        self.losses = Losses()
         self._history: deque[tuple[float, dict[str, dict[str, float | None]]]] = deque(maxlen=_HISTORY)
         self._config: Config = {}
         self._config_at = -_CONFIG_SECONDS
@@ -174,7 +175,7 @@ class Poller:
                 self._settings,
                 reading,
                 instances,
-                self._losses.of(name, instances.totals(name), reading.depths[name], instances),
+                self.losses.of(name, now, reading.depths[name], instances),
             )
             for name in reading.depths
         ]

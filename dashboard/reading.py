@@ -77,12 +77,13 @@ def read_all(link: Link, settings: Settings, names: Iterable[str], connections: 
         ("TIME",),
         ("INFO",),
         ("ZREVRANGE", keys.instances(), 0, _MOST_INSTANCES - 1, "WITHSCORES"),
+        ("ZREVRANGE", keys.ended(), 0, _MOST_INSTANCES - 1),
         ("CLIENT", "LIST", "ID", *connections) if connections else ("PING",),
     ]
     started = time.perf_counter()
     replies = link.pipeline([*head, *(command for part in parts.values() for command in part.commands)])
     round_trip = time.perf_counter() - started
-    moment, about, entered, clients = replies[: len(head)]
+    moment, about, entered, ended, clients = replies[: len(head)]
     at = len(head)
     for part in parts.values():
         part.take(replies[at : at + len(part.commands)])
@@ -90,6 +91,7 @@ def read_all(link: Link, settings: Settings, names: Iterable[str], connections: 
     now = _now(moment)
     all_entered = floats(entered)
     seen = [name for name, score in all_entered.items() if score > now - _SEEN_SECONDS]
+    seen += [name.decode(errors="replace") for name in bytes_of(ended)]
     second: list[Command] = [("MGET", *map(keys.instance, seen))] if seen else []
     replies = link.pipeline([*second, *(command for part in parts.values() for command in part.more)])
     reports = _reports(replies[0] if seen else None)

@@ -20,8 +20,8 @@
     GET  /healthz, /metrics, /openapi.json
 
 Every answer that is not a 2xx is a `Problem`: 400 what was asked cannot be done, 401 a token is needed, 403 read-only
-or from another site, 404, 409 Redis refuses, 413 too long, 415 not JSON, 422 not what the model wants, 429 too many bursts, 503 Redis does
-not answer.
+or from another site, 404, 409 Redis refuses, 413 too long, 415 not JSON, 422 not what the model wants, 429 too many
+bursts at once, 503 Redis does not answer.
 
 A POST needs `Content-Type: application/json` and the header `X-Townpost: 1`; a page of another site can send neither
 without our leave. With a token, `Authorization: Bearer ...` or the cookie of /api/login.
@@ -154,7 +154,9 @@ class PatternView(_Model):
     totals: Totals
     lost: int
     """pubsub: `missed` and `unheard`. Others: sent since we watch, and neither waiting, in flight, dead nor handled
-    (queue: received) by anyone who reports; never overstated by messages that are on their way."""
+    (queue: received) by anyone who reports, for three seconds; consumers of other programs report nothing."""
+    lost_certain: bool
+    """False: at most so many; a subscriber that vanished took the counts of its last second with it."""
     sent_rate: float
     received_rate: float
     handled_rate: float

@@ -10,9 +10,7 @@ from shared.counts import Latency
 from shared.patterns import PATTERNS
 from shared.settings import Settings
 
-__all__ = ["Losses", "difference", "instance_view", "pattern_view", "redis_view"]
-
-_NOTHING: Tally = Counter()
+__all__ = ["difference", "instance_view", "pattern_view", "redis_view"]
 
 PROMISES = {
     "pubsub": "Everyone who listens right now hears it; nobody else ever will.",
@@ -22,36 +20,9 @@ PROMISES = {
 }
 
 
-class Losses:
-    """What was sent since we watch and is nowhere to be found.
-
-    Reports of two processes are never of one moment. So a difference counts only when all that were sent were counted
-    before those that were received: what it then shows was sent for certain, and the highest so far is the answer.
-    """
-
-    def __init__(self) -> None:
-        self._first: dict[str, int] = {}
-        self._lost: dict[str, int] = {}
-
-    def of(self, name: str, totals: Tally, depth: Depth, instances: Instances) -> int:
-        if PATTERNS[name].guarantees.fan_out:
-            return totals["missed"] + totals["unheard"]
-        if depth.depth is None:
-            return self._lost.get(name, 0)
-        done = totals["handled"] + totals["dead"] if PATTERNS[name].guarantees.redelivers else totals["received"]
-        done += 0 if PATTERNS[name].guarantees.redelivers else totals["unreadable"]
-        open_ = depth.depth + (depth.in_flight or 0) + (depth.scheduled or 0)
-        astray = totals["sent"] - done - open_
-        if name not in self._first:
-            self._first[name] = astray
-        sent = [i.last_seen for i in instances if i.gone_at is None and i.counts.get(name, _NOTHING)["sent"]]
-        heard = [i.last_seen for i in instances if i.gone_at is None and i.counts.get(name, _NOTHING)["received"]]
-        if not sent or not heard or max(sent) < min(heard):
-            self._lost[name] = max(self._lost.get(name, 0), astray - self._first[name])
-        return self._lost.get(name, 0)
-
-
-def pattern_view(name: str, settings: Settings, reading: Reading, instances: Instances, lost: int) -> PatternView:
+def pattern_view(
+    name: str, settings: Settings, reading: Reading, instances: Instances, lost: tuple[int, bool]
+) -> PatternView:
     pattern = PATTERNS[name]
     guarantees = pattern.guarantees
     depth = reading.depths.get(name, Depth())
@@ -71,7 +42,8 @@ def pattern_view(name: str, settings: Settings, reading: Reading, instances: Ins
         fan_out=guarantees.fan_out,
         schedules=guarantees.schedules,
         totals=_totals(instances.totals(name)),
-        lost=lost,
+        lost=lost[0],
+        lost_certain=lost[1],
         sent_rate=rates["sent"],
         received_rate=rates["received"],
         handled_rate=rates["handled"],

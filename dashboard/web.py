@@ -106,8 +106,8 @@ class Web:
     def _tell(self, snapshot: Snapshot, lines: Sequence[Seen]) -> int:
         """From the poller's thread."""
         if self._loop is not None and self._hub.pages:
-            told = event("snapshot", snapshot.model_dump_json().encode())
-            seen = event("seen", to_json(lines)) if lines else None
+            told = event("snapshot", snapshot.model_dump_json(ensure_ascii=True).encode())
+            seen = event("seen", to_json(lines, ensure_ascii=True)) if lines else None
             with contextlib.suppress(RuntimeError):  # the loop has ended
                 self._loop.call_soon_threadsafe(self._hub.send, told, seen)
         return self._hub.pages

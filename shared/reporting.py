@@ -31,6 +31,7 @@ _UNCHANGED_SECONDS = 2.9
 """How long a report may wait when nothing was counted: an idle service is to cost Redis next to nothing."""
 _ENTRY_SECONDS = 10.0
 _REPORT_LIVES_SECONDS = 5
+_ENDED_LIVES_SECONDS = 15
 _FORGOTTEN_SECONDS = 3600
 _REFUSED_SECONDS = 15.0
 _INTERRUPT_SECONDS = 0.05
@@ -155,6 +156,16 @@ class Reporter:
         reported, last = self._reported
         if patterns == last and time.monotonic() - reported < _UNCHANGED_SECONDS:
             return
+        now = self._write_snapshot(patterns, _REPORT_LIVES_SECONDS)
+        if time.monotonic() - self._entered >= _ENTRY_SECONDS or not self._entered:
+            self._link.call("ZADD", keys.instances(), now, self.instance_id)
+            if not self._entered:
+                self._link.call("ZREMRANGEBYSCORE", keys.instances(), "-inf", now - _FORGOTTEN_SECONDS)
+            self._entered = time.monotonic()
+        self._reported = (time.monotonic(), patterns)
+
+    def _write_snapshot(self, patterns: Mapping[str, object], lives: int, *, ended: bool = False) -> float:
+        """When it is from, by Redis's clock."""
         now = time.time() + self._clock_offset
         snapshot = {
             "id": self.instance_id,
@@ -171,21 +182,27 @@ class Reporter:
             "recent": {name: c.recent.snapshot(self._clock_offset) for name, c in self._counts().items()},
             "error": self._last_error.text,
             "error_at": None if self._last_error.at is None else self._last_error.at + self._clock_offset,
+            "ended": ended,
             "stall_seconds": self._settings.health_seconds,
             "idle_seconds": {loop.name: round(time.monotonic() - loop.turned, 1) for loop in self._loops},
         }
-        self._link.call("SET", keys.instance(self.instance_id), json.dumps(snapshot), "EX", _REPORT_LIVES_SECONDS)
-        if time.monotonic() - self._entered >= _ENTRY_SECONDS or not self._entered:
-            self._link.call("ZADD", keys.instances(), now, self.instance_id)
-            if not self._entered:
-                self._link.call("ZREMRANGEBYSCORE", keys.instances(), "-inf", now - _FORGOTTEN_SECONDS)
-            self._entered = time.monotonic()
-        self._reported = (time.monotonic(), patterns)
+        self._link.call("SET", keys.instance(self.instance_id), json.dumps(snapshot), "EX", lives)
+        return now
 
     def _remove(self) -> None:
-        if self._entered > 0:
+        """Our last counts stay for a few seconds, or what a short run did would never be seen."""
+        if not self._entered:
+            return
+        with contextlib.suppress(RefusedError):
+            patterns = {name: c.snapshot() for name, c in self._counts().items()}
+            now = self._write_snapshot(patterns, _ENDED_LIVES_SECONDS, ended=True)
             self._link.pipeline(
-                [("DEL", keys.instance(self.instance_id)), ("ZREM", keys.instances(), self.instance_id)]
+                [
+                    ("ZADD", keys.ended(), now, self.instance_id),
+                    ("EXPIRE", keys.ended(), _ENDED_LIVES_SECONDS),
+                    ("ZREMRANGEBYSCORE", keys.ended(), "-inf", now - _ENDED_LIVES_SECONDS),
+                    ("ZREM", keys.instances(), self.instance_id),
+                ]
             )
 
 

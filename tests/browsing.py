@@ -41,8 +41,8 @@ class Visit:
         return self.page.locator(f"[data-pattern={pattern}] [data-figure={name}]").inner_text()
 
     def until(self, script: str, seconds: float = 15) -> None:
-        """Wait for a condition in the page."""
-        self.page.wait_for_function(script, timeout=seconds * 1000)
+        """Wait for a condition in the page: a function, since its policy allows no eval."""
+        self.page.wait_for_function(f"() => {script}", timeout=seconds * 1000)
 
 
 class Serve(Protocol):

