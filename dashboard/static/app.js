@@ -55,7 +55,8 @@ function route() {
     if (other === name) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  links[name]?.link.scrollIntoView({ block: "nearest", inline: "nearest" });
+  // not scrollIntoView, which would also move where Tab begins
+  if (name in links) document.getElementById("nav").scrollTo({ left: links[name].link.offsetLeft - 60 });
   if (town.snapshot) show();
   if (moved) {
     main.focus({ preventScroll: true });
@@ -95,8 +96,8 @@ function titleOf({ patterns, redis }) {
     lost > 0 && `${lost.toLocaleString("en")} lost`,
     dead > 0 && plural(dead, "dead letter"),
   ].filter(Boolean);
-  const what = stale ? "stale" : news[0] ?? (shown === "overview" ? "all is well" : SCREENS[shown]?.title ?? "");
-  document.title = `${what} · Townpost`;
+  const what = news[0] ?? (shown === "overview" ? "all is well" : SCREENS[shown]?.title ?? "");
+  if (!stale) document.title = `${what} · Townpost`;
 }
 
 let stale = false;
@@ -115,7 +116,15 @@ function freshness(state, seconds) {
   }
   banner.hidden = !stale && !away;
   main.toggleAttribute("data-stale", stale || away);
-  if (stale && town.snapshot) titleOf(town.snapshot);
+  if (stale) document.title = "stale · Townpost";
+}
+
+function take(snapshot) {
+  town.snapshot = snapshot;
+  town.speeds.update(snapshot);
+  town.history.add(snapshot);
+  if (screen && !document.hidden) show();
+  else titleOf(snapshot);
 }
 
 const stream = new Stream({
@@ -127,13 +136,7 @@ const stream = new Stream({
     screen?.session?.(session);
     route();
   },
-  snapshot(snapshot) {
-    town.snapshot = snapshot;
-    town.speeds.update(snapshot);
-    town.history.add(snapshot);
-    if (screen && !document.hidden) show();
-    else titleOf(snapshot);
-  },
+  snapshot: take,
   seen(lines) {
     town.feed.push(...lines);
     if (town.feed.length > FEED_KEPT) town.feed.splice(0, town.feed.length - FEED_KEPT);
@@ -148,8 +151,9 @@ async function begin() {
   route();
   if (!town.session.authenticated) return stream.close();
   stream.open();
-  const [history, feed] = await Promise.all([get("history"), get("messages")]);
+  const [snapshot, history, feed] = await Promise.all([get("snapshot"), get("history"), get("messages")]);
   town.history.begin(history);
+  if (!town.snapshot) take(snapshot);
   const known = new Set(town.feed.map((line) => line.number));
   town.feed.unshift(...feed.filter((line) => !known.has(line.number)));
   screen?.seen?.(feed);

@@ -30,6 +30,7 @@ export class Screen {
     this.none = empty("letters", "No pattern here keeps letters", "Only reliable and stream hand a message out again, and keep what cannot be handled. Start them: `PATTERN=all docker compose up`, or `PATTERN=all make demo`.");
     this.bar = h("div", { class: "bar" }, this.strip, h("span", { class: "grow" }), this.pattern);
     this.node = h("div", { class: "dims" }, head("Letters", h("p", {}, "What could not be handled, what waits for its time, what is being handled.")), this.bar, this.panel, this.none);
+    this.none.hidden = this.bar.hidden = this.panel.hidden = true; // until something is known
     this.chosen = "dead";
     this.tab = null;
     this.asked = 0;
