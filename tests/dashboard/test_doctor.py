@@ -55,7 +55,7 @@ SETTINGS = {
     "eviction-policy": ("maxmemory-policy", "allkeys-lru"),
     "aof-off": ("appendonly", "no"),
     "output-buffer": ("client-output-buffer-limit", "pubsub 1048576 524288 5"),
-    "memory": ("maxmemory", "5mb"),
+    "memory": ("maxmemory", "4mb"),
 }
 
 
