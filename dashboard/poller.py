@@ -20,13 +20,13 @@ from shared.errors import TownpostError
 from shared.patterns import PATTERNS
 from shared.settings import Settings
 
-__all__ = ["Poller"]
+__all__ = ["NOTHING_YET", "Poller"]
 
 _TURN_SECONDS = 1.0
 _SLOW_SECONDS = 3.0
 """Shorter than a report lives, so that what an instance counted is known when it goes."""
 _LOOKED_AT_SECONDS = 10.0
-_CONFIG_SECONDS = 15.0
+_CONFIG_SECONDS = 5.0
 _CONFIG = (
     *("maxmemory-policy", "maxmemory", "appendonly", "appendfsync"),
     *("client-output-buffer-limit", "stop-writes-on-bgsave-error"),
@@ -45,6 +45,7 @@ _AWAY = RedisView(
     clients=None,
     commands_rate=None,
 )
+NOTHING_YET = Snapshot(number=0, at=0.0, redis=_AWAY, patterns=[], difference=None, instances=[], findings=[], pages=0)
 _CHARTED = ("sent_rate", "received_rate", "handled_rate", "failed_rate", "depth", "dead_letters")
 
 
@@ -66,9 +67,7 @@ class Poller:
         self.turned = time.monotonic()
         self.counts: Mapping[str, Counts] = {}
         self.feed = Feed()
-        self.snapshot = Snapshot(
-            number=0, at=time.time(), redis=_AWAY, patterns=[], difference=None, instances=[], findings=[], pages=0
-        )
+        self.snapshot = NOTHING_YET
         self._settings = settings
         self._stop = stop
         self._tell = tell

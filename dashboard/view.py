@@ -12,13 +12,6 @@ from shared.settings import Settings
 
 __all__ = ["difference", "instance_view", "pattern_view", "redis_view"]
 
-PROMISES = {
-    "pubsub": "Everyone who listens right now hears it; nobody else ever will.",
-    "queue": "It waits until one of the subscribers takes it; taken is taken, even if that one then crashes.",
-    "reliable": "It stays until one of the subscribers has handled it, whoever crashes; it may come twice.",
-    "stream": "It is kept, to be read again; in each group somebody handles it, whoever crashes; it may come twice.",
-}
-
 
 def pattern_view(
     name: str, settings: Settings, reading: Reading, instances: Instances, lost: tuple[int, bool]
@@ -36,7 +29,7 @@ def pattern_view(
         label=pattern.label,
         key=settings.name_of(pattern),
         setting=pattern.setting,
-        promise=PROMISES[name],
+        promise=guarantees.promise,
         durable=guarantees.durable,
         redelivers=guarantees.redelivers,
         fan_out=guarantees.fan_out,
