@@ -9,7 +9,6 @@ import sys
 import threading
 
 from dashboard.settings import DashboardSettings
-from dashboard.web import Web, bind
 from shared import logs
 from shared.errors import SettingError
 from shared.health import check
@@ -29,6 +28,8 @@ def main(arguments: list[str]) -> int:
         if arguments:
             sys.stderr.write(f"{__doc__}\n")
             return 2
+        from dashboard.web import Web, bind  # noqa: PLC0415 - slow to import, and a health check is to be quick
+
         with bind(settings) as sock:
             stop = threading.Event()
             web = Web(settings, sock, stop)

@@ -70,7 +70,8 @@ export class Card {
     put(this.cells.received.note, houses);
     put(this.cells.sent.note, view.sent_rate ? `${rate(view.sent_rate)}/s` : "");
     const unheard = view.totals.unheard;
-    put(this.cells.lost.note, unheard ? `${brief(unheard)} unheard` : "");
+    const most = view.lost && !view.lost_certain ? "at most" : "";
+    put(this.cells.lost.note, unheard ? `${brief(unheard)} unheard` : most);
     this.scene.update(view, snapshot.instances, snapshot.at, speeds);
     const series = history.of(view.name);
     this.rates.update(history.at, [series.received_rate, series.sent_rate]);

@@ -90,7 +90,7 @@ export class Scene {
     this.dots.clear();
     this.lines.replaceChildren();
     this.things.replaceChildren();
-    this.centre = { x: Math.round(width * 0.48), y: MIDDLE };
+    this.centre = { x: Math.round(width * (width < 420 ? 0.5 : 0.48)), y: MIDDLE };
     this.entry = { x: this.centre.x - FRAME.width / 2, y: MIDDLE };
     this.exit = { x: this.centre.x + FRAME.width / 2, y: MIDDLE };
     this.#drawWriters();
@@ -101,7 +101,7 @@ export class Scene {
 
   #drawWriters() {
     const shown = this.writers.slice(0, MOST_WRITERS);
-    const x = this.width < 420 ? 26 : 46;
+    const x = this.width < 420 ? 40 : 46;
     const places = spread(Math.max(shown.length, 1), 46);
     this.sources = places.map((y, index) => {
       const from = { x: x + 20, y };
@@ -185,7 +185,7 @@ export class Scene {
     const rates = [...this.handled.values()].map((flow) => flow.rate);
     const sum = rates.reduce((total, one) => total + one, 0);
     const scale = scaleOf(this.arrivals.rate, this.view.fan_out ? Math.max(0, ...rates) : sum);
-    put(this.scaleLabel, scale < 0.67 ? `● = ${brief(round(1 / scale))}` : "");
+    put(this.scaleLabel, scale < 0.67 ? `1 dot = ${brief(round(1 / scale))}` : "");
     for (let due = this.arrivals.due(seconds, scale); due > 0; due -= 1) this.#sendIn();
     if (!this.view.fan_out) this.#sendOut(seconds, scale);
     this.dots.advance(seconds);
