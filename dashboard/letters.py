@@ -18,6 +18,9 @@ from shared.patterns.letters import DeadLetters
 
 __all__ = ["letters_routes"]
 
+_AT_A_TIME = 50
+"""Each may have a megabyte."""
+
 Redelivering = Literal["reliable", "stream"]
 LetterId = Annotated[str, InPath(pattern=r"^[0-9]{1,19}-[0-9]{1,19}$")]
 Offset = Annotated[int, Query(ge=0, le=10_000)]
@@ -47,7 +50,7 @@ def _dead_routes(app: FastAPI, settings: DashboardSettings, redis: params.Depend
     def chosen(letters: DeadLetters, choice: Choice) -> list[str]:
         if choice.ids is not None:
             return choice.ids
-        return [letter.id for letter in letters.each() if choice.all or letter.reason == choice.reason]
+        return [letter.id for letter in letters.each(page=_AT_A_TIME) if choice.all or letter.reason == choice.reason]
 
     @app.get("/api/dead/{pattern}")
     def dead_page(

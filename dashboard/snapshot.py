@@ -28,7 +28,7 @@ without our leave. With a token, `Authorization: Bearer ...` or the cookie of /a
 
 Events of /api/events (`new EventSource("/api/events")`); all data is one line of JSON:
 
-    event: session    Session      first, and again whenever it changes
+    event: session    Session      first
     event: snapshot   Snapshot     once a second, also while Redis is away (`redis.up` is false then)
     event: seen       [Seen]       new lines of the feed, at most 50 a second in all; left out when there are none
 

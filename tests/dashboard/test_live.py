@@ -1,5 +1,6 @@
 """What a page is told: counts that add up, who is there, what passes by; and what that costs."""
 
+import itertools
 import signal
 import time
 from collections.abc import Callable
@@ -295,3 +296,27 @@ def test_a_page_that_joins_later_finds_the_charts_filled(board: MakeBoard, start
 
     assert len(history["at"]) == len(history["patterns"]["queue"]["sent_rate"])
     assert max(history["patterns"]["queue"]["sent_rate"]) > 1
+
+
+@pytest.mark.alone
+def test_a_flood_does_the_page_no_harm_and_nothing_looks_lost(
+    board: MakeBoard, start: Start, client: redis.Redis, handler: Callable[[str], dict[str, str]]
+) -> None:
+    # Given a page, and every pattern that stores messages, as fast as it goes
+    pattern = "queue,reliable,stream"
+    start("subscriber", PATTERN=pattern, **handler("def handle(message): pass")).wait_for("connected", count=3)
+    with opened(board(PATTERN=pattern)) as (stream,):
+        start("publisher", "hi #N", "--count", "200000", PATTERN=pattern).wait(100)
+        until(lambda: all(v["totals"]["handled"] == 200_000 for v in stream.named("snapshot")[-1]["patterns"]), 60)
+        ended = len(stream.events)
+        until(lambda: len(stream.events) > ended + 5)
+        snapshots, lines = stream.named("snapshot"), stream.named("seen")
+
+    # Then a snapshot came every second, the feed stayed small, and what was on its way never looked lost
+    gaps = [later["at"] - sooner["at"] for sooner, later in itertools.pairwise(snapshots)]
+    rates = [max(view["handled_rate"] for view in snapshot["patterns"]) for snapshot in snapshots]
+    print(f"at most {max(gaps):.2f} s between snapshots, {max(rates):,.0f} messages/s on one pattern")
+    assert max(gaps) < 3
+    assert max(map(len, lines)) <= 50
+    assert {view["lost"] for snapshot in snapshots for view in snapshot["patterns"]} == {0}
+    assert client.llen("message_queue") == 0
