@@ -29,7 +29,7 @@ _WARM_SECONDS = 40
 _TROUBLE_SECONDS = 12
 _DEAF_SECONDS = 1.5
 _WIDE = ViewportSize(width=1280, height=820)
-_TALL = ViewportSize(width=1280, height=1300)
+_TALL = ViewportSize(width=1280, height=1340)
 _LOW = ViewportSize(width=1280, height=640)
 _PHONE = ViewportSize(width=390, height=844)
 _HANDLER = """

@@ -174,7 +174,8 @@ export class Scene {
       const one = this.listeners.find((listener) => listener.id === place.id);
       if (one) put(place.label, place.state === "gone" ? "gone" : place.state === "wedged" ? "stuck" : `${rate(this.speed(one))}/s`);
     }
-    const full = this.slots.length && view.depth ? Math.ceil(Math.min(1, Math.log10(1 + view.depth) / 4) * this.slots.length) : 0;
+    const kept = view.stored ?? view.depth ?? 0; // what is handled stays in a ledger
+    const full = Math.ceil(Math.min(1, Math.log10(1 + kept) / 4) * this.slots.length);
     this.slots.forEach((slot, index) => slot.classList.toggle("full", index < full));
     const words = describe(view, this.writers, this.listeners);
     if (this.root.getAttribute("aria-label") !== words) this.root.setAttribute("aria-label", words);
@@ -263,6 +264,7 @@ function store(view) {
     return lost ? { words: "nobody hears it", tone: "tone-bad" } : { words: "keeps nothing", tone: "" };
   }
   const parts = [`${brief(view.depth)} waiting`];
+  if (view.stored !== null) parts.unshift(`${brief(view.stored)} kept`);
   if (view.in_flight) parts.push(`${brief(view.in_flight)} in hand`);
   if (view.dead_letters) parts.push(`${brief(view.dead_letters)} dead`);
   return { words: parts.join(" · "), tone: view.depth > 0 && view.subscribers === 0 ? "tone-warn" : "" };
