@@ -82,7 +82,7 @@ export class Scene {
   #draw() {
     const width = Math.round(this.node.clientWidth);
     if (!this.view || !width) return;
-    const shape = [width, ...[...this.writers, ...this.listeners].map((one) => one.id + one.state)].join(" ");
+    const shape = [width, ...[...this.writers, ...this.listeners].map((one) => one.id + one.state + this.#stuck(one))].join(" ");
     if (shape === this.shape) return;
     this.shape = shape;
     this.width = width;
@@ -123,12 +123,12 @@ export class Scene {
     const x = this.width - (this.width < 420 ? 62 : 96);
     this.houses = shown.map((one, index) => {
       const door = { x: x - 14, y: places[index] };
-      const state = one.state === "gone" ? "gone" : one.state === "wedged" ? "wedged" : "";
+      const state = one.state === "gone" ? "gone" : this.#stuck(one) ? "wedged" : "";
       const node = at(x, places[index], house(), state, title(one));
       const label = text(x + 20, places[index] + 4, "start");
       this.lines.append(svg("path", { class: state === "gone" ? "road off" : "road", d: road(this.exit, door) }));
       this.things.append(node, label);
-      return { id: one.id, door, node, label, state: one.state, alive: alive(one), lit: 0 };
+      return { id: one.id, door, node, label, state, alive: alive(one), lit: 0 };
     });
     if (more) {
       const y = places.at(-1);
@@ -140,6 +140,11 @@ export class Scene {
       this.lines.append(svg("path", { class: "road off", d: road(this.exit, end) }));
       this.things.append(at(x, MIDDLE, house(), "gone", "nobody"), text(x + 4, MIDDLE + 32, "", "nobody"));
     }
+  }
+
+  /** A loop of another pattern may stand still; this one goes on. */
+  #stuck(one) {
+    return one.state === "wedged" && this.pattern in one.standing;
   }
 
   #drawRedis() {
