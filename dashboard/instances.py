@@ -21,7 +21,7 @@ COUNTED = tuple(f.name for f in fields(Counts) if f.type is int)
 
 _FORGET_SECONDS = 300.0
 _MEMORY_SECONDS = 12.0
-_RATE_SECONDS = 3.5
+_RATE_SECONDS = 2.5
 _SILENT_SECONDS = 4.5
 """An idle instance reports every three."""
 _SETTLE_SECONDS = 4.0

@@ -17,6 +17,7 @@ __all__ = ["Losses"]
 
 _LOOKS = 3
 _LENGTHS = 12
+_BATCH_SECONDS = 1.0
 
 
 class _Path:
@@ -47,15 +48,16 @@ class _Path:
             self.certain = False
             if self._redelivers:
                 self.rebase()
-        if depth.depth is None:
+        if depth.depth is None or depth.estimated:
             return
         self._lengths.append((now, depth.depth + (depth.in_flight or 0) + (depth.scheduled or 0)))
         heard = [i.last_seen for i in mine if i.gone_at is None and i.counts[self._name]["received"]]
-        moment, waiting = next(
-            ((at, length) for at, length in reversed(self._lengths) if at <= min(heard, default=now)), self._lengths[0]
-        )
-        if heard and moment > min(heard):
+        # what was taken is counted when it is handled, a batch of it a moment later
+        latest = min(heard, default=now + _BATCH_SECONDS) - _BATCH_SECONDS
+        known = [(at, length) for at, length in self._lengths if at <= latest]
+        if not known:
             return
+        moment, waiting = known[-1]
         later = sum(i.counts[self._name]["sent"] - i.counts_at(moment).get(self._name, Counter())["sent"] for i in mine)
         done = totals["handled"] + totals["dead"] if self._redelivers else totals["received"] + totals["unreadable"]
         self._looks.append(totals["sent"] - later - waiting - done)

@@ -40,6 +40,8 @@ class Depth:
     dead: int | None = None
     stored: int | None = None
     listeners: int | None = None
+    estimated: bool = False
+    """Whether there were too many claims to count."""
     group: bool = True
     """Whether the consumer group exists (stream)."""
 
@@ -215,6 +217,7 @@ class _Reliable(_Part):
     def take_more(self, replies: Sequence[Reply]) -> None:
         lengths = [length for reply in replies if (length := number(reply)) is not None]
         if lengths:
+            self.depth.estimated = self._claims > len(lengths)
             self.depth.in_flight = round(sum(lengths) * max(1.0, self._claims / len(lengths)))
 
 
