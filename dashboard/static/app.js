@@ -135,6 +135,8 @@ const stream = new Stream({
     mode.title = "Nothing can be changed from this page: DASHBOARD_WRITE is off";
     screen?.session?.(session);
     route();
+    // only now, so that nothing falls between what is remembered and what comes in
+    catchUp().catch(() => {}); // it is tried again with the next connection
   },
   snapshot: take,
   seen(lines) {
@@ -142,8 +144,21 @@ const stream = new Stream({
     if (town.feed.length > FEED_KEPT) town.feed.splice(0, town.feed.length - FEED_KEPT);
     if (!document.hidden) screen?.seen?.(lines);
   },
+  refused() {
+    begin().catch(() => stream.open());
+  },
   freshness,
 });
+
+/** What this server remembers, before what it has told since it was connected. */
+async function catchUp() {
+  town.feed.length = 0;
+  const [history, feed] = await Promise.all([get("history"), get("messages")]);
+  town.history.begin(history);
+  const told = new Set(town.feed.map((line) => line.number));
+  town.feed.unshift(...feed.filter((line) => !told.has(line.number)));
+  screen?.seen?.(feed);
+}
 
 /** Also after a login: everything begins. */
 async function begin() {
@@ -151,13 +166,8 @@ async function begin() {
   route();
   if (!town.session.authenticated) return stream.close();
   stream.open();
-  const [snapshot, history, feed] = await Promise.all([get("snapshot"), get("history"), get("messages")]);
-  town.history.begin(history);
-  if (!town.snapshot) take(snapshot);
-  const known = new Set(town.feed.map((line) => line.number));
-  town.feed.unshift(...feed.filter((line) => !known.has(line.number)));
-  screen?.seen?.(feed);
-  if (town.snapshot) show();
+  const first = await get("snapshot");
+  if (!town.snapshot) take(first);
 }
 
 town.begin = begin;

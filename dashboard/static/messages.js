@@ -67,8 +67,8 @@ export class Screen {
   #draw() {
     const feed = this.paused ?? this.town.feed;
     const wanted = feed.filter((line) => this.#wants(line)).slice(-SHOWN).reverse();
-    const rows = new Map(wanted.map((line) => [line.number, this.rows.get(line.number) ?? this.#row(line)]));
-    for (const [number, row] of this.rows) if (!rows.has(number)) row.remove();
+    const rows = new Map(wanted.map((line) => [line, this.rows.get(line) ?? this.#row(line)]));
+    for (const [line, row] of this.rows) if (!rows.has(line)) row.remove();
     this.rows = rows;
     let next = this.list.firstChild;
     for (const row of rows.values()) {

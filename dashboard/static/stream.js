@@ -5,7 +5,7 @@ const AGAIN_MS = 1000;
 const LOOK_MS = 500;
 
 export class Stream {
-  /** `on` has session, snapshot, seen and freshness(state, seconds): "connecting", "live", "stale". */
+  /** `on` has session, snapshot, seen, refused, and freshness(state, seconds): "connecting", "live", "stale". */
   constructor(on) {
     this.on = on;
     this.heard = performance.now();
@@ -29,19 +29,19 @@ export class Stream {
     };
     for (const name of ["session", "snapshot", "seen"]) source.addEventListener(name, take(name));
     source.addEventListener("error", () => {
-      // the browser tries again by itself unless the answer was an error
-      if (source.readyState === EventSource.CLOSED && this.source === source) {
-        setTimeout(() => this.source === source && this.open(), AGAIN_MS);
-      }
+      // the browser tries again by itself unless the answer was an error: then somebody is to ask why
+      if (source.readyState === EventSource.CLOSED) setTimeout(() => this.source === source && this.on.refused(), AGAIN_MS);
     });
   }
 
   close() {
     this.source?.close();
     this.source = null;
+    this.#become("connecting");
   }
 
   #look() {
+    if (!this.source) return;
     const silent = performance.now() - this.heard;
     if (silent > STALE_MS) this.#become("stale", silent / 1000);
     // a connection can be dead without an error

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from browsing import Look, Serve
+from conftest import Start
 from playwright.sync_api import Browser, expect
 from redis import Redis
 
@@ -115,6 +116,24 @@ def test_the_token_opens_the_page(serve: Serve, look: Look) -> None:
     expect(visit.page.locator("#live")).to_have_text("live")
     expect(visit.page.locator("h1")).to_have_text("Nobody is here yet.")
     assert visit.page.evaluate("document.cookie") == ""
+
+
+def test_a_page_whose_login_has_ended_asks_for_the_token_again(start: Start, serve: Serve, look: Look) -> None:
+    # Given a page that is signed in
+    secret = {"DASHBOARD_TOKEN": "open sesame"}
+    dashboard = start("dashboard", DASHBOARD_PORT="0", **secret)
+    visit = look(dashboard.wait_for("open http://")[0].split()[-1])
+    visit.page.get_by_label("Token").fill("open sesame")
+    visit.page.get_by_role("button", name="Sign in").click()
+    expect(visit.page.locator("#live")).to_have_text("live")
+
+    # When the dashboard starts anew, and with it all logins end
+    dashboard.kill()
+    serve(DASHBOARD_PORT=visit.url.rsplit(":", 1)[-1], **secret)
+
+    # Then it asks, and does not claim to be cut off
+    expect(visit.page.get_by_label("Token")).to_be_visible(timeout=30_000)
+    expect(visit.page.locator("#banner")).not_to_be_visible()
 
 
 def test_the_policy_lets_nothing_inline_or_foreign_run(serve: Serve, look: Look) -> None:
