@@ -271,15 +271,16 @@ def test_it_costs_redis_little_however_many_look_and_however_much_flows(
 
     # Then the dashboard asked for less than fifty things a second, under load as without
     print(f"{pages} pages: {costs[0]:.1f} commands/s idle, {costs[1]:.1f} under load")
-    assert max(costs) < 50
+    assert 5 < max(costs) < 50
     assert abs(costs[1] - costs[0]) < 8
 
 
 def _of_the_dashboard(client: redis.Redis) -> int:
     """Commands by its connections so far."""
-    clients = client.execute_command("CLIENT", "LIST")
-    rows = clients if isinstance(clients, list) else []
-    return sum(int(row["tot-cmds"]) for row in rows if str(row["name"]).startswith("townpost-dashboard"))
+    ours = [row for row in client.client_list() if row["name"].startswith("townpost-dashboard")]
+    if "tot-cmds" not in ours[0]:
+        pytest.skip("this server does not count commands by connection")
+    return sum(int(row["tot-cmds"]) for row in ours)
 
 
 def test_the_page_outlives_a_restart_of_redis(board: MakeBoard, start: Start, own_server: Server) -> None:
