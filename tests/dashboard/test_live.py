@@ -108,6 +108,7 @@ def test_after_a_kill_the_loss_is_an_upper_bound(
     assert view["lost_certain"] is (view["lost"] == 0)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("idle", [True, False], ids=["idle", "busy"])
 def test_a_killed_subscriber_is_gone_within_three_seconds(board: MakeBoard, start: Start, idle: bool) -> None:
     page = board(PATTERN="both")
@@ -124,6 +125,7 @@ def test_a_killed_subscriber_is_gone_within_three_seconds(board: MakeBoard, star
     assert page.instances("subscriber")[0]["left"] == "vanished"
 
 
+@pytest.mark.alone
 def test_one_that_is_stopped_said_goodbye(board: MakeBoard, start: Start) -> None:
     page = board(PATTERN="queue")
     subscriber = start("subscriber", PATTERN="queue")
@@ -135,6 +137,7 @@ def test_one_that_is_stopped_said_goodbye(board: MakeBoard, start: Start) -> Non
     assert page.instances("subscriber")[0]["left"] == "stopped"
 
 
+@pytest.mark.alone
 def test_three_more_appear_within_three_seconds(board: MakeBoard, start: Start) -> None:
     page = board(PATTERN="queue")
 
