@@ -89,7 +89,7 @@ function tally(name, number, tone) {
 }
 
 function titleOf({ patterns, redis }) {
-  const lost = patterns.reduce((sum, view) => sum + view.lost, 0);
+  const lost = patterns.reduce((sum, view) => sum + (view.lost_certain ? view.lost : 0), 0);
   const dead = patterns.reduce((sum, view) => sum + (view.dead_letters ?? 0), 0);
   const news = [
     !redis.up && "Redis is away",

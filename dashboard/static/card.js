@@ -27,7 +27,7 @@ const MINOR = [
 ];
 const TONES = { lost: "bad", dead: "bad", duplicated: "warn", retried: "warn" };
 const HINTS = {
-  lost: "acknowledged by Redis, and never handled by somebody who should have",
+  lost: "acknowledged by Redis, and never handled by somebody who should have; a range where a killed subscriber took its last counts with it",
   duplicated: "seen again by the same subscriber, by id",
   retried: "handed out again after a failure",
   dead: "given up, kept among the dead letters",
@@ -66,16 +66,23 @@ export class Card {
   update(view, snapshot, history, speeds) {
     put(this.promise, view.promise);
     for (const [key, , pick, say = brief] of [...MAJOR, ...MINOR]) this.#set(key, pick(view), say);
+    if (view.lost && !view.lost_certain) this.#uncertain(view.lost);
     const houses = view.fan_out && view.subscribers > 1 ? `at ${view.subscribers} houses` : "";
     put(this.cells.received.note, houses);
     put(this.cells.sent.note, view.sent_rate ? `${rate(view.sent_rate)}/s` : "");
     const unheard = view.totals.unheard;
-    const most = view.lost && !view.lost_certain ? "at most" : "";
-    put(this.cells.lost.note, unheard ? `${brief(unheard)} unheard` : most);
+    const unsure = view.lost && !view.lost_certain ? "not certain" : "";
+    put(this.cells.lost.note, unheard ? `${brief(unheard)} unheard` : unsure);
     this.scene.update(view, snapshot.instances, snapshot.at, speeds);
     const series = history.of(view.name);
     this.rates.update(history.at, [series.received_rate, series.sent_rate]);
     this.delays.update(history.at, [series.p99_ms, series.p50_ms]);
+  }
+
+  /** A subscriber that was killed took the counts of its last second with it: these may well have been handled. */
+  #uncertain(most) {
+    put(this.cells.lost.figure, `0–${brief(most)}`);
+    this.cells.lost.dd.dataset.tone = "";
   }
 
   #set(key, value, say) {

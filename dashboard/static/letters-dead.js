@@ -54,7 +54,6 @@ export class DeadTab {
     this.bar = h("div", { class: "bar" }, this.reason, h("span", { class: "grow" }), this.requeue, this.purge);
     this.empty = empty("letters", "No dead letters", "A message that fails too often, or that nobody can read, is set aside here with the reason. Nothing was.");
     this.none = empty("letters", "None for this reason", "Choose another reason above.");
-    this.readonly = h("p", { class: "soft small" }, "Read-only: DASHBOARD_WRITE is off. `python -m publisher letters` can requeue and delete.".replaceAll("`", ""));
     this.node = h("div", {}, this.bar, this.table.node, h("p", { class: "after" }, this.more), this.empty, this.none);
     this.empty.hidden = this.none.hidden = this.table.node.hidden = this.more.hidden = this.bar.hidden = true;
   }

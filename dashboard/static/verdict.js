@@ -25,11 +25,17 @@ export class Verdict {
     put(sent.label, "sent both ways");
     put(crier.value, count(difference.lost_pubsub));
     put(crier.label, "lost by the crier");
-    put(office.value, count(difference.lost_queue));
+    const unsure = uncertain(snapshot);
+    put(office.value, unsure ? `0–${count(difference.lost_queue)}` : count(difference.lost_queue));
     put(office.label, "lost by the post office");
     crier.value.className = difference.lost_pubsub ? "bad" : "";
-    office.value.className = difference.lost_queue ? "bad" : "";
+    office.value.className = difference.lost_queue && !unsure ? "bad" : "";
   }
+}
+
+/** Whether a killed subscriber of the queue took counts with it, so that its losses are known only as "at most". */
+function uncertain({ patterns, difference }) {
+  return difference.lost_queue > 0 && patterns.some((view) => view.name === "queue" && !view.lost_certain);
 }
 
 /** The same ids on both paths: a control experiment. */
@@ -46,6 +52,9 @@ function compare(difference, snapshot) {
   if (total) parts.push(`${plural(deaf.length, "subscriber")} missed ${count(total)} while away or too slow`);
   const why = parts.length ? `On pubsub ${parts.join("; ")}. ` : "";
   const kept = office ? `The queue lost ${count(office)}: taken by a subscriber that died with them.` : "The queue kept every one of them until somebody came.";
+  if (uncertain(snapshot)) {
+    return [`The crier lost ${count(crier)}, the post office ${count(office)} at most.`, `${why}A subscriber was killed, and with it what it had in hand from the queue and the counts of its last second.`];
+  }
   const gap = crier - office;
   const title =
     gap > 0 ? `The crier lost ${count(gap)} more than the post office.`
@@ -57,7 +66,7 @@ function compare(difference, snapshot) {
 function sum(snapshot) {
   const sent = snapshot.patterns.reduce((all, view) => all + view.totals.sent, 0);
   if (!sent) return nothing(snapshot);
-  const lossy = snapshot.patterns.filter((view) => view.lost);
+  const lossy = snapshot.patterns.filter((view) => view.lost && view.lost_certain);
   if (!lossy.length) return ["Nothing is lost.", "Every message that Redis acknowledged was handled, waits, or is in somebody's hands."];
   const total = lossy.reduce((all, view) => all + view.lost, 0);
   const where = lossy.map((view) => `${count(view.lost)} on ${view.name}`).join(", ");

@@ -18,7 +18,7 @@ T = TypeVar("T")
 WRITES = {"X-Townpost": "1"}
 
 
-def until(look: Callable[[], T], seconds: float = 10.0) -> T:
+def until(look: Callable[[], T], seconds: float = 20.0) -> T:
     """What it sees, once that is true."""
     deadline = time.monotonic() + seconds
     while not (seen := look()):
@@ -33,7 +33,7 @@ class Board:
     def __init__(self, process: Process) -> None:
         self.process = process
         self.url = process.wait_for("open http")[0].rpartition("open ")[2]
-        self.client = httpx.Client(base_url=self.url, timeout=10, trust_env=False)
+        self.client = httpx.Client(base_url=self.url, timeout=20, trust_env=False)
 
     def get(self, path: str, **headers: str) -> httpx.Response:
         return self.client.get(path, headers=headers)

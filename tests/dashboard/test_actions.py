@@ -244,6 +244,7 @@ def test_a_burst_goes_on_by_itself_and_counts_as_sent(board: MakeBoard, client: 
     until(lambda: page.pattern("queue")["totals"]["sent"] == 3000)
 
 
+@pytest.mark.alone
 def test_a_burst_is_spread_over_the_time_that_is_asked_for(page: Board, client: redis.Redis) -> None:
     started = time.monotonic()
     answer = page.post("/api/publish", {"pattern": "queue", "text": "hi", "count": 20, "seconds": 1.5}).json()

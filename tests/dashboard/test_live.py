@@ -108,6 +108,7 @@ def test_after_a_kill_the_loss_is_an_upper_bound(
     assert view["lost_certain"] is (view["lost"] == 0)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("idle", [True, False], ids=["idle", "busy"])
 def test_a_killed_subscriber_is_gone_within_three_seconds(board: MakeBoard, start: Start, idle: bool) -> None:
     page = board(PATTERN="both")
@@ -124,6 +125,7 @@ def test_a_killed_subscriber_is_gone_within_three_seconds(board: MakeBoard, star
     assert page.instances("subscriber")[0]["left"] == "vanished"
 
 
+@pytest.mark.alone
 def test_one_that_is_stopped_said_goodbye(board: MakeBoard, start: Start) -> None:
     page = board(PATTERN="queue")
     subscriber = start("subscriber", PATTERN="queue")
@@ -135,6 +137,7 @@ def test_one_that_is_stopped_said_goodbye(board: MakeBoard, start: Start) -> Non
     assert page.instances("subscriber")[0]["left"] == "stopped"
 
 
+@pytest.mark.alone
 def test_three_more_appear_within_three_seconds(board: MakeBoard, start: Start) -> None:
     page = board(PATTERN="queue")
 
@@ -271,15 +274,16 @@ def test_it_costs_redis_little_however_many_look_and_however_much_flows(
 
     # Then the dashboard asked for less than fifty things a second, under load as without
     print(f"{pages} pages: {costs[0]:.1f} commands/s idle, {costs[1]:.1f} under load")
-    assert max(costs) < 50
+    assert 5 < max(costs) < 50
     assert abs(costs[1] - costs[0]) < 8
 
 
 def _of_the_dashboard(client: redis.Redis) -> int:
     """Commands by its connections so far."""
-    clients = client.execute_command("CLIENT", "LIST")
-    rows = clients if isinstance(clients, list) else []
-    return sum(int(row["tot-cmds"]) for row in rows if str(row["name"]).startswith("townpost-dashboard"))
+    ours = [row for row in client.client_list() if row["name"].startswith("townpost-dashboard")]
+    if "tot-cmds" not in ours[0]:
+        pytest.skip("this server does not count commands by connection")
+    return sum(int(row["tot-cmds"]) for row in ours)
 
 
 def test_the_page_outlives_a_restart_of_redis(board: MakeBoard, start: Start, own_server: Server) -> None:
