@@ -5,7 +5,7 @@ BIN := .venv/bin
 WORKERS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-tasks lab lab-quick bench install test check schema lock compose-test clean
+.PHONY: help demo demo-tasks lab lab-quick bench install test check screenshots schema lock compose-test clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ check: .venv/dev.stamp  ## format, lint, types, architecture
 bench: .venv/run.stamp  ## how fast it is, beside others: PEERS=no ONLY=drain OUT=folder ROUNDS=3
 	@exec $(BIN)/python -m lab bench --peers $(or $(PEERS),yes) $(addprefix --only ,$(ONLY)) \
 		$(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(OUT),--out $(OUT))
+
+screenshots: .venv/dev.stamp  ## photograph the dashboard anew into docs/screenshots: needs chromium
+	@exec $(BIN)/python -m lab.screenshots
 
 schema: .venv/run.stamp  ## write docs/message.schema.json and docs/asyncapi.json anew from the model
 	$(BIN)/python -m shared.schema

@@ -1,23 +1,27 @@
-"""What `docker compose up` does, without Docker: a server, a publisher, a subscriber, their lines side by side."""
+"""What `docker compose up` does, without Docker: a server, the services, their lines side by side."""
 
 import argparse
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from functools import partial
 
-from lab.processes import Process
+from dotenv import dotenv_values
+
+from lab.processes import ROOT, Process
 from lab.server import Server, binary
 from shared.connection import endpoint
 from shared.settings import Settings
 
 __all__ = ["options", "run"]
 
-_COLOURS = {"redis": "\x1b[31m", "publisher": "\x1b[35m", "subscriber": "\x1b[36m"}
+_COLOURS = {"redis": "\x1b[31m", "publisher": "\x1b[35m", "subscriber": "\x1b[36m", "dashboard": "\x1b[32m"}
+_DASHBOARD_PORT = 8321
 _HEAD_START_SECONDS = 3.0
 _KEPT_LINES = 1000
 _RESET = "\x1b[0m"
@@ -86,6 +90,7 @@ def _services(url: str, screen: _Screen, stop: threading.Event, seconds: float |
             with contextlib.suppress(TimeoutError):
                 # the crier's first words should not go to an empty square
                 services[name].wait_for("connected", timeout=_HEAD_START_SECONDS)
+        services["dashboard"] = _dashboard(environment, screen)
         while not stop.wait(0.1) and time.monotonic() < ends:
             for name, process in services.items():
                 if process.status is not None:
@@ -97,3 +102,32 @@ def _services(url: str, screen: _Screen, stop: threading.Event, seconds: float |
                 process.stop()
             process.wait()
     return 0
+
+
+def _dashboard(environment: dict[str, str], screen: _Screen) -> Process:
+    """The live page, which may also change things: on 127.0.0.1 nobody else reaches it."""
+
+    def setting(name: str, default: str) -> str:
+        return os.environ.get(name) or dotenv_values(ROOT / ".env").get(name) or default
+
+    wanted = setting("DASHBOARD_PORT", str(_DASHBOARD_PORT))
+    port = wanted if _free(wanted) else "0"
+    if port != wanted:
+        screen.say("dashboard", f"port {wanted} is taken by another program: taking a free one (DASHBOARD_PORT)")
+    return Process(
+        "dashboard",
+        environment=environment | {"DASHBOARD_PORT": port, "DASHBOARD_WRITE": setting("DASHBOARD_WRITE", "on")},
+        on_line=partial(screen.say, "dashboard"),
+        keep=_KEPT_LINES,
+    )
+
+
+def _free(port: str) -> bool:
+    """Whether nobody serves there; what is no port is the dashboard's to refuse."""
+    try:
+        with socket.create_server(("127.0.0.1", int(port))):
+            return True
+    except ValueError:
+        return True
+    except OSError:
+        return False

@@ -160,6 +160,7 @@ class Sending:
             counts = self.counts[receipt.pattern]
             counts.sent += receipt.sent
             counts.unheard += receipt.unheard
+            counts.recent.see(messages[0].encode())
             if receipt.warning and time.monotonic() - self._warned_at >= _WARN_SECONDS:
                 self._warned_at = time.monotonic()
                 self._log.warning("%s", receipt.warning)

@@ -6,6 +6,8 @@ once a batch wherever a batch is known.
 
 from dataclasses import dataclass, field, fields
 
+from shared.recent import Recent
+
 __all__ = ["Counts", "Latency"]
 
 
@@ -67,8 +69,9 @@ class Counts:
     """Taken over from consumers that are gone."""
     reconnects: int = 0
     latency: Latency = field(default_factory=Latency)
+    recent: Recent = field(default_factory=Recent)
 
     def snapshot(self) -> dict[str, object]:
         """For JSON: every number, and the latency's buckets."""
-        numbers: dict[str, object] = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "latency"}
+        numbers: dict[str, object] = {f.name: getattr(self, f.name) for f in fields(self) if f.type is int}
         return numbers | {"latency_ms": {"first": Latency.FIRST_MS, "buckets": list(self.latency.buckets)}}

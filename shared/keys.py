@@ -11,6 +11,11 @@ def instances() -> str:
     return "townpost:instances"
 
 
+def ended() -> str:
+    """Sorted set with a time to live: id of a service that has just ended -> when."""
+    return "townpost:ended"
+
+
 def instance(instance_id: str) -> str:
     """String with a time to live: the latest counts of one service, as JSON."""
     return f"townpost:instance:{instance_id}"

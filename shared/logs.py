@@ -10,9 +10,10 @@ from typing import TextIO
 from shared.settings import Settings
 from shared.text import printable
 
-__all__ = ["DIM", "RESET", "set_up", "wants_colour"]
+__all__ = ["DIM", "RESET", "LastError", "set_up", "wants_colour"]
 
 RESET, DIM, RED, YELLOW = "\x1b[0m", "\x1b[2m", "\x1b[31m", "\x1b[33m"
+_ERROR_CHARACTERS = 300
 _COLOURS = {logging.WARNING: YELLOW, logging.ERROR: RED, logging.CRITICAL: RED}
 
 
@@ -40,6 +41,19 @@ class _Stderr(logging.Handler):
         with contextlib.suppress(OSError):  # nobody listens any more, and there is nobody to tell
             sys.stderr.write(f"{self.format(record)}\n")
             sys.stderr.flush()
+
+
+class LastError(logging.Handler):
+    """Remembers what was logged last as an error, for reports."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.text = ""
+        self.at: float | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.text = printable(f"{_source(record)}: {record.getMessage()}")[:_ERROR_CHARACTERS]
+        self.at = record.created
 
 
 def _source(record: logging.LogRecord) -> str:

@@ -21,6 +21,7 @@ from shared import health, keys
 from shared.connection import Link
 from shared.counts import Counts
 from shared.errors import PasswordError, RefusedError, UnavailableError
+from shared.logs import LastError
 from shared.settings import Settings
 
 __all__ = ["Loop", "Reporter"]
@@ -30,6 +31,7 @@ _UNCHANGED_SECONDS = 2.9
 """How long a report may wait when nothing was counted: an idle service is to cost Redis next to nothing."""
 _ENTRY_SECONDS = 10.0
 _REPORT_LIVES_SECONDS = 5
+_ENDED_LIVES_SECONDS = 15
 _FORGOTTEN_SECONDS = 3600
 _REFUSED_SECONDS = 15.0
 _INTERRUPT_SECONDS = 0.05
@@ -90,8 +92,11 @@ class Reporter:
         self._said = ""
         self._reported: tuple[float, object] = (0.0, None)
         self._entered = 0.0
+        self._settings = settings
+        self._last_error = LastError()
 
     def start(self) -> None:
+        logging.getLogger("townpost").addHandler(self._last_error)
         self._thread.start()
 
     def _run(self) -> None:
@@ -116,12 +121,15 @@ class Reporter:
         """The service has ended; one that was killed instead is missed by its silence."""
         self._done.set()
         self._thread.join(_FAREWELL_SECONDS)
+        logging.getLogger("townpost").removeHandler(self._last_error)
 
     def _report(self) -> None:
         try:
             if not self._link.connected:
                 self._link.connect()
                 self._clock_offset = _seconds(self._link) - time.time()
+                # whoever looks knows us by the number of our connection; and Redis may have lost everything
+                self._reported, self._entered = (0.0, None), 0.0
             if time.monotonic() < self._refused_until:
                 self._link.call("PING")
             else:
@@ -140,11 +148,24 @@ class Reporter:
             self._health_file = None  # the health check will find no report, and say so
             self._log.error("HEALTH_FILE=%s cannot be written: %s", path, error.strerror)
 
+    def _counts(self) -> dict[str, Counts]:
+        return {name: counts for loop in self._loops for name, counts in loop.counts.items()}
+
     def _write_counts(self) -> None:
-        patterns = {name: c.snapshot() for loop in self._loops for name, c in loop.counts.items()}
+        patterns = {name: c.snapshot() for name, c in self._counts().items()}
         reported, last = self._reported
         if patterns == last and time.monotonic() - reported < _UNCHANGED_SECONDS:
             return
+        now = self._write_snapshot(patterns, _REPORT_LIVES_SECONDS)
+        if time.monotonic() - self._entered >= _ENTRY_SECONDS or not self._entered:
+            self._link.call("ZADD", keys.instances(), now, self.instance_id)
+            if not self._entered:
+                self._link.call("ZREMRANGEBYSCORE", keys.instances(), "-inf", now - _FORGOTTEN_SECONDS)
+            self._entered = time.monotonic()
+        self._reported = (time.monotonic(), patterns)
+
+    def _write_snapshot(self, patterns: Mapping[str, object], lives: int, *, ended: bool = False) -> float:
+        """When it is from, by Redis's clock."""
         now = time.time() + self._clock_offset
         snapshot = {
             "id": self.instance_id,
@@ -153,26 +174,41 @@ class Reporter:
             "pid": os.getpid(),
             "started": self._started + self._clock_offset,
             "at": now,
+            "client_id": self._link.client_id,
+            "clock_offset": -round(self._clock_offset, 3),
+            "pattern": self._settings.pattern,
+            "names": {pattern.name: self._settings.name_of(pattern) for pattern in self._settings.patterns},
             "patterns": patterns,
+            "recent": {name: c.recent.snapshot(self._clock_offset) for name, c in self._counts().items()},
+            "error": self._last_error.text,
+            "error_at": None if self._last_error.at is None else self._last_error.at + self._clock_offset,
+            "ended": ended,
+            "stall_seconds": self._settings.health_seconds,
             "idle_seconds": {loop.name: round(time.monotonic() - loop.turned, 1) for loop in self._loops},
         }
-        self._link.call("SET", keys.instance(self.instance_id), json.dumps(snapshot), "EX", _REPORT_LIVES_SECONDS)
-        if time.monotonic() - self._entered >= _ENTRY_SECONDS or not self._entered:
-            self._link.call("ZADD", keys.instances(), now, self.instance_id)
-            if not self._entered:
-                self._link.call("ZREMRANGEBYSCORE", keys.instances(), "-inf", now - _FORGOTTEN_SECONDS)
-            self._entered = time.monotonic()
-        self._reported = (time.monotonic(), patterns)
+        self._link.call("SET", keys.instance(self.instance_id), json.dumps(snapshot), "EX", lives)
+        return now
 
     def _remove(self) -> None:
-        if self._entered > 0:
+        """Our last counts stay for a few seconds, or what a short run did would never be seen."""
+        if not self._entered:
+            return
+        with contextlib.suppress(RefusedError):
+            patterns = {name: c.snapshot() for name, c in self._counts().items()}
+            now = self._write_snapshot(patterns, _ENDED_LIVES_SECONDS, ended=True)
             self._link.pipeline(
-                [("DEL", keys.instance(self.instance_id)), ("ZREM", keys.instances(), self.instance_id)]
+                [
+                    ("ZADD", keys.ended(), now, self.instance_id),
+                    ("EXPIRE", keys.ended(), _ENDED_LIVES_SECONDS),
+                    ("ZREMRANGEBYSCORE", keys.ended(), "-inf", now - _ENDED_LIVES_SECONDS),
+                    ("ZREM", keys.instances(), self.instance_id),
+                ]
             )
 
 
 def _seconds(link: Link) -> float:
-    reply = link.call("TIME")
-    if not isinstance(reply, list) or not isinstance(reply[0], bytes):
-        raise UnavailableError(f"Redis answered TIME with {reply!r}")
-    return float(reply[0])
+    match link.call("TIME"):
+        case [bytes(seconds), bytes(micros)]:
+            return int(seconds) + int(micros) / 1e6
+        case reply:
+            raise UnavailableError(f"Redis answered TIME with {reply!r}")

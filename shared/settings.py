@@ -181,7 +181,8 @@ def _problems(error: ValidationError) -> list[str]:
     for problem in error.errors(include_url=False):
         name = str(problem["loc"][0]).upper()
         text = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-        # where something is may have been written with a password
-        value = "" if name.startswith("REDIS_") or name.endswith("_URL") else f" (it is {problem['input']!r})"
+        # where something is may have been written with a password, and a token is one
+        secret = name.startswith("REDIS_") or name.endswith(("_URL", "_TOKEN"))
+        value = "" if secret else f" (it is {problem['input']!r})"
         lines.append(printable(f"{name} cannot be used: {text}{value}. See .env.example"))
     return lines

@@ -83,6 +83,7 @@ class Consumer:
                 self._takes += 1
                 self._counts.reconnects = self._listening.session.outages
                 if len(batch):
+                    self._counts.recent.see(batch.payloads[0])
                     self._work(batch)
         finally:
             self._listening.close()

@@ -7,6 +7,7 @@ from typing import Protocol, TypeAlias
 import pytest
 import redis
 
+from dashboard.settings import DashboardSettings
 from lab.processes import Process
 from lab.server import Server
 from tasks.settings import TasksSettings
@@ -18,7 +19,7 @@ pytest_plugins = ["databases"]
 def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Neither the environment nor a .env file of this machine sets anything."""
     monkeypatch.chdir(tmp_path)
-    for field in TasksSettings.model_fields:
+    for field in {**TasksSettings.model_fields, **DashboardSettings.model_fields}:
         monkeypatch.delenv(field.upper(), raising=False)
         monkeypatch.delenv(field, raising=False)
 

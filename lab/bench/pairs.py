@@ -6,8 +6,6 @@ Microseconds a message, the least of many turns in one interleaved run. docs/per
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC
-from uuid import uuid4
 
 import hiredis
 import redis
@@ -17,9 +15,6 @@ from rich.table import Table
 from lab.server import Server
 from shared.connection import Link
 from shared.message import Message, validate_json
-from shared.settings import Settings
-from subscriber.handlers import _Printer
-from subscriber.seen import Seen
 
 __all__: list[str] = []
 
@@ -94,8 +89,6 @@ def _pairs(link: Link, client: redis.Redis) -> list[tuple[str, str, Work, str, W
         ),
         ("pub/sub frames", "each with gets()", _frames, "and in one list", _frames_listed),
         ("entries of a stream", "match", _matched, "indexing", _indexed),
-        ("ids seen before", "each", _each_seen(), "a batch at a time", _batch_seen()),
-        ("a line to print", "strftime and str(id)", _plain_lines, "ours", _our_lines()),
     ]
 
 
@@ -130,51 +123,6 @@ def _indexed() -> object:
         if isinstance(fields, list) and fields[0] == b"message":
             found.append((entry_id, fields[1]))
     return found
-
-
-def _each_seen() -> Work:
-    young: set[int] = set()
-    old: set[int] = set()
-
-    def again(number: int) -> bool:
-        if number in young or number in old:
-            return True
-        young.add(number)
-        return False
-
-    def run() -> float:
-        ids = [uuid4().int for _ in range(_COUNT)]
-        started = time.perf_counter()
-        for number in ids:
-            again(number)
-        return time.perf_counter() - started
-
-    return run
-
-
-def _batch_seen() -> Work:
-    seen = Seen()
-
-    def run() -> float:
-        ids = [uuid4().int for _ in range(_COUNT)]
-        started = time.perf_counter()
-        seen.again(ids)
-        return time.perf_counter() - started
-
-    return run
-
-
-def _plain_lines() -> object:
-    lines = []
-    for m in _MADE:
-        moment = m.timestamp.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
-        lines.append(f"[{moment}] [{m.sender}] {m.message} (ID: {m.id}) [Received #{m.count} from queue]\n")
-    return lines
-
-
-def _our_lines() -> Work:
-    line = _Printer(Settings())._text_line  # noqa: SLF001 - what is measured
-    return lambda: [line(m, "queue", m.count) for m in _MADE]
 
 
 def _seconds(work: Work) -> float:

@@ -43,6 +43,18 @@ class Guarantees:
     schedules: bool
     """Takes a priority and a delay."""
 
+    @property
+    def promise(self) -> str:
+        """The same in one plain sentence."""
+        who = (
+            "everyone who listens" if self.fan_out else "one listener of each group" if self.groups else "one listener"
+        )
+        if not self.durable:
+            return f"Now or never: {who} right now hears it, and nobody else ever will."
+        kept = "It is kept, to be read again, and waits" if self.replays else "It waits"
+        end = "has handled it, whoever crashes; it may come twice" if self.redelivers else "takes it; taken is taken"
+        return f"{kept} until {who} {end}."
+
 
 @dataclass(frozen=True, slots=True)
 class Due:

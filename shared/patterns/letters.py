@@ -1,7 +1,7 @@
 """Dead letters of the patterns that have them, for an operator; and a look at what is scheduled and in hand."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -10,11 +10,11 @@ from shared.connection import Link, Reply
 from shared.patterns.contract import Pattern
 from shared.patterns.scripts import Script
 
-__all__ = ["DeadLetters", "Letter", "in_hand", "scheduled"]
+__all__ = ["STAMP", "DeadLetters", "Letter", "in_hand", "scheduled"]
 
 _REQUEUE = Script("requeue.lua")
 _PAGE = 500
-_STAMP = 21
+STAMP = 21
 """Characters before the payload of a scheduled message: see publish.lua."""
 
 
@@ -47,13 +47,17 @@ class DeadLetters:
         self._key = keys.dead(name)
 
     def all(self, reason: str | None = None) -> list[Letter]:
-        """Read in pages, so that a million of them hold up nobody."""
-        found: list[Letter] = []
-        start = "-"
-        while page := _letters(self._link.call("XRANGE", self._key, start, "+", "COUNT", _PAGE)):
-            found += [letter for letter in page if reason is None or letter.reason == reason]
-            start = f"({page[-1].id}"
-        return found
+        return [letter for letter in self.each() if reason is None or letter.reason == reason]
+
+    def each(self, after: str | None = None, page: int = _PAGE) -> Iterator[Letter]:
+        """Read in pages, so that a million of them hold up nobody; from behind the one of this id."""
+        start = "-" if after is None else f"({after}"
+        while letters := _letters(self._link.call("XRANGE", self._key, start, "+", "COUNT", page)):
+            yield from letters
+            start = f"({letters[-1].id}"
+
+    def count(self) -> int:
+        return _number(self._link.call("XLEN", self._key))
 
     def one(self, letter_id: str) -> Letter | None:
         letters = _letters(self._link.call("XRANGE", self._key, letter_id, letter_id))
@@ -62,7 +66,14 @@ class DeadLetters:
     def requeue(self, ids: Sequence[str]) -> int:
         """Put them back where they came from; how many there still were."""
         keys_ = [self._origin, self._key, keys.history(self._origin)]
-        return sum(_number(self._link.call(*_REQUEUE.whole(keys_, self._pattern.name, *page))) for page in _pages(ids))
+        return sum(
+            _number(self._link.call(*_REQUEUE.whole(keys_, self._pattern.name, "", *page))) for page in _pages(ids)
+        )
+
+    def replace(self, letter_id: str, payload: bytes) -> int:
+        """Put this back in the place of one of them; 0 if that is gone."""
+        keys_ = [self._origin, self._key, keys.history(self._origin)]
+        return _number(self._link.call(*_REQUEUE.whole(keys_, self._pattern.name, payload, letter_id)))
 
     def purge(self, ids: Sequence[str]) -> int:
         """Delete them for good; how many there still were."""
@@ -76,7 +87,7 @@ def scheduled(link: Link, queue: str, most: int) -> list[tuple[datetime, bytes]]
     """When and what, soonest first."""
     reply = link.call("ZRANGE", keys.scheduled(queue), 0, most - 1, "WITHSCORES")
     flat = [item for item in reply if isinstance(item, bytes)] if isinstance(reply, list) else []
-    return [(_moment(float(due)), member[_STAMP:]) for member, due in zip(flat[::2], flat[1::2], strict=True)]
+    return [(_moment(float(due)), member[STAMP:]) for member, due in zip(flat[::2], flat[1::2], strict=True)]
 
 
 def in_hand(link: Link, queue: str, most: int) -> list[tuple[datetime, str, int]]:

@@ -5,16 +5,18 @@
 --       2 dead       stream
 --       3 history    hash         SHA-1 -> earlier deaths, as JSON (of a list; a stream's entry carries its own)
 -- ARGV  1 pattern    "reliable" or "stream"
---       2.. ids of dead letters
+--       2 payload    to put in the place of what they hold; empty: as it is
+--       3.. ids of dead letters
 -- Returns how many there were.
 
 local origin, dead, history = KEYS[1], KEYS[2], KEYS[3]
 local count = 0
-for i = 2, #ARGV do
+for i = 3, #ARGV do
     local entry = redis.call('XRANGE', dead, ARGV[i], ARGV[i])[1]
     if entry then
         local letter = {}
         for j = 1, #entry[2], 2 do letter[entry[2][j]] = entry[2][j + 1] end
+        local payload = ARGV[2] ~= '' and ARGV[2] or letter.payload
         local readable, past = pcall(cjson.decode, letter.history or '[]')
         if not readable or type(past) ~= 'table' then past = {} end
         past[#past + 1] = {
@@ -22,10 +24,10 @@ for i = 2, #ARGV do
             attempts = tonumber(letter.attempts), crashes = tonumber(letter.crashes), by = letter.by,
         }
         if ARGV[1] == 'stream' then
-            redis.call('XADD', origin, '*', 'message', letter.payload, 'history', cjson.encode(past))
+            redis.call('XADD', origin, '*', 'message', payload, 'history', cjson.encode(past))
         else
-            redis.call('HSET', history, redis.sha1hex(letter.payload), cjson.encode(past))
-            redis.call('RPUSH', origin, letter.payload)
+            redis.call('HSET', history, redis.sha1hex(payload), cjson.encode(past))
+            redis.call('RPUSH', origin, payload)
         end
         redis.call('XDEL', dead, ARGV[i])
         count = count + 1

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -15,6 +16,8 @@ from lab.processes import ROOT
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(300)]
 
 PROJECT = f"townpost-test-{os.getpid()}"
+PORT = "18321"
+"""Of the dashboard, out of the way of one that somebody uses."""
 
 
 class Stack:
@@ -26,7 +29,7 @@ class Stack:
         done = subprocess.run(
             ["docker", "compose", "--project-name", self.project, *arguments],
             cwd=ROOT,
-            env={**os.environ, "PUBLISH_INTERVAL": "0.3", **environment},
+            env={**os.environ, "PUBLISH_INTERVAL": "0.3", "DASHBOARD_PORT": PORT, **environment},
             capture_output=True,
             text=True,
             check=False,
@@ -74,12 +77,12 @@ def test_both_patterns_reach_the_subscriber(stack: Stack) -> None:
 
 
 def test_all_containers_become_healthy(stack: Stack) -> None:
-    for service in ("redis", "publisher", "subscriber"):
+    for service in ("redis", "publisher", "subscriber", "dashboard"):
         until(lambda s=service: stack.inspect(stack.container(s), "{{.State.Health.Status}}") == "healthy")  # type: ignore[misc]
 
 
 def test_no_container_runs_as_root_with_a_writable_root(stack: Stack) -> None:
-    for service in ("publisher", "subscriber"):
+    for service in ("publisher", "subscriber", "dashboard"):
         container = stack.container(service)
 
         assert stack.inspect(container, "{{.Config.User}}") == "10001:10001"
@@ -88,6 +91,23 @@ def test_no_container_runs_as_root_with_a_writable_root(stack: Stack) -> None:
 
 def test_no_port_of_redis_is_published(stack: Stack) -> None:
     assert stack.inspect(stack.container("redis"), "{{json .HostConfig.PortBindings}}") in ("{}", "null")
+
+
+def test_the_dashboard_is_published_on_loopback_only(stack: Stack) -> None:
+    bindings = json.loads(stack.inspect(stack.container("dashboard"), "{{json .HostConfig.PortBindings}}"))
+
+    assert [binding["HostIp"] for ports in bindings.values() for binding in ports] == ["127.0.0.1"]
+
+
+def test_the_dashboard_shows_who_runs_and_may_write(stack: Stack) -> None:
+    def instances() -> list[str]:
+        with urllib.request.urlopen(f"http://127.0.0.1:{PORT}/api/snapshot") as answer:
+            return sorted(one["role"] for one in json.load(answer)["instances"] if one["state"] == "working")
+
+    until(lambda: "open http://localhost:" in stack.logs("dashboard"))
+    until(lambda: instances() == ["publisher", "subscriber"])
+    with urllib.request.urlopen(f"http://127.0.0.1:{PORT}/api/session") as answer:
+        assert json.load(answer)["write"] is True
 
 
 def test_of_three_subscribers_all_hear_the_crier_and_one_gets_the_letter(stack: Stack) -> None:
@@ -187,10 +207,15 @@ def test_every_variable_of_the_example_reaches_the_services_it_is_for(stack: Sta
     names = set(re.findall(r"^([A-Z_]+)=", text, re.MULTILINE))
     (tasks,) = re.findall(r"# --- Tasks(.*?)# --- ", text, re.DOTALL)
     of_tasks = set(re.findall(r"^([A-Z_]+)=", tasks, re.MULTILINE))
-    given = {name: f"value-of-{name}" for name in names} | {"API_PORT": "8321"}
+    of_dashboard = {name for name in names if name.startswith("DASHBOARD_")}
+    given = {name: f"value-of-{name}" for name in names} | {"API_PORT": "8321", "DASHBOARD_PORT": PORT}
 
     config = json.loads(stack.compose("--profile", "tasks", "config", "--format", "json", **given))
 
-    for service in ("publisher", "subscriber", "tasks-api", "tasks-indexer"):
-        wanted = names if service.startswith("tasks") else names - of_tasks
-        assert {name: given[name] for name in wanted}.items() <= config["services"][service]["environment"].items()
+    wanted = {
+        **dict.fromkeys(("publisher", "subscriber"), names - of_tasks - of_dashboard),
+        **dict.fromkeys(("tasks-api", "tasks-indexer"), names - of_dashboard),
+        "dashboard": names - of_tasks,
+    }
+    for service, variables in wanted.items():
+        assert {name: given[name] for name in variables}.items() <= config["services"][service]["environment"].items()

@@ -1,9 +1,12 @@
-"""`python -m lab demo`, which `make demo` runs: both services exchange messages, and nothing is left behind."""
+"""`python -m lab demo`, which `make demo` runs: the services exchange messages, and nothing is left behind."""
 
+import json
 import signal
+import socket
 import subprocess
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,12 +48,13 @@ def test_both_services_exchange_messages_within_three_seconds(folder: Path) -> N
 def test_ctrl_c_leaves_no_process_and_no_file(folder: Path) -> None:
     demo = _demo(folder)
     demo.wait_for("from queue")
+    demo.wait_for("dashboard  |", "open http://127.0.0.1:")
     children = _children(demo.pid)
 
     demo.signal(signal.SIGINT)
 
     assert demo.wait() == 0
-    assert len(children) == 3
+    assert len(children) == 4
     assert not _alive(children)
     assert not list(folder.iterdir())
     assert demo.matching("publisher  |", "total on queue")
@@ -68,6 +72,27 @@ def test_not_even_a_killed_demo_leaves_a_process(folder: Path) -> None:
     while _alive(children):
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_the_dashboard_is_served_and_may_write(folder: Path) -> None:
+    demo = _demo(folder)
+    line = demo.wait_for("dashboard  |", "open http://127.0.0.1:")[0]
+
+    with urllib.request.urlopen(line.split()[-1] + "/api/session") as answer:  # noqa: S310 - our own
+        assert json.load(answer)["write"] is True
+    demo.stop()
+
+
+def test_an_occupied_port_does_not_stop_it(folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+
+        demo = Process("lab", "demo", environment={"TMPDIR": str(folder), "DASHBOARD_PORT": str(port)})
+
+        demo.wait_for("dashboard  |", f"port {port} is taken")
+        line = demo.wait_for("dashboard  |", "open http://127.0.0.1:")[0]
+        assert not line.endswith(f":{port}")
+        demo.stop()
 
 
 def test_it_ends_by_itself_when_asked_to(folder: Path) -> None:

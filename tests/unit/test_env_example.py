@@ -6,32 +6,35 @@ from pathlib import Path
 import pytest
 from dotenv import dotenv_values
 
+from dashboard.settings import DashboardSettings
 from shared.settings import Settings
 from tasks.settings import TasksSettings
 
 EXAMPLE_FILE = Path(__file__).parents[2] / ".env.example"
 EXAMPLE = dotenv_values(EXAMPLE_FILE)
+KINDS: tuple[type[Settings], ...] = (Settings, DashboardSettings, TasksSettings)
 
 
 def test_the_example_has_exactly_the_settings() -> None:
-    assert set(EXAMPLE) == {field.upper() for field in Settings.model_fields | TasksSettings.model_fields}
+    fields = {field for kind in KINDS for field in kind.model_fields}
+
+    assert set(EXAMPLE) == {field.upper() for field in fields}
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", EXAMPLE)
-def test_the_example_shows_the_default(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_the_example_shows_the_default(monkeypatch: pytest.MonkeyPatch, name: str, kind: type[Settings]) -> None:
     monkeypatch.setenv(name, EXAMPLE[name] or "")
 
-    assert Settings.read() == Settings()
-    assert TasksSettings.read() == TasksSettings()
+    assert kind.read() == kind()
 
 
 def test_the_example_can_be_copied_as_it_is(tmp_path: Path) -> None:
-    defaults, of_tasks = Settings(), TasksSettings()
+    defaults = [kind() for kind in KINDS]
 
     (tmp_path / ".env").write_text(EXAMPLE_FILE.read_text())
 
-    assert Settings.read() == defaults
-    assert TasksSettings.read() == of_tasks
+    assert [kind.read() for kind in KINDS] == defaults
 
 
 @pytest.mark.parametrize("name", EXAMPLE)

@@ -49,3 +49,18 @@ def test_any_list_of_known_words_is_their_union(words: list[str]) -> None:
 @pytest.mark.parametrize("name", PATTERNS)
 def test_the_registry_knows_each_by_its_own_name(name: str) -> None:
     assert PATTERNS[name].name == name
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("pubsub", {"everyone", "right now", "nobody else"}),
+        ("queue", {"waits", "one listener", "taken is taken"}),
+        ("reliable", {"waits", "one listener", "may come twice"}),
+        ("stream", {"read again", "of each group", "may come twice"}),
+    ],
+)
+def test_a_promise_says_in_words_what_the_guarantees_say(name: str, words: set[str]) -> None:
+    promise = PATTERNS[name].guarantees.promise
+
+    assert {word for word in words if word in promise} == words

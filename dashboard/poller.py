@@ -1,0 +1,230 @@
+"""The one that reads from Redis, for all pages together: once a second while anyone looks, else every three."""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+
+from dashboard.doctor import Config, examine
+from dashboard.feed import Feed
+from dashboard.instances import Instances
+from dashboard.losses import Losses
+from dashboard.reading import Reading, read_all
+from dashboard.replies import pairs
+from dashboard.snapshot import History, RedisView, Seen, Snapshot
+from dashboard.view import difference, instance_view, pattern_view, redis_view
+from shared.connection import Link, endpoint
+from shared.counts import Counts
+from shared.errors import TownpostError
+from shared.patterns import PATTERNS
+from shared.settings import Settings
+
+__all__ = ["NOTHING_YET", "Poller"]
+
+_TURN_SECONDS = 1.0
+_SLOW_SECONDS = 3.0
+"""Shorter than a report lives, so that what an instance counted is known when it goes."""
+_LOOKED_AT_SECONDS = 10.0
+_CONFIG_SECONDS = 5.0
+_CONFIG = (
+    *("maxmemory-policy", "maxmemory", "appendonly", "appendfsync"),
+    *("client-output-buffer-limit", "stop-writes-on-bgsave-error"),
+)
+_HISTORY = 300
+_AWAY = RedisView(
+    up=False,
+    problem="not asked yet",
+    since=None,
+    round_trip_ms=None,
+    version="",
+    role="",
+    uptime=None,
+    used_memory=None,
+    max_memory=None,
+    clients=None,
+    commands_rate=None,
+)
+NOTHING_YET = Snapshot(number=0, at=0.0, redis=_AWAY, patterns=[], difference=None, instances=[], findings=[], pages=0)
+_CHARTED = ("sent_rate", "received_rate", "handled_rate", "failed_rate", "depth", "dead_letters")
+
+
+class Poller:
+    """Implements `shared.reporting.Loop`."""
+
+    name = "poller"
+
+    def __init__(
+        self, settings: Settings, stop: threading.Event, tell: Callable[[Snapshot, Sequence[Seen]], int]
+    ) -> None:
+        """Nothing is read before `run`.
+
+        Args:
+            settings: name Redis and the keys.
+            stop: ends it.
+            tell: gets each snapshot and what is new in the feed; returns how many pages are open.
+        """
+        self.turned = time.monotonic()
+        self.counts: Mapping[str, Counts] = {}
+        self.feed = Feed()
+        self.snapshot = NOTHING_YET
+        self._settings = settings
+        self._stop = stop
+        self._tell = tell
+        self._link = Link(settings.url, name="townpost-dashboard")
+        self._instances = Instances()
+        self.losses = Losses()
+        self._history: deque[tuple[float, dict[str, dict[str, float | None]]]] = deque(maxlen=_HISTORY)
+        self._config: Config = {}
+        self._config_at = -_CONFIG_SECONDS
+        self._since: float | None = None
+        self._commands: tuple[float, int] | None = None
+        self._pages = 0
+        self._looked_at = 0.0
+        self._wake = threading.Event()
+        self._dead: deque[tuple[float, dict[str, int]]] = deque(maxlen=60)
+        self._log = logging.getLogger("townpost.dashboard")
+
+    @property
+    def abandonable(self) -> bool:
+        return True  # it only reads
+
+    def look(self) -> None:
+        """Somebody wants to know: from any thread."""
+        if time.monotonic() - self._looked_at > _TURN_SECONDS:
+            self._wake.set()
+        self._looked_at = time.monotonic()
+
+    def run(self) -> None:
+        while not self._stop.is_set():
+            started = time.monotonic()
+            self._turn()
+            self.turned = time.monotonic()
+            watched = self._pages or self.turned - self._looked_at < _LOOKED_AT_SECONDS
+            pause = _TURN_SECONDS if watched else _SLOW_SECONDS
+            if not watched:
+                self._wake.clear()
+            self._pause(started + pause - self.turned, started)
+        self._link.close()
+
+    def interrupt(self, control: Link) -> None:  # noqa: ARG002 - a wait of ours needs no help from Redis
+        self._wake.set()
+
+    def totals(self) -> list[str]:
+        return []
+
+    def standing(self) -> float:
+        """Seconds since the last turn ended."""
+        return time.monotonic() - self.turned
+
+    def history(self) -> History:
+        kept = list(self._history)
+        names = sorted({name for _, patterns in kept for name in patterns})
+        lines: dict[str, dict[str, list[float | None]]] = {
+            name: {
+                key: [patterns.get(name, {}).get(key) for _, patterns in kept]
+                for key in (*_CHARTED, "p50_ms", "p99_ms")
+            }
+            for name in names
+        }
+        return History(at=[at for at, _ in kept], patterns=lines)
+
+    def _pause(self, seconds: float, started: float) -> None:
+        """Until the next turn; one that looks first wakes us, though never twice in a second."""
+        deadline = time.monotonic() + max(0.0, seconds)
+        while not self._stop.is_set() and (left := deadline - time.monotonic()) > 0:
+            if self._wake.wait(min(left, _TURN_SECONDS / 4)):
+                self._wake.clear()
+                deadline = min(deadline, started + _TURN_SECONDS)
+
+    def _turn(self) -> None:
+        try:
+            if not self._link.connected:
+                self._instances.disturbed()
+                self._link.connect()
+            reading = read_all(self._link, self._settings, self._names(), self._instances.connections)
+            self._read_config()
+        except TownpostError as error:
+            self._link.close()
+            self._away(str(error))
+            return
+        if not self.snapshot.redis.up:
+            self._since = reading.now
+            if self.snapshot.number:
+                self._log.info("Redis answers at %s", endpoint(self._settings.url))
+        self._instances.update(reading)
+        self._publish(reading)
+
+    def _names(self) -> list[str]:
+        used = {*self._instances.patterns(), *(pattern.name for pattern in self._settings.patterns)}
+        return [name for name in PATTERNS if name in used]
+
+    def _read_config(self) -> None:
+        if time.monotonic() - self._config_at >= _CONFIG_SECONDS:
+            self._config_at = time.monotonic()
+            (reply,) = self._link.pipeline([("CONFIG", "GET", *_CONFIG)])
+            self._config = {name.decode(): value.decode(errors="replace") for name, value in pairs(reply)}
+
+    def _publish(self, reading: Reading) -> None:
+        now = reading.now
+        instances = self._instances
+        views = [
+            pattern_view(
+                name,
+                self._settings,
+                reading,
+                instances,
+                self.losses.of(name, now, reading.depths[name], instances),
+            )
+            for name in reading.depths
+        ]
+        people = [instance_view(instance, now, reading.depths) for instance in instances]
+        self._dead.append((now, {view.name: view.dead_letters or 0 for view in views}))
+        redis = redis_view(reading, since=self._since, rate=self._commands_rate(reading))
+        self._send(
+            Snapshot(
+                number=self.snapshot.number + 1,
+                at=now,
+                redis=redis,
+                patterns=views,
+                difference=difference(views, instances),
+                instances=people,
+                findings=examine(reading, self._config, views, people, self._dead[0][1]),
+                pages=self._pages,
+            ),
+            self.feed.take(instances),
+        )
+        self._history.append((now, {view.name: _charted(view.model_dump()) for view in views}))
+
+    def _away(self, problem: str) -> None:
+        before = self.snapshot
+        if before.redis.up or not before.number:
+            self._since = time.time()
+            self._log.warning("%s", problem)
+        redis = _AWAY.model_copy(update={"problem": problem, "since": self._since})
+        self._commands = None
+        self._send(
+            before.model_copy(
+                update={"number": before.number + 1, "at": time.time(), "redis": redis, "pages": self._pages}
+            ),
+            [],
+        )
+
+    def _send(self, snapshot: Snapshot, lines: Sequence[Seen]) -> None:
+        self.snapshot = snapshot
+        self._pages = self._tell(snapshot, lines)
+
+    def _commands_rate(self, reading: Reading) -> float | None:
+        done = reading.info.get("total_commands_processed", "")
+        before, self._commands = self._commands, (reading.now, int(done)) if done.isdecimal() else None
+        if before is None or self._commands is None or reading.now <= before[0]:
+            return None
+        return max(0.0, (self._commands[1] - before[1]) / (reading.now - before[0]))
+
+
+def _charted(view: Mapping[str, object]) -> dict[str, float | None]:
+    values = {key: view[key] for key in _CHARTED}
+    latency = view["latency"]
+    if isinstance(latency, dict):
+        values |= latency
+    return {key: value if isinstance(value, int | float) else None for key, value in values.items()}

@@ -1,0 +1,44 @@
+"""Plain Python out of what Redis answers; a refusal (an ACL may forbid a command) is None, like what is not known."""
+
+import hiredis
+
+from shared.connection import Reply
+
+__all__ = ["bytes_of", "fields", "floats", "info", "number", "pairs"]
+
+
+def number(reply: Reply) -> int | None:
+    return reply if isinstance(reply, int) else None
+
+
+def bytes_of(reply: Reply) -> list[bytes]:
+    return [item for item in reply if isinstance(item, bytes)] if isinstance(reply, list) else []
+
+
+def pairs(reply: Reply) -> list[tuple[bytes, bytes]]:
+    """Of a flat list: name, value, name, value."""
+    flat = bytes_of(reply)
+    return list(zip(flat[::2], flat[1::2], strict=False))
+
+
+def floats(reply: Reply) -> dict[str, float]:
+    """Of a sorted set with its scores."""
+    return {name.decode(errors="replace"): float(score) for name, score in pairs(reply)}
+
+
+def fields(reply: Reply) -> dict[str, Reply]:
+    """Of a flat list whose values may be anything."""
+    flat = reply if isinstance(reply, list) else []
+    return {
+        name.decode(errors="replace"): value
+        for name, value in zip(flat[::2], flat[1::2], strict=False)
+        if isinstance(name, bytes)
+    }
+
+
+def info(reply: Reply) -> dict[str, str]:
+    """Of INFO; empty where it is forbidden."""
+    if isinstance(reply, hiredis.ReplyError) or not isinstance(reply, bytes):
+        return {}
+    lines = reply.decode(errors="replace").splitlines()
+    return dict(line.split(":", 1) for line in lines if ":" in line and not line.startswith("#"))

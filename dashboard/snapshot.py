@@ -1,0 +1,307 @@
+"""What a page is told, and what it may ask: the contract between this server and dashboard/static.
+
+    GET  /                        static/index.html; /static/... the rest of that folder
+    GET  /api/session             Session            what this server is and what this page may do
+    POST /api/login, /api/logout  Login -> Session   the token goes into a cookie that scripts cannot read
+    GET  /api/events              server-sent events, see below
+    GET  /api/snapshot            Snapshot           the same once, for scripts
+    GET  /api/history             History            the last five minutes, for charts that are not to begin empty
+    GET  /api/messages            [Seen]             the feed so far, oldest first; ?pattern= &sender= &text= &limit=
+    GET  /api/messages/{number}   SeenWhole          one of them with its JSON
+    GET  /api/dead/{pattern}      DeadPage           ?after=<next of the page before> &limit=50 &reason=
+    GET  /api/dead/{pattern}/{id} DeadLetter         with its whole payload and history
+    POST /api/dead/{pattern}/requeue, /purge         Choice -> Done
+    POST /api/dead/{pattern}/{id}/edit               Edit -> Done: requeued with other content, which must be a message
+    GET  /api/scheduled/{pattern} ScheduledPage      ?offset=0 &limit=50 (reliable, and retries of the stream)
+    POST /api/scheduled/{pattern}/now, /purge        Members -> Done: hand out at once, delete (reliable)
+    GET  /api/in-flight/{pattern} FlightPage         ?offset=0 &limit=50
+    POST /api/publish             Publish -> Published; with count > 1 it is a burst that goes on by itself
+    GET  /api/bursts/{number}     Published          how far it is
+    GET  /healthz, /metrics, /openapi.json
+
+Every answer that is not a 2xx is a `Problem`: 400 what was asked cannot be done, 401 a token is needed, 403 read-only
+or from another site, 404, 409 Redis refuses, 413 too long, 415 not JSON, 422 not what the model wants, 429 too many
+bursts at once, 503 Redis does not answer.
+
+A POST needs `Content-Type: application/json` and the header `X-Townpost: 1`; a page of another site can send neither
+without our leave. With a token, `Authorization: Bearer ...` or the cookie of /api/login.
+
+Events of /api/events (`new EventSource("/api/events")`); all data is one line of JSON:
+
+    event: session    Session      first
+    event: snapshot   Snapshot     once a second, also while Redis is away (`redis.up` is false then)
+    event: seen       [Seen]       new lines of the feed, at most 50 a second in all; left out when there are none
+
+No snapshot for five seconds means that the dashboard itself is gone: show the data as stale. What came with a message
+is in `text`, `sender`, `error`, `payload` and `history`: cut to a length, otherwise as it was written, so put it on
+the page as text only. Moments are seconds since 1970 by Redis's clock, durations are seconds; None: not known.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+__all__ = [
+    "Difference",
+    "Finding",
+    "History",
+    "InstanceView",
+    "Latencies",
+    "Missed",
+    "PatternView",
+    "Problem",
+    "RedisView",
+    "Seen",
+    "SeenWhole",
+    "Session",
+    "Snapshot",
+    "Totals",
+]
+
+State = Literal["working", "idle", "wedged", "silent", "gone"]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Problem(BaseModel):
+    """Why not, in one line that can be shown as it is."""
+
+    problem: str
+
+
+class Session(_Model):
+    """What does not change from second to second."""
+
+    version: str
+    write: bool
+    """DASHBOARD_WRITE: otherwise every POST but login is refused."""
+    token: bool
+    """Whether DASHBOARD_TOKEN is set."""
+    authenticated: bool
+    """False: only /api/session and /api/login answer."""
+    redis: str
+    """Where it is, without a password."""
+    max_burst: int
+    max_message_bytes: int
+
+
+class RedisView(_Model):
+    """The server."""
+
+    up: bool
+    problem: str
+    """Why not; empty when up."""
+    since: float | None
+    """When it went, or came back."""
+    round_trip_ms: float | None
+    version: str
+    role: str
+    uptime: float | None
+    used_memory: int | None
+    max_memory: int | None
+    """0: no limit."""
+    clients: int | None
+    commands_rate: float | None
+    """Of all clients together, per second."""
+
+
+class Totals(_Model):
+    """Sums over all instances, those that are gone included, since each of them started. See shared/counts.py."""
+
+    sent: int = 0
+    unheard: int = 0
+    """Published while nobody listened."""
+    received: int = 0
+    handled: int = 0
+    failed: int = 0
+    unreadable: int = 0
+    duplicates: int = 0
+    missed: int = 0
+    """Numbers never heard by a subscriber, each subscriber counted apart (pubsub)."""
+    dropped: int = 0
+    retried: int = 0
+    dead: int = 0
+    """Ever put among the dead letters."""
+    late: int = 0
+    recovered: int = 0
+    reconnects: int = 0
+
+
+class Latencies(_Model):
+    """From a message's timestamp to its handler, over the last ten seconds; upper edges of buckets that double."""
+
+    p50_ms: float
+    p99_ms: float
+
+
+class PatternView(_Model):
+    """One active pattern: named by PATTERN, or used by an instance."""
+
+    name: str
+    label: str
+    key: str
+    """Its channel, list or stream."""
+    setting: str
+    """The variable that names it."""
+    promise: str
+    """In one plain sentence."""
+    durable: bool
+    redelivers: bool
+    fan_out: bool
+    schedules: bool
+    totals: Totals
+    lost: int
+    """pubsub: `missed` and `unheard`. Others: sent since we watch, and neither waiting, in flight, dead nor handled
+    (queue: received) by anyone who reports, for three seconds; consumers of other programs report nothing."""
+    lost_certain: bool
+    """False: at most so many; a subscriber that vanished took the counts of its last second with it."""
+    sent_rate: float
+    received_rate: float
+    handled_rate: float
+    failed_rate: float
+    latency: Latencies | None
+    """None: nothing was handled lately."""
+    depth: int | None
+    """Waiting now, urgent ones and those of dead consumers included; None for pubsub, which stores nothing."""
+    oldest_seconds: float | None
+    """How long the oldest waiting message has waited; None: nothing waits, or it cannot be read."""
+    in_flight: int | None
+    """In some consumer's hands, where Redis knows that (reliable, stream)."""
+    scheduled: int | None
+    """Delayed, or waiting for another attempt."""
+    dead_letters: int | None
+    """There now."""
+    stored: int | None
+    """Entries of the stream, handled ones included."""
+    publishers: int
+    """Instances at work on this pattern."""
+    subscribers: int
+    listeners: int | None
+    """Connections subscribed to the channel, of any program (pubsub)."""
+
+
+class Missed(_Model):
+    """One subscriber's share of the difference."""
+
+    instance: str
+    received: int
+    missed: int
+
+
+class Difference(_Model):
+    """pubsub beside queue, when both are active: the same ids on both paths."""
+
+    sent: int
+    """On the queue; pubsub was sent the same."""
+    unheard: int
+    """Lost on pubsub for everybody: nobody listened."""
+    missed: list[Missed]
+    """Lost on pubsub for one subscriber."""
+    lost_pubsub: int
+    """unheard, and the sum of missed."""
+    lost_queue: int
+
+
+class InstanceView(_Model):
+    """One publisher, subscriber or other service that reports; gone ones are kept for five minutes."""
+
+    id: str
+    role: str
+    host: str
+    pid: int
+    state: State
+    """wedged: it reports, but a loop stands still for longer than its HEALTH_SECONDS. silent: connected, but does not
+    report (stopped, or starved). gone: see `left`."""
+    left: Literal["stopped", "vanished"] | None
+    """stopped: it said goodbye. vanished: killed, crashed or cut off."""
+    gone_at: float | None
+    started: float
+    uptime: float
+    last_seen: float
+    pattern: str
+    """Its PATTERN setting."""
+    patterns: list[str]
+    totals: Totals
+    """Over its patterns."""
+    by_pattern: dict[str, Totals]
+    sent_rate: float
+    received_rate: float
+    handled_rate: float
+    lag: int | None
+    """Messages that wait on its patterns (subscribers)."""
+    standing: dict[str, float]
+    """Seconds since each of its loops last turned, where that is over two."""
+    clock_offset: float | None
+    """Seconds its machine's clock is ahead of Redis's."""
+    error: str
+    """The last error it logged; empty: none."""
+    error_at: float | None
+
+
+class Finding(_Model):
+    """What the doctor sees."""
+
+    id: str
+    """Of the kind, e.g. eviction-policy; with the pattern where it is about one."""
+    level: Literal["bad", "warning", "note"]
+    title: str
+    detail: str
+    remedy: str
+    command: str
+    """To be copied; empty: none."""
+
+
+class Snapshot(_Model):
+    """Everything that changes, once a second."""
+
+    number: int
+    """Rises by one."""
+    at: float
+    redis: RedisView
+    patterns: list[PatternView]
+    difference: Difference | None
+    instances: list[InstanceView]
+    """Living ones first, by role and id."""
+    findings: list[Finding]
+    """Worst first; empty: all is well."""
+    pages: int
+    """How many are open."""
+
+
+class Seen(_Model):
+    """One message that passed by: a sample where there are many, every one where there are few."""
+
+    number: int
+    at: float
+    pattern: str
+    kind: Literal["sent", "received"]
+    instance: str
+    id: str
+    """Of the message; empty if it cannot be read."""
+    sender: str
+    count: int | None
+    text: str
+    """Its first 200 characters; of what cannot be read, its first bytes."""
+    size: int
+    """Bytes."""
+    readable: bool
+    """Whether it is a message as far as it was kept."""
+
+
+class SeenWhole(_Model):
+    """The same with its bytes."""
+
+    seen: Seen
+    payload: str
+    """Up to 2 KiB of it."""
+    truncated: bool
+
+
+class History(_Model):
+    """One value a second and pattern for each chart, oldest first; all lists are of one length."""
+
+    at: list[float]
+    patterns: dict[str, dict[str, list[float | None]]]
+    """Pattern -> sent_rate, received_rate, handled_rate, failed_rate, depth, dead_letters, p50_ms, p99_ms."""

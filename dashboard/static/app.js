@@ -1,0 +1,181 @@
+// The frame: which screen is shown, whether what it shows is true, and the page's title.
+
+import * as doctor from "./doctor.js";
+import { clear, h, put } from "./dom.js";
+import { get } from "./api.js";
+import { plural } from "./format.js";
+import { History } from "./history.js";
+import * as instances from "./instances.js";
+import * as letters from "./letters.js";
+import * as login from "./login.js";
+import * as messages from "./messages.js";
+import * as overview from "./overview.js";
+import { Speeds } from "./speeds.js";
+import { Stream } from "./stream.js";
+import { bindTheme } from "./switch.js";
+import * as tryIt from "./try-it.js";
+
+const SCREENS = { overview, instances, messages, letters, "try-it": tryIt, doctor };
+const FEED_KEPT = 500;
+
+const main = document.getElementById("main");
+const live = document.getElementById("live");
+const banner = document.getElementById("banner");
+const mode = document.getElementById("mode");
+
+/** What every screen may look at. */
+const town = { session: null, snapshot: null, feed: [], history: new History(), speeds: new Speeds() };
+
+let screen = null;
+let shown = "";
+const links = buildNav();
+
+function buildNav() {
+  const list = document.getElementById("nav");
+  return Object.fromEntries(
+    Object.entries(SCREENS).map(([name, { title }]) => {
+      const tally = h("span", { class: "tally", hidden: true });
+      const link = h("a", { href: `#/${name}` }, title, tally);
+      list.append(h("li", {}, link));
+      return [name, { link, tally }];
+    }),
+  );
+}
+
+function route() {
+  const wanted = location.hash.replace(/^#\//, "").split("?")[0];
+  const name = town.session && !town.session.authenticated ? "login" : wanted in SCREENS ? wanted : "overview";
+  if (name === shown) return;
+  const moved = shown !== "";
+  screen?.close?.();
+  shown = name;
+  screen = new (name === "login" ? login : SCREENS[name]).Screen(town);
+  clear(main).append(screen.node);
+  for (const [other, { link }] of Object.entries(links)) {
+    if (other === name) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  // not scrollIntoView, which would also move where Tab begins
+  if (name in links) document.getElementById("nav").scrollTo({ left: links[name].link.offsetLeft - 60 });
+  if (town.snapshot) show();
+  if (moved) {
+    main.focus({ preventScroll: true });
+    scrollTo(0, 0);
+  }
+}
+
+function show() {
+  screen.update?.(town.snapshot);
+  tallies(town.snapshot);
+  titleOf(town.snapshot);
+}
+
+function tallies({ instances: all, patterns, findings }) {
+  const living = all.filter((one) => one.state !== "gone").length;
+  const dead = patterns.reduce((sum, view) => sum + (view.dead_letters ?? 0), 0);
+  const worst = findings.some((one) => one.level === "bad") ? "bad" : "warn";
+  const serious = findings.filter((one) => one.level !== "note").length;
+  const stuck = all.some((one) => one.state === "wedged" || one.state === "silent") ? "warn" : "";
+  tally("instances", living, stuck);
+  tally("letters", dead, "bad");
+  tally("doctor", serious, worst);
+}
+
+function tally(name, number, tone) {
+  const { tally: node } = links[name];
+  node.hidden = !number;
+  put(node, number > 999 ? "999+" : number);
+  node.dataset.tone = tone;
+}
+
+function titleOf({ patterns, redis }) {
+  const lost = patterns.reduce((sum, view) => sum + (view.lost_certain ? view.lost : 0), 0);
+  const dead = patterns.reduce((sum, view) => sum + (view.dead_letters ?? 0), 0);
+  const news = [
+    !redis.up && "Redis is away",
+    lost > 0 && `${lost.toLocaleString("en")} lost`,
+    dead > 0 && plural(dead, "dead letter"),
+  ].filter(Boolean);
+  const what = news[0] ?? (shown === "overview" ? "all is well" : SCREENS[shown]?.title ?? "");
+  if (!stale) document.title = `${what} · Townpost`;
+}
+
+let stale = false;
+
+function freshness(state, seconds) {
+  stale = state === "stale";
+  const away = town.snapshot && !town.snapshot.redis.up;
+  live.dataset.state = stale || away ? "stale" : state;
+  const words = stale ? "stale" : away ? "Redis is away" : state;
+  put(live.lastElementChild, words);
+  if (stale) {
+    put(banner, `The dashboard has not answered for ${Math.round(seconds)} s. What you see is from before; trying again by itself.`);
+  } else if (away) {
+    const since = Math.max(0, Math.round(town.snapshot.at - (town.snapshot.redis.since ?? town.snapshot.at)));
+    put(banner, `Redis has not answered for ${since} s: ${town.snapshot.redis.problem} What you see is from before.`);
+  }
+  banner.hidden = !stale && !away;
+  main.toggleAttribute("data-stale", stale || away);
+  if (stale) document.title = "stale · Townpost";
+}
+
+function take(snapshot) {
+  town.snapshot = snapshot;
+  town.speeds.update(snapshot);
+  town.history.add(snapshot);
+  if (screen && !document.hidden) show();
+  else titleOf(snapshot);
+}
+
+const stream = new Stream({
+  session(session) {
+    town.session = session;
+    mode.hidden = session.write;
+    put(mode, "read-only");
+    mode.title = "Nothing can be changed from this page: DASHBOARD_WRITE is off";
+    screen?.session?.(session);
+    route();
+    // only now, so that nothing falls between what is remembered and what comes in
+    catchUp().catch(() => {}); // it is tried again with the next connection
+  },
+  snapshot: take,
+  seen(lines) {
+    town.feed.push(...lines);
+    if (town.feed.length > FEED_KEPT) town.feed.splice(0, town.feed.length - FEED_KEPT);
+    if (!document.hidden) screen?.seen?.(lines);
+  },
+  refused() {
+    begin().catch(() => stream.open());
+  },
+  freshness,
+});
+
+/** What this server remembers, before what it has told since it was connected. */
+async function catchUp() {
+  town.feed.length = 0;
+  const [history, feed] = await Promise.all([get("history"), get("messages")]);
+  town.history.begin(history);
+  const told = new Set(town.feed.map((line) => line.number));
+  town.feed.unshift(...feed.filter((line) => !told.has(line.number)));
+  screen?.seen?.(feed);
+}
+
+/** Also after a login: everything begins. */
+async function begin() {
+  town.session = await get("session");
+  route();
+  if (!town.session.authenticated) return stream.close();
+  stream.open();
+  const first = await get("snapshot");
+  if (!town.snapshot) take(first);
+}
+
+town.begin = begin;
+bindTheme(document.getElementById("theme"));
+addEventListener("hashchange", route);
+document.addEventListener("visibilitychange", () => !document.hidden && town.snapshot && screen && show());
+begin().catch(() => {
+  shown = "";
+  route();
+  stream.open();
+});

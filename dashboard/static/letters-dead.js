@@ -1,0 +1,170 @@
+// Dead letters: why, since when, and what can be done about them.
+
+import { get, post } from "./api.js";
+import * as dialogs from "./dialogs.js";
+import { h, put } from "./dom.js";
+import { bytes, count, plural, seconds } from "./format.js";
+import { clip, doing, empty, toast } from "./parts.js";
+import { Table } from "./rows.js";
+import { Selection } from "./selection.js";
+
+const PAGE = 50;
+const REASONS = ["failed", "crashed", "unreadable"];
+
+/** The text of a message, or the bytes of what is none. */
+export function words({ payload, truncated }) {
+  if (!truncated) {
+    try {
+      const { message } = JSON.parse(payload);
+      if (typeof message === "string") return message;
+    } catch {
+      // then as it is
+    }
+  }
+  return payload;
+}
+
+export class DeadTab {
+  constructor(pattern, mayWrite, refresh) {
+    this.path = `dead/${pattern}`;
+    this.mayWrite = mayWrite;
+    this.refresh = refresh;
+    this.wanted = PAGE;
+    this.letters = [];
+    this.total = 0;
+    this.selection = new Selection(() => this.#bar());
+    this.reason = h("select", { "aria-label": "Reason", onchange: () => this.load() }, h("option", { value: "" }, "Every reason"), ...REASONS.map((reason) => h("option", { value: reason }, reason)));
+    this.requeue = h("button", { type: "button", onclick: () => this.#requeue(this.#choice()) });
+    this.purge = h("button", { type: "button", class: "danger", onclick: () => this.#purge(this.#choice()) });
+    this.more = h("button", { type: "button", onclick: () => this.#more() }, "Show more");
+    this.table = new Table({
+      caption: "Dead letters",
+      columns: [
+        { label: "Select", head: this.selection.head, tick: true },
+        { label: "Letter", wide: true },
+        { label: "Reason" },
+        { label: "Error", wide: true },
+        { label: "Attempts", number: true },
+        { label: "Age", number: true },
+        { label: "", wide: true },
+      ],
+      key: (letter) => letter.id,
+      render: (letter, row) => this.#cells(letter, row),
+    });
+    this.bar = h("div", { class: "bar" }, this.reason, h("span", { class: "grow" }), this.requeue, this.purge);
+    this.empty = empty("letters", "No dead letters", "A message that fails too often, or that nobody can read, is set aside here with the reason. Nothing was.");
+    this.none = empty("letters", "None for this reason", "Choose another reason above.");
+    this.node = h("div", {}, this.bar, this.table.node, h("p", { class: "after" }, this.more), this.empty, this.none);
+    this.empty.hidden = this.none.hidden = this.table.node.hidden = this.more.hidden = this.bar.hidden = true;
+  }
+
+  async load() {
+    try {
+      let page = { next: null };
+      let after;
+      const letters = [];
+      do {
+        page = await get(this.path, { limit: PAGE, reason: this.reason.value, after });
+        letters.push(...page.letters);
+        after = page.next;
+      } while (after && letters.length < this.wanted);
+      this.letters = letters;
+      this.total = page.total;
+      this.more.hidden = !page.next;
+    } catch (problem) {
+      if (problem.status !== 503) toast(problem.message, "bad"); // the banner says that Redis is away
+      return;
+    }
+    this.#draw();
+  }
+
+  tick() {
+    this.table.update(this.letters);
+  }
+
+  #draw() {
+    this.empty.hidden = this.total > 0;
+    this.none.hidden = !this.total || this.letters.length > 0;
+    this.table.node.hidden = !this.letters.length;
+    this.bar.hidden = !this.total;
+    this.table.update(this.letters);
+    this.selection.keep(this.letters.map((letter) => letter.id));
+  }
+
+  #bar() {
+    const chosen = this.selection.ids.size;
+    const what = chosen ? `${count(chosen)} selected` : this.reason.value ? `all ${this.reason.value}` : "all";
+    put(this.requeue, `Requeue ${what}`);
+    put(this.purge, `Delete ${what}…`);
+    this.requeue.hidden = this.purge.hidden = !this.mayWrite();
+  }
+
+  #choice() {
+    if (this.selection.ids.size) return { ids: [...this.selection.ids].slice(0, 1000) };
+    return this.reason.value ? { reason: this.reason.value } : { all: true };
+  }
+
+  async #requeue(choice, button = this.requeue) {
+    const done = await doing(button, () => post(`${this.path}/requeue`, choice));
+    if (done) toast(done.said);
+    await this.refresh();
+  }
+
+  async #purge(choice, button = this.purge) {
+    const which = choice.ids ? plural(choice.ids.length, "dead letter") : choice.reason ? `all dead letters that are ${choice.reason}` : `all ${count(this.total)} dead letters`;
+    if (!(await dialogs.confirm(`Delete ${which}?`, "They are gone for good. To try them again instead, requeue them.", "Delete"))) return;
+    const done = await doing(button, () => post(`${this.path}/purge`, choice));
+    if (done) toast(done.said);
+    await this.refresh();
+  }
+
+  #more() {
+    this.wanted += PAGE;
+    return this.load();
+  }
+
+  #cells(letter, row) {
+    const parts = (row.parts ??= this.#parts(letter));
+    const tries = letter.crashes ? `${letter.attempts} + ${plural(letter.crashes, "crash", "crashes")}` : String(letter.attempts);
+    return [parts.box, parts.letter, parts.reason, parts.error, tries, seconds(this.now - letter.at), parts.actions];
+  }
+
+  #parts(letter) {
+    const text = words(letter);
+    const one = { ids: [letter.id] };
+    const button = (label, kind, work) => {
+      const node = h("button", { type: "button", class: `row ${kind}`, "aria-label": `${label}: ${text.slice(0, 60)}` }, label);
+      node.addEventListener("click", () => work(node));
+      return node;
+    };
+    const open = h("button", { type: "button", class: "plain", onclick: () => this.#show(open, letter) }, clip(text, "(empty)"));
+    const actions = [button("Requeue", "", (node) => this.#requeue(one, node)), button("Edit", "", (node) => this.#edit(node, letter)), button("Delete", "danger", (node) => this.#purge(one, node))];
+    return {
+      box: this.selection.box(letter.id, `Select: ${text.slice(0, 60)}`),
+      letter: h("span", { class: "cell" }, open, h("span", { class: "sub" }, letter.sender ? h("span", { dir: "auto" }, `from ${letter.sender}`) : "no readable sender", ` · ${bytes(letter.size)}`)),
+      reason: h("span", { class: "reason", data: { reason: letter.reason } }, letter.reason),
+      error: h("span", { class: "cell" }, clip(letter.error, "–"), letter.by ? h("span", { class: "sub mono" }, letter.by) : null),
+      actions: h("div", { class: "actions" }, ...(this.mayWrite() ? actions : [])),
+    };
+  }
+
+  #show(button, letter) {
+    return doing(button, async () => {
+      const whole = await get(`${this.path}/${letter.id}`);
+      const past = whole.history.map((death) => `${death.reason ?? "?"}: ${death.error ?? ""}`).join("; ");
+      const facts = [["Reason", whole.reason], ["Error", whole.error], ["Attempts", String(whole.attempts)], ["Crashes", whole.crashes ? String(whole.crashes) : ""], ["Given up by", whole.by], ["Earlier deaths", past], ["Size", bytes(whole.size)], ["Message id", whole.message_id]];
+      dialogs.show("Dead letter", facts, dialogs.pretty(whole.payload));
+    });
+  }
+
+  #edit(button, letter) {
+    return doing(button, async () => {
+      const whole = await get(`${this.path}/${letter.id}`);
+      dialogs.edit("Edit and requeue", "The letter leaves the dead and goes back to where it came from, with this content.", whole.payload, "Requeue", async (payload) => {
+        const done = await post(`${this.path}/${letter.id}/edit`, { payload });
+        toast(done.said);
+        await this.refresh();
+      });
+    });
+  }
+}

@@ -1,0 +1,99 @@
+// Dead letters, what is scheduled, and what is in somebody's hands; one tab each.
+
+import { h, put } from "./dom.js";
+import { brief } from "./format.js";
+import { DeadTab } from "./letters-dead.js";
+import { FlightTab } from "./letters-flight.js";
+import { ScheduledTab } from "./letters-scheduled.js";
+import { empty, head } from "./parts.js";
+
+export const title = "Letters";
+
+const REFRESH_SECONDS = 2;
+const TABS = [
+  ["dead", "Dead letters", "dead_letters", DeadTab],
+  ["scheduled", "Scheduled", "scheduled", ScheduledTab],
+  ["flight", "In flight", "in_flight", FlightTab],
+];
+
+export class Screen {
+  constructor(town) {
+    this.town = town;
+    this.tabs = TABS.map(([name, label, field, Tab]) => {
+      const tally = h("span", { class: "tally" });
+      const button = h("button", { type: "button", role: "tab", id: `tab-${name}`, "aria-controls": "panel", onclick: () => this.#choose(name) }, label, tally);
+      return { name, field, Tab, button, tally };
+    });
+    this.pattern = h("select", { "aria-label": "Pattern", onchange: () => this.#open() });
+    this.strip = h("div", { class: "tabs", role: "tablist", "aria-label": "Letters", onkeydown: (event) => this.#keys(event) }, ...this.tabs.map(({ button }) => button));
+    this.panel = h("div", { id: "panel", role: "tabpanel" });
+    this.none = empty("letters", "No pattern here keeps letters", "Only reliable and stream hand a message out again, and keep what cannot be handled. Start them: `PATTERN=all docker compose up`, or `PATTERN=all make demo`.");
+    this.bar = h("div", { class: "bar" }, this.strip, h("span", { class: "grow" }), this.pattern);
+    this.node = h("div", { class: "dims" }, head("Letters", h("p", {}, "What could not be handled, what waits for its time, what is being handled.")), this.bar, this.panel, this.none);
+    this.none.hidden = this.bar.hidden = this.panel.hidden = true; // until something is known
+    this.chosen = "dead";
+    this.tab = null;
+    this.asked = 0;
+    this.counted = "";
+  }
+
+  update(snapshot) {
+    const views = snapshot.patterns.filter((view) => view.dead_letters !== null);
+    this.none.hidden = views.length > 0;
+    this.bar.hidden = this.panel.hidden = !views.length;
+    if (!views.length) return;
+    const names = views.map((view) => view.name).join();
+    if (names !== this.names) {
+      this.names = names;
+      const before = this.pattern.value;
+      this.pattern.replaceChildren(...views.map(({ name }) => h("option", { value: name }, name)));
+      const best = views.find((view) => view.name === before) ?? views.find((view) => view.dead_letters) ?? views[0];
+      this.pattern.value = best.name;
+      this.pattern.hidden = views.length < 2;
+      this.#open();
+    }
+    const view = views.find(({ name }) => name === this.pattern.value);
+    for (const { field, tally } of this.tabs) put(tally, brief(view[field] ?? 0));
+    this.tab.now = snapshot.at;
+    const counts = [view.dead_letters, view.scheduled, view.in_flight, view.totals.dead, view.totals.retried].join();
+    const due = performance.now() - this.asked > REFRESH_SECONDS * 1000;
+    if (due && (counts !== this.counted || this.chosen !== "dead")) {
+      this.counted = counts;
+      this.#refresh();
+    } else {
+      this.tab.tick?.();
+    }
+  }
+
+  #choose(name) {
+    this.chosen = name;
+    this.#open();
+  }
+
+  #open() {
+    const { Tab } = this.tabs.find((tab) => tab.name === this.chosen);
+    for (const { name, button } of this.tabs) {
+      button.setAttribute("aria-selected", String(name === this.chosen));
+      button.tabIndex = name === this.chosen ? 0 : -1;
+    }
+    this.panel.setAttribute("aria-labelledby", `tab-${this.chosen}`);
+    this.tab = new Tab(this.pattern.value, () => this.town.session?.write, () => this.#refresh());
+    this.tab.now = this.town.snapshot.at;
+    this.panel.replaceChildren(this.tab.node);
+    this.#refresh();
+  }
+
+  #refresh() {
+    this.asked = performance.now();
+    return this.tab.load();
+  }
+
+  #keys(event) {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!step) return;
+    const index = this.tabs.findIndex(({ name }) => name === this.chosen);
+    const next = this.tabs[(index + step + this.tabs.length) % this.tabs.length];
+    this.#choose(next.name);
+    next.button.focus();
+  }
+}

@@ -1,0 +1,71 @@
+// What flows, at a glance.
+
+import { Card } from "./card.js";
+import { h, put } from "./dom.js";
+import { bytes, count, ms, seconds } from "./format.js";
+import { Verdict } from "./verdict.js";
+
+export const title = "Overview";
+
+export class Screen {
+  constructor(town) {
+    this.town = town;
+    this.cards = new Map();
+    this.verdict = new Verdict();
+    this.grid = h("div", { class: "cards" });
+    this.server = h("p", { class: "server" });
+    this.facts = {};
+    for (const [key, label] of FACTS) {
+      this.facts[key] = h("b");
+      this.server.append(h("span", {}, `${label} `, this.facts[key]));
+    }
+    this.node = h("div", { class: "dims" }, this.verdict.node, this.grid, this.server);
+  }
+
+  close() {
+    for (const card of this.cards.values()) card.close();
+  }
+
+  update(snapshot) {
+    this.verdict.update(snapshot);
+    const names = snapshot.patterns.map((view) => view.name);
+    for (const [name, card] of this.cards) {
+      if (names.includes(name)) continue;
+      card.close();
+      card.node.remove();
+      this.cards.delete(name);
+    }
+    snapshot.patterns.forEach((view, index) => {
+      if (!this.cards.has(view.name)) {
+        const card = new Card(view.name);
+        this.cards.set(view.name, card);
+        this.grid.insertBefore(card.node, this.grid.children[index] ?? null);
+      }
+      this.cards.get(view.name).update(view, snapshot, this.town.history, this.town.speeds);
+    });
+    this.#facts(snapshot);
+  }
+
+  #facts({ redis, pages }) {
+    const memory = redis.used_memory === null ? "–" : bytes(redis.used_memory);
+    put(this.facts.version, [redis.version, redis.role].filter(Boolean).join(", ") || "–");
+    put(this.facts.where, this.town.session?.redis ?? "–");
+    put(this.facts.uptime, seconds(redis.uptime));
+    put(this.facts.memory, redis.max_memory ? `${memory} of ${bytes(redis.max_memory)}` : memory);
+    put(this.facts.clients, count(redis.clients));
+    put(this.facts.commands, redis.commands_rate === null ? "–" : `${count(Math.round(redis.commands_rate))}/s`);
+    put(this.facts.trip, ms(redis.round_trip_ms));
+    put(this.facts.pages, count(pages));
+  }
+}
+
+const FACTS = [
+  ["version", "Redis"],
+  ["where", "at"],
+  ["uptime", "up for"],
+  ["memory", "memory"],
+  ["clients", "clients"],
+  ["commands", "commands"],
+  ["trip", "round trip"],
+  ["pages", "open pages"],
+];
