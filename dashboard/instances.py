@@ -145,7 +145,8 @@ class Instances:
 
     def disturbed(self) -> None:
         """Redis was away: nobody's connection is what it was."""
-        self._settled_at = float("inf")
+        if self._known:
+            self._settled_at = float("inf")
 
     def update(self, reading: Reading) -> None:
         now = reading.now
