@@ -91,11 +91,14 @@ def test_no_container_runs_as_root_with_a_writable_root(stack: TasksStack) -> No
         assert stack.inspect(stack.container(service), "{{.HostConfig.ReadonlyRootfs}}") == "true"
 
 
-def test_only_the_api_has_a_port_and_only_on_this_machine(stack: TasksStack) -> None:
+def test_of_the_profile_only_the_api_has_a_port_and_only_on_this_machine(stack: TasksStack) -> None:
     config = json.loads(stack.compose("config", "--format", "json"))
 
     ports = {name: service["ports"] for name, service in config["services"].items() if "ports" in service}
-    assert [(name, port["host_ip"]) for name, (port,) in ports.items()] == [("tasks-api", "127.0.0.1")]
+    assert {name: port["host_ip"] for name, (port,) in ports.items()} == {
+        "tasks-api": "127.0.0.1",
+        "dashboard": "127.0.0.1",  # no part of the profile: it stands beside the core
+    }
 
 
 def test_without_settings_the_profile_uses_postgres_and_elasticsearch() -> None:
