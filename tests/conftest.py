@@ -12,7 +12,7 @@ from lab.processes import Process
 from lab.server import Server
 from tasks.settings import TasksSettings
 
-pytest_plugins = ["databases"]
+pytest_plugins = ["browsing", "databases"]
 
 
 @pytest.fixture(autouse=True)

@@ -101,10 +101,10 @@ class Postgres:
             self._popen.wait(_SECONDS)
             self._popen = None
 
-    def make_database(self) -> str:
+    def make_database(self, options: str = "") -> str:
         """The URL of a new one."""
         self._made += 1
-        self.sql(f"CREATE DATABASE of_test_{self._made}")
+        self.sql(f"CREATE DATABASE of_test_{self._made} {options}")
         return f"{self.url}of_test_{self._made}"
 
     def drop(self, url: str) -> None:

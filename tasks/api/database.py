@@ -50,7 +50,12 @@ def connect(url: str) -> Engine:
         return engine
     return create_engine(
         make_url(url).set(drivername="postgresql+psycopg"),
-        connect_args={"connect_timeout": 5, "application_name": "townpost-tasks", "options": _POSTGRES_OPTIONS},
+        connect_args={
+            "connect_timeout": 5,
+            "application_name": "townpost-tasks",
+            "client_encoding": "utf8",  # a database in SQL_ASCII has none of its own
+            "options": _POSTGRES_OPTIONS,
+        },
         pool_size=_CONNECTIONS // 2,
         max_overflow=_CONNECTIONS // 2,
         pool_pre_ping=True,

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from own_postgres import Postgres
 from sqlalchemy import Engine, text
 
 from shared.errors import SettingError
@@ -39,3 +40,15 @@ def test_tables_of_a_newer_program_are_left_alone(engine: Engine, database_url: 
 
     with pytest.raises(SettingError, match="another version"):
         ready(TasksSettings.read(database_url=database_url))
+
+
+def test_a_database_without_an_encoding_of_its_own_takes_ours(postgres: Postgres) -> None:
+    # Given what initdb makes where no locale is set
+    url = postgres.make_database("ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0")
+
+    engine = ready(TasksSettings.read(database_url=url))
+
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT 'Grüße'")).scalar_one() == "Grüße"
+    engine.dispose()
+    postgres.drop(url)
