@@ -1,13 +1,14 @@
 """What was sent since we watch and is nowhere to be found.
 
-The reports of two processes are never of one moment, and neither is a queue's length. So three moments are taken in
-this order: what was counted as sent, then what is waiting, then what was counted as received. Whatever was sent by the
-first is waiting at the second, or was received by the third, or is astray. The least of three such looks counts: what a
-consumer has just in hand passes by.
+The reports of two processes are never of one moment, and neither is a queue's length. So what is astray is known within
+bounds only. At least: what was counted as sent by the moment the lengths were read, less what waited then and what
+was received a second later. At most: what was counted as sent a second later, less what waited, and what had been
+received by then. The most that was ever astray at once in a quiet moment is where we began; what is certainly
+astray beyond that is lost. The least of three looks counts: what a consumer has just in hand passes by.
 """
 
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from dashboard.instances import Instance, Instances, Tally
 from dashboard.reading import Depth
@@ -18,6 +19,8 @@ __all__ = ["Losses"]
 _LOOKS = 3
 _LENGTHS = 12
 _BATCH_SECONDS = 1.0
+_CLOCK_SECONDS = 0.25
+"""By how much an instance may be wrong about Redis's clock."""
 
 
 class _Path:
@@ -29,17 +32,27 @@ class _Path:
         self._lengths: deque[tuple[float, int]] = deque(maxlen=_LENGTHS)
         self._looks: deque[int] = deque(maxlen=_LOOKS)
         self._accounted: int | None = None
-        """What was astray when we began."""
+        """No more than this was astray when we began: the least bound seen since, as nothing that is astray returns."""
+        self._before = 0
+        """What was lost before that."""
         self._vanished: set[str] = set()
+        self.disturbed = False
+        """Set when somebody deleted messages on purpose, by whichever thread did."""
         self.lost = 0
         self.certain = True
 
-    def rebase(self) -> None:
+    def _rebase(self) -> None:
         """From here on: what is astray now is accounted for."""
+        self._lengths.clear()
         self._looks.clear()
         self._accounted = None
+        self._before = self.lost
 
     def look(self, now: float, totals: Tally, depth: Depth, instances: Sequence[Instance]) -> None:
+        if self.disturbed:
+            self.disturbed = False
+            self._rebase()
+            return  # this may have been read before
         mine = [i for i in instances if self._name in i.counts]
         vanished = {i.id for i in mine if i.left == "vanished"} - self._vanished
         if vanished:
@@ -47,25 +60,38 @@ class _Path:
             self._vanished |= vanished
             self.certain = False
             if self._redelivers:
-                self.rebase()
+                self._rebase()
         if depth.depth is None or depth.estimated:
             return
         self._lengths.append((now, depth.depth + (depth.in_flight or 0) + (depth.scheduled or 0)))
-        heard = [i.last_seen for i in mine if i.gone_at is None and i.counts[self._name]["received"]]
-        # what was taken is counted when it is handled, a batch of it a moment later
-        latest = min(heard, default=now + _BATCH_SECONDS) - _BATCH_SECONDS
+        alive = [i for i in mine if i.gone_at is None]
+        # what was taken is counted when it is handled, a batch of it a moment later; who only sent may be frozen
+        heard = [i.last_seen for i in alive if not i.silent or i.counts[self._name]["received"]]
+        latest = min(heard, default=now) - _BATCH_SECONDS
         known = [(at, length) for at, length in self._lengths if at <= latest]
         if not known:
             return
         moment, waiting = known[-1]
-        later = sum(i.counts[self._name]["sent"] - i.counts_at(moment).get(self._name, Counter())["sent"] for i in mine)
-        done = totals["handled"] + totals["dead"] if self._redelivers else totals["received"] + totals["unreadable"]
-        self._looks.append(totals["sent"] - later - waiting - done)
-        if len(self._looks) < _LOOKS:
-            return
-        if self._accounted is None:
-            self._accounted = max(self._looks) - self.lost
-        self.lost = max(self.lost, min(self._looks) - self._accounted)
+        self._looks.append(totals["sent"] - self._since(moment, mine, "sent") - waiting - self._done(totals))
+        if not any(i.silent for i in alive):
+            done = self._done(totals) - sum(self._since(moment, mine, count) for count in self._counted)
+            most = totals["sent"] - waiting - done
+            self._accounted = most if self._accounted is None else min(self._accounted, most)
+        if self._accounted is not None and len(self._looks) == _LOOKS:
+            self.lost = max(self.lost, self._before + min(self._looks) - self._accounted)
+
+    @property
+    def _counted(self) -> tuple[str, str]:
+        """What became of a message."""
+        return ("handled", "dead") if self._redelivers else ("received", "unreadable")
+
+    def _done(self, totals: Tally) -> int:
+        return sum(totals[count] for count in self._counted)
+
+    def _since(self, moment: float, instances: Iterable[Instance], count: str) -> int:
+        """How many of these were counted after a moment, or about then."""
+        name, before = self._name, moment - _CLOCK_SECONDS
+        return sum(i.counts[name][count] - i.counts_at(before).get(name, Counter())[count] for i in instances)
 
 
 class Losses:
@@ -77,7 +103,7 @@ class Losses:
     def rebase(self, name: str) -> None:
         """Somebody deleted messages on purpose."""
         if name in self._paths:
-            self._paths[name].rebase()
+            self._paths[name].disturbed = True
 
     def of(self, name: str, now: float, depth: Depth, instances: Instances) -> tuple[int, bool]:
         """How many, and whether that is certain."""

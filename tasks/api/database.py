@@ -99,8 +99,17 @@ def ready(settings: TasksSettings) -> Engine:
         SettingError: DATABASE_URL can never be used.
         DatabaseUnavailableError: it has not answered for CONNECT_TIMEOUT seconds.
     """
-    log = logging.getLogger("townpost.database")
     engine = connect(settings.database_url)
+    try:
+        _bring_up(engine, settings)
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+def _bring_up(engine: Engine, settings: TasksSettings) -> None:
+    log = logging.getLogger("townpost.database")
     where = make_url(settings.database_url).render_as_string(hide_password=True)
     if engine.dialect.name == "sqlite" and not (folder := Path(engine.url.database or "").absolute().parent).is_dir():
         raise SettingError(f"DATABASE_URL={where} cannot be used: the folder {folder} does not exist")
@@ -125,7 +134,7 @@ def ready(settings: TasksSettings) -> Engine:
             ) from None
         else:
             log.info("%s, tables of version %s%s", where, now, "" if now == before else " made now")
-            return engine
+            return
 
 
 def migrate(engine: Engine) -> tuple[str | None, str | None]:

@@ -1,0 +1,106 @@
+"""What is said to be lost never exceeds what is, and reaches it once all is quiet."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dashboard.instances import Instances
+from dashboard.losses import Losses
+from dashboard.reading import Depth, Reading
+
+_QUIET = 12
+
+
+class Town:
+    """A publisher, a queue and a subscriber in simulated seconds, each seen at a moment of its own."""
+
+    def __init__(self, pattern: str, publisher_at: float, subscriber_at: float) -> None:
+        self.pattern = pattern
+        self.phases = {"publisher": publisher_at, "subscriber": subscriber_at}
+        self.counts = {"publisher": 0, "subscriber": 0}
+        self.reports: dict[str, dict[str, object]] = {}
+        self.instances, self.losses = Instances(), Losses()
+        self.now, self.waiting, self.shown = 1000.0, 0, 0
+
+    def second(self, sent: int, taken: int, lost: int = 0) -> None:
+        """In ten steps, with each report, and our look at its end, where it falls."""
+        for step in range(10):
+            came = sent // 10 + (sent % 10 if step == 9 else 0)
+            gone = min(lost if step == 5 else 0, self.waiting + came)
+            self.counts["publisher"] += came
+            self.waiting += came - gone
+            done = min(self.waiting, taken // 10)
+            self.counts["subscriber"] += done
+            self.waiting -= done
+            for name, phase in self.phases.items():
+                if step == int(phase * 10):
+                    self.reports[name] = self.report(name, self.now + (step + 1) / 10)
+        self.now += 1
+        reading = Reading(
+            now=self.now,
+            round_trip=0.001,
+            entered=dict.fromkeys(self.reports, self.now),
+            reports=dict(self.reports),
+            connected={1, 2},
+            depths={self.pattern: Depth(depth=self.waiting)},
+        )
+        self.instances.update(reading)
+        self.shown, certain = self.losses.of(self.pattern, self.now, reading.depths[self.pattern], self.instances)
+        assert certain
+
+    def report(self, name: str, at: float) -> dict[str, object]:
+        count = self.counts[name]
+        counted = {"sent": count} if name == "publisher" else {"received": count, "handled": count}
+        client_id = 1 if name == "publisher" else 2
+        return {
+            "id": name,
+            "role": name,
+            "at": at,
+            "started": 1000.0,
+            "client_id": client_id,
+            "patterns": {self.pattern: counted},
+        }
+
+
+PHASES = st.floats(0, 0.99)
+RATES = st.lists(st.tuples(st.integers(0, 30_000), st.integers(0, 30_000)), min_size=1, max_size=12)
+
+
+@pytest.mark.parametrize("pattern", ["queue", "reliable", "stream"])
+def test_a_flood_from_the_first_second_on_is_no_loss(pattern: str) -> None:
+    # Given reports that are most of a second apart
+    town = Town(pattern, publisher_at=0.0, subscriber_at=0.9)
+
+    for _ in range(10):
+        town.second(sent=20_000, taken=20_000)
+    for _ in range(_QUIET):
+        town.second(sent=0, taken=30_000)
+
+    assert town.shown == 0
+
+
+@settings(deadline=None, max_examples=60)
+@given(flow=RATES, losses=st.lists(st.integers(0, 3000), min_size=12, max_size=12), publisher=PHASES, subscriber=PHASES)
+def test_no_more_is_said_to_be_lost_than_is(
+    flow: list[tuple[int, int]], losses: list[int], publisher: float, subscriber: float
+) -> None:
+    town = Town("queue", publisher, subscriber)
+
+    for (sent, taken), lost in zip(flow, losses, strict=False):
+        town.second(sent, taken, lost)
+        assert town.shown <= town.counts["publisher"] - town.waiting - town.counts["subscriber"]
+
+
+@given(lost=st.integers(1, 1000), publisher=PHASES, subscriber=PHASES)
+def test_all_of_it_is_said_once_it_is_quiet(lost: int, publisher: float, subscriber: float) -> None:
+    # Given a quiet beginning
+    town = Town("queue", publisher, subscriber)
+    for _ in range(_QUIET):
+        town.second(0, 0)
+
+    # When some of a flood are lost
+    town.second(2000, 100, lost)
+    for _ in range(_QUIET):
+        town.second(0, 1000)
+
+    assert town.shown == lost
