@@ -34,6 +34,7 @@ def shared_server() -> Iterator[Server]:
 def server(shared_server: Server) -> Iterator[Server]:
     """The server, empty; and empty again afterwards."""
     with redis.Redis(port=shared_server.port) as client:
+        client.flushall()  # a service of the test before this one may have been the last to write
         yield shared_server
         client.flushall()
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 from conftest import Start
+from loopback import NO_TLS
 
 from lab.processes import Process
 
@@ -33,7 +34,7 @@ class Board:
     def __init__(self, process: Process) -> None:
         self.process = process
         self.url = process.wait_for("open http")[0].rpartition("open ")[2]
-        self.client = httpx.Client(base_url=self.url, timeout=20, trust_env=False)
+        self.client = httpx.Client(base_url=self.url, timeout=20, trust_env=False, verify=NO_TLS)
 
     def get(self, path: str, **headers: str) -> httpx.Response:
         return self.client.get(path, headers=headers)
@@ -82,7 +83,7 @@ class Page:
     def __init__(self, board: Board) -> None:
         self.events: list[tuple[str, Any]] = []
         self.ended = threading.Event()
-        self._client = httpx.Client(base_url=board.url, timeout=30, trust_env=False)
+        self._client = httpx.Client(base_url=board.url, timeout=30, trust_env=False, verify=NO_TLS)
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 
@@ -95,6 +96,9 @@ class Page:
 
     def close(self) -> None:
         self._client.close()
+
+    def join(self) -> None:
+        """It notices that it is closed when the next event comes, within a second."""
         self._thread.join(5)
 
     def _read(self) -> None:
@@ -124,3 +128,5 @@ def opened(board: Board, count: int = 1) -> Iterator[list[Page]]:
     finally:
         for page in pages:
             page.close()
+        for page in pages:
+            page.join()

@@ -54,6 +54,7 @@ def test_a_signal_while_retrying_ends_it_at_once(start: Start, module: str) -> N
     assert time.monotonic() - started < 1
 
 
+@pytest.mark.alone
 @BOTH
 def test_a_signal_while_connecting_to_a_silent_host_ends_it_at_once(start: Start, proxy: Proxy, module: str) -> None:
     proxy.timeout = True

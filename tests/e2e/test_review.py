@@ -138,7 +138,7 @@ def test_a_passing_refusal_does_not_end_the_reports(start: Start, own_server: Se
 
 def test_a_quiet_pipe_is_healthy(server: Server, tmp_path: Path) -> None:
     health = tmp_path / "health"
-    environment = {"REDIS_URL": server.url, "PATTERN": "queue", "HEALTH_FILE": str(health), "HEALTH_SECONDS": "1"}
+    environment = {"REDIS_URL": server.url, "PATTERN": "queue", "HEALTH_FILE": str(health), "HEALTH_SECONDS": "2"}
     with subprocess.Popen(
         [sys.executable, "-m", "publisher", "--file", "-"],
         cwd=ROOT,
@@ -146,7 +146,7 @@ def test_a_quiet_pipe_is_healthy(server: Server, tmp_path: Path) -> None:
         stdin=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     ) as publisher:
-        time.sleep(3.5)  # longer than HEALTH_SECONDS is the subject
+        time.sleep(5)  # longer than HEALTH_SECONDS is the subject
         check = subprocess.run([sys.executable, "-m", "publisher", "health"], cwd=ROOT, env=environment, check=False)
         publisher.terminate()
 

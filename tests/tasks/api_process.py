@@ -1,17 +1,15 @@
 """The API as a process of its own, and what a customer does to it."""
 
 import re
-import ssl
 import time
 from collections.abc import Callable
 from typing import Any
 
 import httpx
 from conftest import Start
+from loopback import NO_TLS
 
 __all__ = ["ApiProcess", "until"]
-
-_NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # made once: httpx would read all certificates for each request
 
 
 class ApiProcess:
@@ -29,7 +27,7 @@ class ApiProcess:
         return self.ask("POST", "/tasks", {"description": description})
 
     def ask(self, method: str, path: str, body: object = None) -> dict[str, Any]:
-        response = httpx.request(method, self.url + path, json=body, timeout=30, verify=_NO_TLS)
+        response = httpx.request(method, self.url + path, json=body, timeout=30, verify=NO_TLS)
         assert response.is_success, response.text
         answer: dict[str, Any] = response.json()
         return answer

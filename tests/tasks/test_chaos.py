@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+from loopback import NO_TLS
 from town import Town, until
 
 from lab.server import Server
@@ -46,7 +47,7 @@ class Customers:
 
     def _run(self, number: int) -> None:
         chance = random.Random(SEED * 100 + number)
-        with httpx.Client(base_url=self._url, timeout=10, trust_env=False) as http:
+        with httpx.Client(base_url=self._url, timeout=10, trust_env=False, verify=NO_TLS) as http:
             while self._take():
                 method, path, body = self._operation(chance)
                 while (response := self._answer(http, method, path, body)) is None:

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Self, TypeAlias
 
 import httpx
+from loopback import NO_TLS
 from ports import free_port
 
 from lab.processes import Process
@@ -42,7 +43,7 @@ class Town:
             "LEASE_SECONDS": "1",
             **settings,
         }
-        self.http = httpx.Client(base_url=self.environment["API_URL"], timeout=30, trust_env=False)
+        self.http = httpx.Client(base_url=self.environment["API_URL"], timeout=30, trust_env=False, verify=NO_TLS)
         self.api: Process | None = None
         self.indexer: Process | None = None
 
