@@ -46,7 +46,6 @@ class Consumer:
         self._watch = GapWatch() if self._hears_everything() else None
         # where messages come again by design, a known id says nothing
         self._redelivers = self._listening.pattern.guarantees.redelivers
-        self._hear = None if self._watch is None else self._watch.hear
         self._seen = None if self._redelivers else Seen()
         self._known_failures: set[str] = set()
 
@@ -150,31 +149,42 @@ class Consumer:
 
         Millions pass here: what can be done once a batch is not done in this loop.
         """
-        patience = None if to_the_end else 0.0 if self._listening.unhandled_return else _LAST_BATCH_SECONDS
-        deadline: float | None = None
-        whole, hear, remember = self._handler.whole, self._hear, self._seen is not None
-        stopped = self._stop.is_set
-        latest = True
-        for index, message in batch.reading():
-            if isinstance(message, UnreadableError):
-                self._unreadable(batch, index, message)
-            else:
-                if latest:
-                    latest = False
-                    self._counts.latency.add(time.time() - message.timestamp.timestamp())
-                if remember:
-                    ids.append(message.id.int)
-                if hear is not None and (gap := hear(message)):
-                    self._tell(gap)
-                yield index, message
-            if not whole:
-                batch.done = index + 1
-            if stopped() and patience is not None:
-                now = time.monotonic()
-                deadline = deadline or now + patience
-                if now >= deadline:
+        patience = _Patience(None if to_the_end else 0 if self._listening.unhandled_return else _LAST_BATCH_SECONDS)
+        whole, watch, stopped = self._handler.whole, self._watch, self._stop.is_set
+        going = True
+        while going and batch.position < len(batch):
+            first, some = batch.position, self._some(batch, ids)
+            hear = None if watch is None or watch.expects(some) else watch.hear
+            for index, message in enumerate(some, first):
+                batch.position = index + 1
+                if type(message) is Message:
+                    if hear is not None and (gap := hear(message)):
+                        self._tell(gap)
+                    yield index, message
+                elif isinstance(message, UnreadableError):
+                    self._unreadable(batch, index, message)
+                if not whole:
+                    batch.done = index + 1
+                if stopped() and patience.is_over():
+                    going = False
                     break
-        if not self._listening.unhandled_return and batch.left:
+        if batch.left:
+            self._leave(batch, ids, some[batch.position - first :])
+
+    def _some(self, batch: Batch, ids: list[int]) -> Sequence[object]:
+        """The next few, as far as they can be read; the ids of those join the others."""
+        some = batch.some()
+        if not batch.position and type(message := some[0]) is Message:
+            self._counts.latency.add(time.time() - message.timestamp.timestamp())  # of one in a batch
+        if self._seen is not None:
+            ids += [message.id.int for message in some if type(message) is Message]
+        return some
+
+    def _leave(self, batch: Batch, ids: list[int], unbegun: Sequence[object]) -> None:
+        """What is not begun before the stop."""
+        if self._seen is not None and (read := sum(type(message) is Message for message in unbegun)):
+            del ids[-read:]
+        if not self._listening.unhandled_return:
             self._counts.dropped += len(batch.left)
             self._log.warning("stopped with %d received messages unhandled; they are lost", len(batch.left))
 
@@ -213,6 +223,22 @@ class Consumer:
         self._counts.unreadable += 1
         self._log.warning("unreadable message (%s): %s", problem, excerpt(batch.payloads[index]))
         batch.answered(index, problem)
+
+
+class _Patience:
+    """Begins with the first question."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self._seconds = seconds
+        self._deadline: float | None = None
+
+    def is_over(self) -> bool:
+        """Never, if it is None."""
+        if self._seconds is None:
+            return False
+        now = time.monotonic()
+        self._deadline = self._deadline or now + self._seconds
+        return now >= self._deadline
 
 
 def _skipped(batch: Batch) -> int:

@@ -4,6 +4,7 @@ Only for patterns where everyone hears everything: there a jump in the numbers i
 """
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shared.message import Message
@@ -61,6 +62,19 @@ class GapWatch:
         self._last = (message.sender, message.epoch)
         self._expected = self._highest[message.sender, message.epoch] + 1
         return gap
+
+    def expects(self, messages: Sequence[object]) -> bool:
+        """Whether all of them go on where the last one ended: then they are heard, and show no gap."""
+        sender, epoch = self._last
+        expected = self._expected
+        for message in messages:
+            if type(message) is not Message or message.count != expected:
+                return False
+            if message.sender != sender or message.epoch != epoch:
+                return False
+            expected += 1
+        self._expected = expected
+        return True
 
     def _compare(self, message: Message) -> Gap | None:
         key = (message.sender, message.epoch)

@@ -86,7 +86,9 @@ def look(browser: Browser) -> Iterator[Look]:
 
     def _look(url: str, *, width: int = 1280, height: int = 900, **options: str) -> Visit:
         size = ViewportSize(width=width, height=height)
-        context = browser.new_context(viewport=size, **options)  # type: ignore[arg-type]  # literals of playwright's
+        # without a graphics card, drawing what moves takes a core to itself
+        asked = {"reduced_motion": "reduce"} | options
+        context = browser.new_context(viewport=size, **asked)  # type: ignore[arg-type]  # literals of playwright's
         contexts.append(context)
         visit = Visit(context.new_page(), url)
         visits.append(visit)

@@ -29,7 +29,7 @@ def test_a_flood_of_messages_leaves_the_page_quick(start: Start, serve: Serve, l
     # Given a page open on a queue
     flood = {"PATTERN": "queue", "HANDLER": "builtins:id"}
     start("subscriber", **flood).wait_for("listening")
-    visit = look(serve(PATTERN="queue"))
+    visit = look(serve(PATTERN="queue"), reduced_motion="no-preference")
     visit.page.evaluate(WATCH)
 
     # When as many messages as possible pass by, and somebody clicks around

@@ -47,7 +47,7 @@ def test_all_four_patterns_have_their_cards(start: Start, serve: Serve, look: Lo
     start("subscriber", PATTERN="all").wait_for("'message_stream'")
     start("publisher", PATTERN="all", PUBLISH_INTERVAL="0.2")
 
-    visit = look(serve(PATTERN="all"))
+    visit = look(serve(PATTERN="all"), reduced_motion="no-preference")
 
     for title in ("The town crier", "The post office", "Registered mail", "The town ledger"):
         expect(visit.page.get_by_role("article", name=title)).to_be_visible()
@@ -59,7 +59,7 @@ def test_nothing_moves_for_those_who_want_it_so(start: Start, serve: Serve, look
     start("subscriber").wait_for("listening")
     start("publisher", PUBLISH_INTERVAL="0.05")
 
-    visit = look(serve(), reduced_motion="reduce")
+    visit = look(serve())
 
     # the rates stand on the roads instead
     visit.until("/[0-9]\\/s/.test(document.querySelector('[data-pattern=queue] .scene .rate')?.textContent)")

@@ -118,7 +118,6 @@ def test_messages_of_one_mebibyte_are_handled(
 
 
 @KEPT
-@pytest.mark.alone
 @pytest.mark.timeout(90)
 def test_an_idle_consumer_sends_at_most_two_commands_a_second(start: Start, client: redis.Redis, pattern: str) -> None:
     seconds = float(os.environ.get("IDLE_SECONDS", "8"))

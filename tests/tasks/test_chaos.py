@@ -19,7 +19,7 @@ from town import Town, until
 
 from lab.server import Server
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 OPERATIONS = int(os.environ.get("CHAOS_OPERATIONS", "400"))
 SEED = int(os.environ.get("CHAOS_SEED", "1"))

@@ -100,3 +100,27 @@ def test_in_any_order_no_number_is_missed_twice(counts: list[int]) -> None:
 
     numbers = [number for gap in gaps for number in range(gap.first, gap.last + 1)]
     assert len(numbers) == len(set(numbers))
+
+
+@given(
+    st.lists(st.lists(st.tuples(st.integers(1, 6), st.sampled_from("ab"), st.sampled_from(["e1", None])), max_size=5))
+)
+def test_several_at_once_are_heard_as_one_by_one(batches: list[list[tuple[int, str, str | None]]]) -> None:
+    one_by_one, at_once = GapWatch(), GapWatch()
+
+    for batch in batches:
+        messages = [Message.create("x", sender=sender, count=count, epoch=epoch) for count, sender, epoch in batch]
+        gaps = [one_by_one.hear(message) for message in messages]
+
+        if at_once.expects(messages):
+            assert not any(gaps)
+        else:
+            assert [at_once.hear(message) for message in messages] == gaps
+
+
+def test_a_run_that_begins_with_the_next_number_is_expected(watch: GapWatch) -> None:
+    heard(watch, 1)
+    run = [Message.create("x", sender="a", count=count, epoch="e1") for count in (2, 3)]
+
+    assert watch.expects(run)
+    assert not watch.expects(run)
