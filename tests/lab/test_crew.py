@@ -29,8 +29,9 @@ def starting(tmp_path: Path) -> Callable[[str], Callable[[], Process]]:
     """How to start a process that runs this source."""
 
     def make(source: str) -> Callable[[], Process]:
-        (tmp_path / "member.py").write_text(source)
-        return lambda: Process("member", environment={"PYTHONPATH": str(tmp_path)})
+        module = f"member{len(list(tmp_path.iterdir()))}"
+        (tmp_path / f"{module}.py").write_text(source)
+        return lambda: Process(module, environment={"PYTHONPATH": str(tmp_path)})
 
     return make
 
