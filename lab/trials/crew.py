@@ -12,7 +12,7 @@ __all__ = ["Crew", "Member"]
 
 _GLANCE_SECONDS = 0.05
 _RESTART_SECONDS = 0.5
-_STOP_SECONDS = 10.0
+_STOP_SECONDS = 20.0  # several trials share the machine
 
 
 class Member:
