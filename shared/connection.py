@@ -248,11 +248,13 @@ class Link:
         except OSError as error:
             raise self._broken(error) from error
 
-    def receive(self, timeout: float | None = None) -> list[Reply] | None:
+    def receive(self, timeout: float | None = None, *, payloads: bool = False) -> list[Reply] | None:
         """All complete replies that one read brings; None if the time is up without a byte.
 
         Args:
             timeout: seconds; None keeps the one of the last send.
+            payloads: give only the payload of what was published to a channel. The garbage collector would walk
+                hundreds of small lists that wait for each other.
         """
         if self._early:
             early, self._early = self._early, []
@@ -272,7 +274,10 @@ class Link:
         try:
             self._reader.feed(data)
             while (reply := self._reader.gets()) is not False:  # RESP2 has no False of its own
-                replies.append(reply)
+                if payloads and type(reply) is list and reply[0] == b"message":
+                    replies.append(reply[2])
+                else:
+                    replies.append(reply)
         except hiredis.HiredisError as error:
             raise self._broken(error) from error
         return replies

@@ -153,8 +153,12 @@ class Consumer:
         whole, watch, stopped = self._handler.whole, self._watch, self._stop.is_set
         going = True
         while going and batch.position < len(batch):
-            first, some = batch.position, self._some(batch, ids)
-            hear = None if watch is None or watch.expects(some) else watch.hear
+            first, some = batch.position, batch.some()
+            expected = watch is not None and watch.expects(some)
+            hear = None if watch is None or expected else watch.hear
+            self._remember(some, ids, new=expected)
+            if not first and type(message := some[0]) is Message:
+                self._counts.latency.add(time.time() - message.timestamp.timestamp())  # of one in a batch
             for index, message in enumerate(some, first):
                 batch.position = index + 1
                 if type(message) is Message:
@@ -168,34 +172,28 @@ class Consumer:
                 if stopped() and patience.is_over():
                     going = False
                     break
-        if batch.left:
-            self._leave(batch, ids, some[batch.position - first :])
-
-    def _some(self, batch: Batch, ids: list[int]) -> Sequence[object]:
-        """The next few, as far as they can be read; the ids of those join the others."""
-        some = batch.some()
-        if not batch.position and type(message := some[0]) is Message:
-            self._counts.latency.add(time.time() - message.timestamp.timestamp())  # of one in a batch
-        if self._seen is not None:
-            ids += [message.id.int for message in some if type(message) is Message]
-        return some
-
-    def _leave(self, batch: Batch, ids: list[int], unbegun: Sequence[object]) -> None:
-        """What is not begun before the stop."""
-        if self._seen is not None and (read := sum(type(message) is Message for message in unbegun)):
-            del ids[-read:]
-        if not self._listening.unhandled_return:
+        if not self._listening.unhandled_return and batch.left:
             self._counts.dropped += len(batch.left)
             self._log.warning("stopped with %d received messages unhandled; they are lost", len(batch.left))
 
+    def _remember(self, some: Sequence[object], ids: list[int], *, new: bool) -> None:
+        """Their ids: what bears the number that was to come next needs no comparing."""
+        if self._seen is None:
+            return
+        numbers = [message.id.int for message in some if type(message) is Message]
+        if new:
+            self._seen.note(numbers)
+        else:
+            ids += numbers
+
     def _tell_duplicates(self, batch: Batch, first: int, known: Sequence[int]) -> None:
-        self._counts.duplicates += len(known)
         wanted = Counter(known)
         for payload in reversed(batch.payloads[first : batch.position]):
             with contextlib.suppress(UnreadableError):
                 message = read(payload, batch.max_bytes)
                 if wanted[message.id.int] > 0:
                     wanted[message.id.int] -= 1
+                    self._counts.duplicates += 1
                     self._log.warning("duplicate id %s from %s: handled again", message.id, message.sender)
 
     def _tell(self, gap: Gap) -> None:

@@ -85,19 +85,15 @@ class PubsubListener:
         self._link.call("PSUBSCRIBE" if self._glob else "SUBSCRIBE", self._channel)
 
     def take(self, limit: int) -> Batch:  # noqa: ARG002 - a read brings what it brings
-        frames = self._link.receive(_GLANCE_SECONDS)
+        frames = self._link.receive(_GLANCE_SECONDS, payloads=not self._glob)
         if frames is None:
             self._check_alive()
             frames = []
         else:
             self._heard()
-        payloads: list[bytes] = []
-        for frame in frames:
-            # by far the most are messages: a call for each of them costs as much as the parser
-            if type(frame) is list and frame[0] == b"message" and type(frame[2]) is bytes:
-                payloads.append(frame[2])
-            elif (payload := _payload(frame)) is not None:
-                payloads.append(payload)
+        # by far the most are payloads: a call for each of them would cost as much as the parser
+        found = [frame if type(frame) is bytes else _payload(frame) for frame in frames]
+        payloads = [payload for payload in found if payload is not None]
         batch = Batch("pubsub", payloads, self._max_bytes)
         if self._glob:
             batch.channels = [channel for frame in frames if (channel := _channel(frame)) is not None]

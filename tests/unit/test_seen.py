@@ -21,6 +21,23 @@ def test_one_that_comes_twice_in_a_batch_is_known_the_second_time() -> None:
     assert Seen().again([1, 2, 1, 3, 2]) == [2, 4]
 
 
+def test_what_was_noted_as_new_is_known_afterwards() -> None:
+    seen = Seen()
+    seen.note([1, 2])
+    seen.note([3])
+
+    assert seen.again([4, 2, 3]) == [1, 2]
+
+
+def test_of_what_was_noted_the_last_20_000_are_known() -> None:
+    seen = Seen()
+    for first in range(0, 100_000, 100):
+        seen.note(range(first, first + 100))
+
+    assert len(seen.again(range(80_000, 100_000))) == 20_000
+    assert len(seen._young | seen._old) <= 40_000
+
+
 @given(st.lists(st.lists(st.integers(0, 20))))
 def test_it_tells_exactly_the_ids_that_came_before(batches: list[list[int]]) -> None:
     seen = Seen()
