@@ -78,9 +78,11 @@ def run(given: argparse.Namespace) -> int:
     show(result, Console(width=None if sys.stdout.isatty() else 150))
     if given.out is not None:
         given.out.mkdir(parents=True, exist_ok=True)
-        (given.out / "bench.json").write_text(result.to_json())
-        (given.out / "bench.svg").write_text(svg(result))
-        renew(given.out / "performance.md", Result.from_json(result.to_json()))
+        text = result.to_json()
+        rounded = Result.from_json(text)  # what is drawn and told is what is written down
+        (given.out / "bench.json").write_text(text)
+        (given.out / "bench.svg").write_text(svg(rounded))
+        renew(given.out / "performance.md", rounded)
     return 130 if interrupted else 0
 
 
