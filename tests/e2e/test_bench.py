@@ -56,6 +56,13 @@ def test_who_could_not_take_part_is_in_the_data_and_not_in_the_picture() -> None
     assert "a peer" not in svg(result)
 
 
+def test_of_two_settings_the_picture_shows_the_better() -> None:
+    result = Result(context={}, figures=[_figure("a peer, plain", 10), _figure("a peer, tuned", 20)])
+
+    assert "a peer, tuned" in svg(result)
+    assert "a peer, plain" not in svg(result)
+
+
 @pytest.mark.timeout(60)
 def test_a_small_run_gives_a_table_json_and_a_picture_and_leaves_nothing(tmp_path: Path, server: Server) -> None:
     bench = _bench(
