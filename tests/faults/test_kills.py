@@ -9,6 +9,7 @@ import pytest
 import redis
 from conftest import Start
 from driving import KEPT, LEASE, Journal, dead, publish, settled, until
+from extent import thorough
 
 from lab.processes import Process
 from lab.server import Server
@@ -94,8 +95,9 @@ def test_ten_consumers_killed_at_random_lose_nothing(
     journal: Journal,
     pattern: str,
 ) -> None:
-    # Given 50,000 messages and ten consumers
-    total, prefetch = 50_000, 100
+    # Given many messages and ten consumers
+    total, prefetch = thorough(50_000, 15_000), 100
+    most_kills = thorough(25, 8)
     luck = random.Random(20261121)
 
     def fresh() -> Process:
@@ -108,7 +110,7 @@ def test_ten_consumers_killed_at_random_lose_nothing(
 
     # When one after the other is killed and replaced
     kills = 0
-    while kills < 25 and not settled(client, pattern):
+    while kills < most_kills and not settled(client, pattern):
         time.sleep(luck.uniform(0.05, 0.25))  # the moment of the next kill is a matter of chance
         place = luck.randrange(10)
         consumers[place].kill()

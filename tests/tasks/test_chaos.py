@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+from extent import thorough
 from loopback import NO_TLS
 from town import Town, until
 
@@ -21,7 +22,7 @@ from lab.server import Server
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
-OPERATIONS = int(os.environ.get("CHAOS_OPERATIONS", "400"))
+OPERATIONS = int(os.environ.get("CHAOS_OPERATIONS", thorough(2000, 150)))
 SEED = int(os.environ.get("CHAOS_SEED", "1"))
 CUSTOMERS = 4
 CONVERGED_SECONDS = 60

@@ -6,6 +6,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from extent import thorough
 from town import Town
 
 from lab.server import Server
@@ -14,7 +15,7 @@ from tasks.index.fts import FtsIndex
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
-WARM_UP, MEASURED = 20, 200
+WARM_UP, MEASURED = thorough((20, 200), (10, 50))
 LONGEST_SECONDS = 5.0
 
 
