@@ -4,6 +4,11 @@ BIN := .venv/bin
 # tests at a time: most of them wait
 WORKERS ?= 5
 
+SLOW := $(if $(THOROUGH),,and not slow)
+export THOROUGH
+# what pytest makes of the test modules is kept: five workers would each make it again
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-tasks lab lab-quick bench install test check screenshots schema lock compose-test clean
 
@@ -24,10 +29,11 @@ lab-quick: .venv/run.stamp  ## the few faults that tell most, in under 90 s
 
 install: .venv/dev.stamp  ## everything that developing needs, in .venv
 
-test: .venv/dev.stamp  ## all tests but those that need Docker; THOROUGH=1 for the lengths that the documents quote
+test: .venv/dev.stamp  ## the tests but for those that need Docker; with THOROUGH=1 the slow ones, too, and at full length
+	@[ -n "$(THOROUGH)" ] || echo "without the slow tests: make test THOROUGH=1 runs them as well"
 	@# first those that measure time, alone
-	$(BIN)/python -m pytest -m "alone and not compose" $(TESTS) || [ $$? = 5 ]
-	$(BIN)/python -m pytest -m "not alone and not compose" -n $(WORKERS) --dist worksteal $(TESTS) || [ $$? = 5 ]
+	$(BIN)/python -m pytest -m "alone and not compose $(SLOW)" $(TESTS) || [ $$? = 5 ]
+	$(BIN)/python -m pytest -m "not alone and not compose $(SLOW)" -n $(WORKERS) --dist worksteal $(TESTS) || [ $$? = 5 ]
 
 check: .venv/dev.stamp  ## format, lint, types, architecture
 	$(BIN)/ruff format --check .

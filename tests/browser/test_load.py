@@ -5,10 +5,9 @@ import time
 import pytest
 from browsing import Look, Serve
 from conftest import Start
-from extent import thorough
 from playwright.sync_api import expect
 
-SECONDS = thorough(20, 8)
+SECONDS = 20
 WANTED_RATE = 50_000
 MOST_DELAY_MS = {"p50": 100, "p99": 1000}
 """Two cores are shared by Redis, both services, the dashboard and a browser that draws without a graphics card."""
@@ -53,7 +52,7 @@ def test_a_flood_of_messages_leaves_the_page_quick(start: Start, serve: Serve, l
         f"{rate:,.0f} msg/s (wanted: {WANTED_RATE:,}); {len(delays)} inputs painted after p50 {p50:.0f} ms, "
         f"p99 {p99:.0f} ms, at most {delays[-1]:.0f} ms"
     )
-    assert len(delays) >= 2 * SECONDS
+    assert len(delays) >= 60
     assert p50 < MOST_DELAY_MS["p50"]
     assert p99 < MOST_DELAY_MS["p99"]
     assert rate > WANTED_RATE / 5  # the machine may be slow, the page may not

@@ -63,6 +63,7 @@ def test_of_two_settings_the_picture_shows_the_better() -> None:
     assert "a peer, plain" not in svg(result)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 def test_a_small_run_gives_a_table_json_and_a_picture_and_leaves_nothing(tmp_path: Path, server: Server) -> None:
     bench = _bench(

@@ -16,6 +16,8 @@ from lab import faults_command
 from lab.processes import ROOT
 from lab.trials.subjects import SUBJECTS, SUSPECTS
 
+pytestmark = pytest.mark.slow
+
 LAB = [sys.executable, "-m", "lab", "faults"]
 
 

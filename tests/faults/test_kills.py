@@ -86,7 +86,6 @@ def test_frozen_past_its_lease_its_answer_is_too_late_and_no_effect_is_lost(
 
 
 @KEPT
-@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_ten_consumers_killed_at_random_lose_nothing(
     start: Start,

@@ -16,6 +16,8 @@ from lab.trials.subjects import PLANTED, SUBJECTS, SUSPECTS, Subject
 from lab.trials.town import CancelledError, Town
 from lab.trials.trial import Cell, attempt
 
+pytestmark = pytest.mark.slow
+
 LEFT_BEHIND = ("townpost-trial-*", "townpost-server-*")
 RELIABLE = SUBJECTS["reliable"]
 

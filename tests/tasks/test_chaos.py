@@ -20,7 +20,7 @@ from town import Town, until
 
 from lab.server import Server
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 OPERATIONS = int(os.environ.get("CHAOS_OPERATIONS", thorough(2000, 150)))
 SEED = int(os.environ.get("CHAOS_SEED", "1"))
