@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # tests at a time: most of them wait
-WORKERS ?= 5
+WORKERS ?= 4
 
 SLOW := $(if $(THOROUGH),,and not slow)
 export THOROUGH

@@ -5,6 +5,7 @@ import os
 import platform
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -56,14 +57,22 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Until everything is measured, or Ctrl-C; the exit status."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+    ending = threading.Event()
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        ending.set()
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
     settings = Settings.read()
     started = time.monotonic()
     errors = Console(stderr=True)
     result = Result(context={})
 
     def say(line: str) -> None:
+        if ending.is_set():  # amid a fork Python lets no exception through
+            raise KeyboardInterrupt
         errors.print(f"{time.monotonic() - started:5.0f} s  {line}", style="dim", highlight=False, markup=False)
 
     interrupted = True
@@ -84,10 +93,6 @@ def run(given: argparse.Namespace) -> int:
         (given.out / "bench.svg").write_text(svg(rounded))
         renew(given.out / "performance.md", rounded)
     return 130 if interrupted else 0
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _context(here: Ground, others: list[Contestant], given: argparse.Namespace) -> dict[str, str]:

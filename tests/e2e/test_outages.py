@@ -44,6 +44,7 @@ def test_a_host_that_does_not_exist_is_named(start: Start, module: str) -> None:
     assert service.matching("no Redis at redis://no-such-host.invalid:6379", "CONNECT_TIMEOUT")
 
 
+@pytest.mark.alone
 @BOTH
 def test_a_signal_while_retrying_ends_it_at_once(start: Start, module: str) -> None:
     service = start(module, url=NOWHERE)

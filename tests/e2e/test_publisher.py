@@ -47,6 +47,7 @@ def test_a_message_is_stamped_when_it_is_sent(start: Start, client: redis.Redis)
     assert timedelta(seconds=0.4) < gap < timedelta(seconds=0.9)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_at_once_and_cleanly(start: Start, number: int) -> None:
     # Given a publisher in the middle of a long interval

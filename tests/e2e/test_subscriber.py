@@ -90,6 +90,7 @@ def test_a_backlog_is_drained_completely_and_in_order(start: Start, client: redi
     assert [line.split()[3] for line in lines] == [f"m{n}" for n in range(5000)]
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("pattern", ["pubsub", "queue", "both"])
 def test_stopping_an_idle_subscriber_takes_less_than_a_second(start: Start, pattern: str) -> None:
     subscriber = start("subscriber", PATTERN=pattern)
@@ -101,6 +102,7 @@ def test_stopping_an_idle_subscriber_takes_less_than_a_second(start: Start, patt
     assert time.monotonic() - started < 1
 
 
+@pytest.mark.alone
 def test_a_stop_finishes_the_message_in_hand_and_gives_the_rest_back_in_order(
     start: Start, client: redis.Redis, handler: Callable[[str], dict[str, str]]
 ) -> None:

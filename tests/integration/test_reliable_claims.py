@@ -51,6 +51,7 @@ def test_a_consumer_that_dies_between_wait_and_claim_strands_nothing(
     assert consumer().handle() == ["stranded", "next"]
 
 
+@pytest.mark.alone
 def test_what_a_dead_consumer_held_comes_again_after_the_lease_one_by_one(
     consumer: MakeConsumer, publisher: Publisher
 ) -> None:

@@ -22,6 +22,7 @@ def test_urgent_messages_overtake_by_level_then_by_age(consumer: MakeConsumer, p
     assert consumer().drain(seconds=0.5) == ["high1", "high2", "low1", "low2", "plain1", "plain2", "zero"]
 
 
+@pytest.mark.alone
 def test_a_delayed_message_comes_when_it_is_due_and_not_before(consumer: MakeConsumer, publisher: Publisher) -> None:
     started = time.monotonic()
     publisher.send(messages("later"), delay=0.5)

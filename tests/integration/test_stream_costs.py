@@ -59,6 +59,7 @@ def test_an_idle_consumer_asks_for_little(unhurried: MakeConsumer, client: redis
     assert 0 < sum(asked.values()) <= 12
 
 
+@pytest.mark.alone
 def test_a_wait_is_ended_from_outside(server: Server, unhurried: MakeConsumer, publisher: Publisher) -> None:
     one = unhurried()
     control = Link(server.url)
