@@ -3,6 +3,7 @@
 import json
 import time
 
+import pytest
 import redis
 import reliable_driver
 from driver import messages

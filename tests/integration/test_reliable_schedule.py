@@ -2,6 +2,7 @@
 
 import time
 
+import pytest
 import reliable_driver
 from driver import messages
 from reliable_driver import MakeConsumer
