@@ -6,6 +6,8 @@ WORKERS ?= 4
 
 SLOW := $(if $(THOROUGH),,and not slow)
 export THOROUGH
+# the program of the server that the lab, the demo and the tests start: make test REDIS_SERVER=/usr/bin/redis-server
+export REDIS_SERVER
 # what pytest makes of the test modules is kept: five workers would each make it again
 export PYTHONDONTWRITEBYTECODE :=
 
@@ -14,6 +16,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "  REDIS_SERVER=/path/to/redis-server, or packaged, names the server that these start"
 
 demo: .venv/run.stamp  ## both services on a server of their own, without Docker; Ctrl-C ends it
 	@exec $(BIN)/python -m lab demo $(if $(SECONDS),--seconds $(SECONDS))
@@ -29,10 +32,10 @@ lab-quick: .venv/run.stamp  ## the few faults that tell most, in under 90 s
 
 install: .venv/dev.stamp  ## everything that developing needs, in .venv
 
-test: .venv/dev.stamp  ## the tests but for those that need Docker; with THOROUGH=1 the slow ones, too, and at full length
+test: .venv/dev.stamp  ## the tests but for those that need Docker, in about 10 minutes; THOROUGH=1 adds the slow ones
 	@[ -n "$(THOROUGH)" ] || echo "without the slow tests: make test THOROUGH=1 runs them as well"
-	@# first those that measure time, alone
-	$(BIN)/python -m pytest -m "alone and not compose $(SLOW)" $(TESTS) || [ $$? = 5 ]
+	@# first those that measure time, alone; ALONE=no leaves them out
+	$(if $(filter no,$(ALONE)),,$(BIN)/python -m pytest -m "alone and not compose $(SLOW)" $(TESTS) || [ $$? = 5 ])
 	$(BIN)/python -m pytest -m "not alone and not compose $(SLOW)" -n $(WORKERS) --dist worksteal $(TESTS) || [ $$? = 5 ]
 
 check: .venv/dev.stamp  ## format, lint, types, architecture

@@ -58,7 +58,7 @@ def application(settings: DashboardSettings, poller: Poller, hub: Hub, bursts: B
     _session_routes(app, settings, keys)
     _live_routes(app, settings, poller, hub, keys)
     _publish_routes(app, bursts)
-    letters_routes(app, settings, poller.losses)
+    letters_routes(app, settings, poller)
     app.mount("/static", GZipMiddleware(StaticFiles(directory=_STATIC)), name="static")
     app.add_middleware(Guard, settings=settings, keys=keys)
     return app

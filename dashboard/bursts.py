@@ -128,7 +128,7 @@ class Bursts:
         if asked.seconds:  # evenly, where that is asked for
             size = max(1, min(size, int(asked.count * 0.1 / asked.seconds)))
         pause = max(_PAUSE_SECONDS, asked.seconds * size / asked.count)
-        publisher = Publisher(settings=settings)
+        publisher = Publisher(settings=settings, report=False)
         try:
             portion = [first]
             due = time.monotonic()

@@ -3,6 +3,7 @@
 Nothing is asked of Redis here. What is not known (an ACL may forbid INFO or CONFIG GET) is no finding, except that.
 """
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
@@ -147,42 +148,47 @@ def _queues(patterns: Sequence[PatternView], dead_before: Mapping[str, int]) -> 
     for view in patterns:
         if view.depth and not view.subscribers and not view.in_flight:
             yield Finding(
-                id=f"no-consumer-{view.name}",
+                id=f"no-consumer-{view.id}",
                 level="bad",
-                title=f"{view.depth:,} messages wait on {view.name}, and nobody takes them",
+                title=f"{view.depth:,} messages wait on {_where(view)}, and nobody takes them",
                 detail=f"No subscriber of '{view.key}' reports (one of another program would not).",
-                remedy=f"Start a subscriber with PATTERN={view.name}.",
+                remedy=f"Start a subscriber with PATTERN={view.name} and {view.setting}={view.key}.",
                 command=f"docker compose up -d --scale subscriber=1   # PATTERN={view.name}",
             )
         elif view.depth and view.subscribers and (view.oldest_seconds or 0) > _WAITING_SECONDS:
             yield Finding(
-                id=f"behind-{view.name}",
+                id=f"behind-{view.id}",
                 level="warning",
-                title=f"The oldest message on {view.name} has waited for {view.oldest_seconds or 0:,.0f} s",
+                title=f"The oldest message on {_where(view)} has waited for {view.oldest_seconds or 0:,.0f} s",
                 detail=f"{view.depth:,} wait, {view.handled_rate:,.1f} a second are handled, "
                 f"{view.sent_rate:,.1f} a second are sent.",
                 remedy="Add subscribers, or make the handler faster.",
                 command=f"docker compose up -d --scale subscriber={view.subscribers + 1}",
             )
-        if view.fan_out and view.listeners == 0 and view.publishers and view.sent_rate:
+        if view.fan_out and view.listeners == 0 and view.sent_rate and view.totals.unheard:  # a glob may listen
             yield Finding(
-                id=f"no-listener-{view.name}",
+                id=f"no-listener-{view.id}",
                 level="bad",
                 title="The crier speaks to an empty square",
                 detail=f"Messages are published on '{view.key}' and nobody is subscribed: each of them is gone.",
                 remedy=f"Start a subscriber with PATTERN={view.name}.",
                 command="",
             )
-        now, before = view.dead_letters or 0, dead_before.get(view.name, 0)
+        now, before = view.dead_letters or 0, dead_before.get(view.id, 0)
         if now > before:
             yield Finding(
-                id=f"dead-growing-{view.name}",
+                id=f"dead-growing-{view.id}",
                 level="warning",
-                title=f"Dead letters of {view.name} grow: {now - before:,} more in the last minute",
+                title=f"Dead letters of {_where(view)} grow: {now - before:,} more in the last minute",
                 detail=f"{now:,} are there. Messages die after MAX_ATTEMPTS failures or MAX_CRASHES crashes.",
                 remedy="Read their errors, mend the handler, then requeue them.",
-                command=f"python -m subscriber dead --pattern {view.name} list",
+                command=f"{view.setting}={shlex.quote(view.key)} python -m subscriber dead --pattern {view.name} list",
             )
+
+
+def _where(view: PatternView) -> str:
+    """The pattern and the name: there may be several queues of one pattern, and groups of one stream."""
+    return f"{view.name} '{view.key}'" + (f" for {view.group}" if view.group else "")
 
 
 def _instances(instances: Sequence[InstanceView]) -> Iterator[Finding]:

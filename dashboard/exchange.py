@@ -65,7 +65,7 @@ class Edit(_Asked):
 
 
 class DeadLetter(BaseModel):
-    """In a table payload is cut to 200 characters and history is left out."""
+    """In a table payload is cut to 200 characters and history is left out; alone it has up to MAX_MESSAGE_BYTES."""
 
     id: str
     at: float
@@ -113,7 +113,7 @@ class ScheduledPage(BaseModel):
 
 
 class Members(_Asked):
-    members: Annotated[list[Annotated[str, Field(max_length=64)]], Field(min_length=1, max_length=1000)]
+    members: Annotated[list[Annotated[str, Field(max_length=100)]], Field(min_length=1, max_length=1000)]
 
 
 class Flight(BaseModel):

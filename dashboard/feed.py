@@ -2,12 +2,12 @@
 
 import itertools
 from collections import deque
-from collections.abc import Iterator
 from typing import Literal, TypeAlias
 
 from pydantic_core import from_json
 
 from dashboard.instances import Instance, Instances
+from dashboard.paths import Path
 from dashboard.snapshot import Seen, SeenWhole
 from shared.errors import UnreadableError
 from shared.message import read
@@ -18,10 +18,11 @@ _KEPT = 500
 _PER_TURN = 50
 _TEXT = 200
 _SAMPLE_BYTES = 2048
+_MOST = 2**63
 
 
-_Sample: TypeAlias = tuple[float, str, Literal["sent", "received"], str, str, int]
-"""When, on which pattern, which way, seen by whom, the beginning of its bytes, how many there are."""
+_Sample: TypeAlias = tuple[float, Path, Literal["sent", "received"], str, str, int]
+"""When, on which path, which way, seen by whom, the beginning of its bytes, how many there are."""
 
 
 class Feed:
@@ -30,23 +31,21 @@ class Feed:
     def __init__(self) -> None:
         self._lines: deque[SeenWhole] = deque(maxlen=_KEPT)
         self._numbers = itertools.count(1)
-        self._last: dict[tuple[str, str], int] = {}
-        """The highest sample taken of each instance and pattern."""
+        self._last: dict[tuple[str, Path], int] = {}
+        """The highest sample taken of each instance and path."""
 
     def take(self, instances: Instances) -> list[Seen]:
         """What is new, oldest first; of more than fifty an even selection."""
         found: list[_Sample] = []
-        known: dict[tuple[str, str], int] = {}
+        known: dict[tuple[str, Path], int] = {}
         for instance in instances:
-            recent = instance.latest.get("recent")
-            for pattern, samples in recent.items() if isinstance(recent, dict) else ():
-                key = (instance.id, pattern)
+            for path, samples in instance.latest.recent.items():
+                key = (instance.id, path)
                 known[key] = last = self._last.get(key, 0)
-                for number, at, payload, size in _samples(samples):
+                for number, at, payload, size in samples:
                     if number > last:
                         known[key] = max(known[key], number)
-                        kind = _kind(instance, pattern)
-                        found.append((at, pattern, kind, instance.id, payload, size))
+                        found.append((at, path, _kind(instance, path), instance.id, payload, size))
         self._last = known
         found.sort(key=lambda sample: sample[0])
         if len(found) > _PER_TURN:
@@ -62,18 +61,19 @@ class Feed:
         return next((line for line in self._lines if line.seen.number == number), None)
 
     def _line(self, sample: _Sample) -> SeenWhole:
-        at, pattern, kind, instance, payload, size = sample
+        at, path, kind, instance, payload, size = sample
         fields = parsed(payload)
         truncated = size > _SAMPLE_BYTES
         seen = Seen(
             number=next(self._numbers),
             at=at,
-            pattern=pattern[:_TEXT],
+            pattern=path.pattern,
+            key=path.name,
             kind=kind,
             instance=instance,
             id=_text(fields.get("id")),
             sender=_text(fields.get("sender")),
-            count=count if isinstance(count := fields.get("count"), int) else None,
+            count=_number(fields.get("count")),
             text=_text(fields.get("message")) if "message" in fields else payload[:_TEXT],
             size=size,
             readable=_readable(payload) if not truncated else {"id", "message"} <= fields.keys(),
@@ -90,21 +90,18 @@ def parsed(payload: str | bytes) -> dict[str, object]:
     return fields if isinstance(fields, dict) else {}
 
 
-def _kind(instance: Instance, pattern: str) -> Literal["sent", "received"]:
-    counts = instance.counts.get(pattern)
+def _kind(instance: Instance, path: Path) -> Literal["sent", "received"]:
+    counts = instance.counts.get(path)
     return "received" if counts and (counts["received"] or counts["unreadable"]) else "sent"
 
 
-def _samples(value: object) -> Iterator[tuple[int, float, str, int]]:
-    """Of a report, which anyone could have written."""
-    for sample in value if isinstance(value, list) else ():
-        match sample:
-            case [int(number), int() | float() as at, str(payload), int(size)]:
-                yield number, float(at), payload[:_SAMPLE_BYTES], size
-
-
 def _text(value: object) -> str:
-    return value[:_TEXT] if isinstance(value, str) else ""
+    # what was cut short may end amid a pair of surrogates
+    return value[:_TEXT].encode(errors="replace").decode() if isinstance(value, str) else ""
+
+
+def _number(value: object) -> int | None:
+    return value if isinstance(value, int) and abs(value) < _MOST else None
 
 
 def _readable(payload: str) -> bool:

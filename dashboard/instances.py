@@ -5,19 +5,16 @@ instance is remembered with its last reports, for five minutes after it went, an
 """
 
 from collections import Counter, deque
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterator
 from typing import Literal, TypeAlias
 
+from dashboard.paths import Path, Tally, share
 from dashboard.reading import Reading
-from shared.counts import Counts
+from dashboard.reports import Report
 
-__all__ = ["COUNTED", "Instance", "Instances", "State", "Tally"]
+__all__ = ["Instance", "Instances", "State"]
 
 State: TypeAlias = Literal["working", "idle", "wedged", "silent", "gone"]
-Tally: TypeAlias = Counter[str]
-
-COUNTED = tuple(f.name for f in fields(Counts) if f.type is int)
 
 _FORGET_SECONDS = 300.0
 _MEMORY_SECONDS = 12.0
@@ -27,53 +24,48 @@ _SILENT_SECONDS = 4.5
 _SETTLE_SECONDS = 4.0
 """After an outage instances connect again in their own time."""
 _BUSY_SECONDS = 2.0
-
-
-@dataclass(slots=True)
-class _Report:
-    at: float
-    counts: dict[str, Tally]
-    buckets: dict[str, list[int]]
+_MOST_KNOWN = 2_000
+"""Anyone can write reports."""
 
 
 class Instance:
     """One process, as it told of itself."""
 
-    def __init__(self, report: Mapping[str, object]) -> None:
-        self.id = _text(report.get("id"))
+    def __init__(self, report: Report) -> None:
+        self.id = report.id
         self.gone_at: float | None = None
         self.left: Literal["stopped", "vanished"] | None = None
         self.silent = False
-        self.reports: deque[_Report] = deque()
+        self.reports: deque[Report] = deque()
         self.hear(report)
 
-    def hear(self, report: Mapping[str, object]) -> None:
+    def hear(self, report: Report) -> None:
         """Take its newest report, which may be one that is known."""
         self.latest = report
-        self.role = _text(report.get("role"))
-        self.host = _text(report.get("host"))
-        self.pid = _int(report.get("pid"))
-        self.started = _float(report.get("started"))
-        self.last_seen = _float(report.get("at"))
-        self.client_id = _int(report.get("client_id")) or None
-        self.pattern = _text(report.get("pattern"))
-        self.standing = {name: _float(value) for name, value in _dict(report.get("idle_seconds")).items()}
-        self.stall_seconds = _float(report.get("stall_seconds")) or 30.0
-        if not self.reports or self.reports[-1].at < self.last_seen:
-            patterns = {name: _dict(value) for name, value in _dict(report.get("patterns")).items()}
-            self.reports.append(
-                _Report(
-                    self.last_seen,
-                    {name: Counter({key: _int(value.get(key)) for key in COUNTED}) for name, value in patterns.items()},
-                    {name: _buckets(value) for name, value in patterns.items()},
-                )
-            )
-        while len(self.reports) > 1 and self.reports[1].at < self.last_seen - _MEMORY_SECONDS:
+        self.last_seen = report.at
+        self.stall_seconds = report.stall_seconds or 30.0
+        if not self.reports or self.reports[-1].at < report.at:
+            self.reports.append(report)
+        while len(self.reports) > 1 and self.reports[1].at < report.at - _MEMORY_SECONDS:
             self.reports.popleft()
 
     @property
-    def counts(self) -> dict[str, Tally]:
-        """By pattern."""
+    def role(self) -> str:
+        return self.latest.role
+
+    @property
+    def client_id(self) -> int | None:
+        return self.latest.client_id or None
+
+    @property
+    def takes(self) -> bool:
+        """Whether it is a consumer, by what it is or by what it did."""
+        return self.role == "subscriber" or any(
+            tally["received"] or tally["unreadable"] for tally in self.counts.values()
+        )
+
+    @property
+    def counts(self) -> dict[Path, Tally]:
         return self.reports[-1].counts
 
     def state(self, now: float) -> State:
@@ -81,13 +73,13 @@ class Instance:
             return "gone"
         if self.silent:
             return "silent"
-        if any(seconds > self.stall_seconds for seconds in self.standing.values()):
+        if any(seconds > self.stall_seconds for seconds in self.latest.idle_seconds.values()):
             return "wedged"
-        busy = any(seconds > _BUSY_SECONDS for seconds in self.standing.values())
+        busy = any(seconds > _BUSY_SECONDS for seconds in self.latest.idle_seconds.values())
         return "working" if busy or any(sum(rate.values()) for rate in self.rates(now).values()) else "idle"
 
-    def rates(self, now: float) -> dict[str, dict[str, float]]:
-        """Per second, by pattern and name of the count."""
+    def rates(self, now: float) -> dict[Path, dict[str, float]]:
+        """Per second, by path and name of the count."""
         last = self.reports[-1]
         before = self._before(max(last.at, now - 1) - _RATE_SECONDS)
         if self.gone_at is not None or before is last:
@@ -101,8 +93,8 @@ class Instance:
             for name, mine in last.counts.items()
         }
 
-    def recent_buckets(self, now: float) -> dict[str, list[int]]:
-        """How many messages fell into each bucket of latency in the last ten seconds, by pattern."""
+    def recent_buckets(self, now: float) -> dict[Path, list[int]]:
+        """How many messages fell into each bucket of latency in the last ten seconds."""
         last = self.reports[-1]
         before = self._before(now - _MEMORY_SECONDS)
         if before is last:
@@ -112,12 +104,16 @@ class Instance:
             for name, mine in last.buckets.items()
         }
 
-    def counts_at(self, moment: float) -> dict[str, Tally]:
+    def counts_at(self, moment: float) -> dict[Path, Tally]:
         """As far as they were reported then; empty before its first report."""
         report = self._before(moment)
         return report.counts if report.at <= moment else {}
 
-    def _before(self, moment: float) -> _Report:
+    def counts_after(self, moment: float) -> dict[Path, Tally]:
+        """By the first report that knows of all that was before then; the last one if there is none."""
+        return next((report.counts for report in self.reports if report.at >= moment), self.counts)
+
+    def _before(self, moment: float) -> Report:
         """The newest report that is no younger; the oldest we have if there is none."""
         found = self.reports[0]
         for report in self.reports:
@@ -132,11 +128,12 @@ class Instances:
 
     def __init__(self) -> None:
         self._known: dict[str, Instance] = {}
-        self._forgotten: dict[str, Tally] = {}
+        self.forgotten: dict[Path, Tally] = {}
+        """What those counted who are no longer remembered."""
         self._settled_at = 0.0
 
     def __iter__(self) -> Iterator[Instance]:
-        return iter(sorted(self._known.values(), key=lambda i: (i.gone_at is not None, i.role, i.started, i.id)))
+        return iter(sorted(self._known.values(), key=lambda i: (i.gone_at is not None, i.role, i.latest.started, i.id)))
 
     @property
     def connections(self) -> list[int]:
@@ -160,14 +157,16 @@ class Instances:
                 known.hear(report)
         for instance in self._known.values():
             self._judge(instance, reading, asked.get(instance.id))
-        for name in [i.id for i in self._known.values() if i.gone_at is not None and i.gone_at < now - _FORGET_SECONDS]:
-            for pattern, tally in self._known.pop(name).counts.items():
-                self._forgotten.setdefault(pattern, Counter()).update(tally)
+        gone = sorted((i for i in self._known.values() if i.gone_at is not None), key=lambda i: i.gone_at or 0.0)
+        old = [i for i in gone if (i.gone_at or 0.0) < now - _FORGET_SECONDS]
+        for instance in old or gone[: max(0, len(self._known) - _MOST_KNOWN)]:
+            for path, tally in self._known.pop(instance.id).counts.items():
+                self.forgotten.setdefault(path, Counter()).update(tally)
 
     def _judge(self, instance: Instance, reading: Reading, asked: int | None) -> None:
         """Whether it is gone: it said so, or its connection is closed, or its report has run out."""
         now = reading.now
-        if instance.latest.get("ended") is True:
+        if instance.latest.ended:
             instance.gone_at, instance.left, instance.silent = instance.last_seen, "stopped", False
             return
         fresh = instance.id in reading.reports
@@ -189,34 +188,22 @@ class Instances:
         else:
             instance.gone_at, instance.left = None, None
 
-    def totals(self, pattern: str) -> Tally:
-        """Over all there were."""
-        total: Tally = Counter(self._forgotten.get(pattern, {}))
+    def totals(self, path: Path) -> Tally:
+        """Over all there were, each as of its last report."""
+        total = share(self.forgotten, path)
         for instance in self._known.values():
-            total.update(instance.counts.get(pattern, {}))
+            total.update(share(instance.counts, path))
         return total
 
-    def patterns(self) -> Collection[str]:
-        """Used by anyone alive."""
-        return {name for i in self._known.values() if i.gone_at is None for name in i.counts}
+    def on(self, path: Path) -> list[Instance]:
+        """Those who send there, or take as its group does."""
+        return [i for i in self if any(_is_on(other, path, i) for other in i.counts)]
+
+    @property
+    def places(self) -> list[Path]:
+        """Used by anyone remembered, the living first."""
+        return list(dict.fromkeys(path.place for instance in self for path in instance.counts))
 
 
-def _text(value: object) -> str:
-    return value[:200] if isinstance(value, str) else ""
-
-
-def _int(value: object) -> int:
-    return value if isinstance(value, int) and 0 <= value < 2**63 else 0
-
-
-def _float(value: object) -> float:
-    return float(value) if isinstance(value, int | float) and abs(value) < 1e12 else 0.0  # noqa: PLR2004 - in time
-
-
-def _dict(value: object) -> dict[str, object]:
-    return value if isinstance(value, dict) else {}
-
-
-def _buckets(counts: Mapping[str, object]) -> list[int]:
-    found = _dict(counts.get("latency_ms")).get("buckets")
-    return [_int(count) for count in found[:64]] if isinstance(found, list) else []
+def _is_on(other: Path, path: Path, instance: Instance) -> bool:
+    return other == path or (other.place == path.place and not instance.takes)

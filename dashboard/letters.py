@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 from fastapi import Depends, FastAPI, HTTPException, Query, params
 from fastapi import Path as InPath
 
-from dashboard import tables
+from dashboard import scripts, tables
 from dashboard.exchange import Choice, DeadLetter, DeadPage, Done, Edit, FlightPage, Members, ScheduledPage
-from dashboard.losses import Losses
+from dashboard.paths import Path, own_path
+from dashboard.poller import Poller
 from dashboard.settings import DashboardSettings
 from shared import keys
 from shared.connection import Link
@@ -18,16 +19,14 @@ from shared.patterns.letters import DeadLetters
 
 __all__ = ["letters_routes"]
 
-_AT_A_TIME = 50
-"""Each may have a megabyte."""
-
 Redelivering = Literal["reliable", "stream"]
 LetterId = Annotated[str, InPath(pattern=r"^[0-9]{1,19}-[0-9]{1,19}$")]
 Offset = Annotated[int, Query(ge=0, le=10_000)]
 Limit = Annotated[int, Query(ge=1, le=200)]
+Name = Annotated[str | None, Query(max_length=500)]
 
 
-def letters_routes(app: FastAPI, settings: DashboardSettings, losses: Losses) -> None:
+def letters_routes(app: FastAPI, settings: DashboardSettings, poller: Poller) -> None:
     def connected() -> Iterator[Link]:
         link = Link(settings.url, name="townpost-dashboard-request")
         link.connect()
@@ -36,82 +35,99 @@ def letters_routes(app: FastAPI, settings: DashboardSettings, losses: Losses) ->
         finally:
             link.close()
 
-    redis = Depends(connected)
-    _dead_routes(app, settings, redis)
-    _scheduled_routes(app, settings, redis, losses)
+    def chosen(pattern: Redelivering, name: Name = None, group: Name = None) -> Path:
+        own = own_path(settings, pattern)
+        if name is None:
+            return own
+        asked = Path(pattern, name, (group or own.group) if own.group else "")
+        if asked.place != own.place and asked not in poller.paths:
+            raise HTTPException(404, f"nobody reports a {pattern} of that name, or no such group reads it")
+        return asked
+
+    redis, path = Depends(connected), Depends(chosen)
+    _dead_routes(app, settings, redis, path)
+    _scheduled_routes(app, settings, redis, path)
+    _purging_routes(app, redis, path, poller)
 
 
-def _dead_routes(app: FastAPI, settings: DashboardSettings, redis: params.Depends) -> None:
+def _dead_routes(app: FastAPI, settings: DashboardSettings, redis: params.Depends, path: params.Depends) -> None:
     Redis = Annotated[Link, redis]  # noqa: N806 - a type
+    Chosen = Annotated[Path, path]  # noqa: N806 - a type
 
-    def dead(link: Link, name: str) -> DeadLetters:
-        return DeadLetters(link, PATTERNS[name], settings.name_of(PATTERNS[name]))
+    def dead(link: Link, path: Path) -> DeadLetters:
+        return DeadLetters(link, PATTERNS[path.pattern], path.name)
 
-    def chosen(letters: DeadLetters, choice: Choice) -> list[str]:
+    def ids(link: Link, path: Path, choice: Choice) -> list[str]:
         if choice.ids is not None:
             return choice.ids
-        return [letter.id for letter in letters.each(page=_AT_A_TIME) if choice.all or letter.reason == choice.reason]
+        every = tables.each_letter(link, keys.dead(path.name))
+        return [letter for letter, reason in every if choice.all or reason == choice.reason]
 
     @app.get("/api/dead/{pattern}")
     def dead_page(
-        pattern: Redelivering,
+        path: Chosen,
         link: Redis,
         after: Annotated[str | None, Query(pattern=r"^[0-9]{1,19}-[0-9]{1,19}$")] = None,
         limit: Limit = 50,
         reason: Annotated[str | None, Query(max_length=100)] = None,
     ) -> DeadPage:
-        return tables.dead_page(dead(link, pattern), after, limit, reason)
+        return tables.dead_page(link, keys.dead(path.name), after, limit, reason)
 
     @app.get("/api/dead/{pattern}/{letter_id}")
-    def dead_letter(pattern: Redelivering, letter_id: LetterId, link: Redis) -> DeadLetter:
-        letter = dead(link, pattern).one(letter_id)
+    def dead_letter(path: Chosen, letter_id: LetterId, link: Redis) -> DeadLetter:
+        letter = tables.dead_letter(link, keys.dead(path.name), letter_id, settings.max_message_bytes)
         if letter is None:
             raise HTTPException(404, "this dead letter is no longer there")
-        return tables.dead_letter(letter, whole=True)
+        return letter
 
     @app.post("/api/dead/{pattern}/requeue")
-    def requeue(pattern: Redelivering, choice: Choice, link: Redis) -> Done:
-        letters = dead(link, pattern)
-        return _done(letters.requeue(chosen(letters, choice)), "requeued")
+    def requeue(path: Chosen, choice: Choice, link: Redis) -> Done:
+        return _done(dead(link, path).requeue(ids(link, path, choice)), "requeued")
 
     @app.post("/api/dead/{pattern}/purge")
-    def purge(pattern: Redelivering, choice: Choice, link: Redis) -> Done:
-        letters = dead(link, pattern)
-        return _done(letters.purge(chosen(letters, choice)), "deleted")
+    def purge(path: Chosen, choice: Choice, link: Redis) -> Done:
+        return _done(dead(link, path).purge(ids(link, path, choice)), "deleted")
 
     @app.post("/api/dead/{pattern}/{letter_id}/edit")
-    def edit(pattern: Redelivering, letter_id: LetterId, given: Edit, link: Redis) -> Done:
+    def edit(path: Chosen, letter_id: LetterId, given: Edit, link: Redis) -> Done:
         payload = given.payload.encode()
         read(payload, settings.max_message_bytes)
-        return _done(dead(link, pattern).replace(letter_id, payload), "requeued with other content")
+        return _done(dead(link, path).replace(letter_id, payload), "requeued with other content")
 
 
-def _scheduled_routes(app: FastAPI, settings: DashboardSettings, redis: params.Depends, losses: Losses) -> None:
+def _scheduled_routes(app: FastAPI, settings: DashboardSettings, redis: params.Depends, path: params.Depends) -> None:
     Redis = Annotated[Link, redis]  # noqa: N806 - a type
+    Chosen = Annotated[Path, path]  # noqa: N806 - a type
 
     @app.get("/api/scheduled/{pattern}")
-    def scheduled(pattern: Redelivering, link: Redis, offset: Offset = 0, limit: Limit = 50) -> ScheduledPage:
-        return tables.scheduled(link, settings, pattern, offset, limit)
-
-    @app.post("/api/scheduled/{pattern}/now")
-    def now(pattern: Literal["reliable"], given: Members, link: Redis) -> Done:
-        key = keys.scheduled(settings.name_of(PATTERNS[pattern]))
-        found = tables.members(link, settings.reliable_queue, given.members)
-        # due since 1970: the next claim takes it, within two seconds
-        changed = [link.call("ZADD", key, "XX", "CH", 1, member) for member in found]
-        return _done(sum(reply for reply in changed if isinstance(reply, int)), "handed out")
-
-    @app.post("/api/scheduled/{pattern}/purge")
-    def purge_scheduled(pattern: Literal["reliable"], given: Members, link: Redis) -> Done:
-        key = keys.scheduled(settings.name_of(PATTERNS[pattern]))
-        found = tables.members(link, settings.reliable_queue, given.members)
-        removed = [link.call("ZREM", key, member) for member in found]
-        losses.rebase(pattern)
-        return _done(sum(reply for reply in removed if isinstance(reply, int)), "deleted")
+    def scheduled(path: Chosen, link: Redis, offset: Offset = 0, limit: Limit = 50) -> ScheduledPage:
+        return tables.scheduled(link, path, settings.lease_seconds, offset, limit)
 
     @app.get("/api/in-flight/{pattern}")
-    def in_flight(pattern: Redelivering, link: Redis, offset: Offset = 0, limit: Limit = 50) -> FlightPage:
-        return tables.flights(link, settings, pattern, offset, limit)
+    def in_flight(path: Chosen, link: Redis, offset: Offset = 0, limit: Limit = 50) -> FlightPage:
+        return tables.flights(link, path, offset, limit)
+
+
+def _purging_routes(app: FastAPI, redis: params.Depends, path: params.Depends, poller: Poller) -> None:
+    Redis = Annotated[Link, redis]  # noqa: N806 - a type
+    Chosen = Annotated[Path, path]  # noqa: N806 - a type
+
+    def changed(link: Link, path: Path, action: str, given: Members) -> int:
+        if path.pattern != "reliable":
+            raise HTTPException(404, "only what is scheduled on reliable can be changed")
+        named = [(score, sha) for score, _, sha in (name.rpartition("-") for name in given.members) if score]
+        reply = link.call(*scripts.reschedule(keys.scheduled(path.name), action, named))
+        return reply if isinstance(reply, int) else 0
+
+    @app.post("/api/scheduled/{pattern}/now")
+    def now(path: Chosen, given: Members, link: Redis) -> Done:
+        return _done(changed(link, path, "now", given), "handed out")
+
+    @app.post("/api/scheduled/{pattern}/purge")
+    def purge_scheduled(path: Chosen, given: Members, link: Redis) -> Done:
+        removed = changed(link, path, "purge", given)
+        poller.losses.rebase(path.place)
+        return _done(removed, "deleted")
 
 
 def _done(count: int, what: str) -> Done:

@@ -5,13 +5,17 @@ bounds only. At least: what was counted as sent by the moment the lengths were r
 was received a second later. At most: what was counted as sent a second later, less what waited, and what had been
 received by then. The most that was ever astray at once in a quiet moment is where we began; what is certainly
 astray beyond that is lost. The least of three looks counts: what a consumer has just in hand passes by.
+
+Where messages do not come again, what a subscriber had begun and not finished when it vanished is lost too, though it
+was received; at most, as it may have finished them in its last second.
 """
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterable, Sequence
 
-from dashboard.instances import Instance, Instances, Tally
-from dashboard.reading import Depth
+from dashboard.depths import Depth
+from dashboard.instances import Instance, Instances
+from dashboard.paths import Path, Tally, share
 from shared.patterns import PATTERNS
 
 __all__ = ["Losses"]
@@ -23,19 +27,20 @@ _CLOCK_SECONDS = 0.25
 """By how much an instance may be wrong about Redis's clock."""
 
 
-class _Path:
-    """One pattern's."""
+class _Account:
+    """One path's."""
 
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._redelivers = PATTERNS[name].guarantees.redelivers
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._redelivers = PATTERNS[path.pattern].guarantees.redelivers
         self._lengths: deque[tuple[float, int]] = deque(maxlen=_LENGTHS)
         self._looks: deque[int] = deque(maxlen=_LOOKS)
         self._accounted: int | None = None
         """No more than this was astray when we began: the least bound seen since, as nothing that is astray returns."""
         self._before = 0
         """What was lost before that."""
-        self._vanished: set[str] = set()
+        self._vanished: dict[str, int] = {}
+        """Who vanished, and how many messages each had begun and not finished."""
         self.disturbed = False
         """Set when somebody deleted messages on purpose, by whichever thread did."""
         self.lost = 0
@@ -53,11 +58,9 @@ class _Path:
             self.disturbed = False
             self._rebase()
             return  # this may have been read before
-        mine = [i for i in instances if self._name in i.counts]
-        vanished = {i.id for i in mine if i.left == "vanished"} - self._vanished
-        if vanished:
+        mine = list(instances)
+        if self._note_vanished(mine):
             # the counts of its last second went with it; where messages come again, nothing else did
-            self._vanished |= vanished
             self.certain = False
             if self._redelivers:
                 self._rebase()
@@ -66,7 +69,7 @@ class _Path:
         self._lengths.append((now, depth.depth + (depth.in_flight or 0) + (depth.scheduled or 0)))
         alive = [i for i in mine if i.gone_at is None]
         # what was taken is counted when it is handled, a batch of it a moment later; who only sent may be frozen
-        heard = [i.last_seen for i in alive if not i.silent or i.counts[self._name]["received"]]
+        heard = [i.last_seen for i in alive if not i.silent or share(i.counts, self._path)["received"]]
         latest = min(heard, default=now) - _BATCH_SECONDS
         known = [(at, length) for at, length in self._lengths if at <= latest]
         if not known:
@@ -81,6 +84,24 @@ class _Path:
             self.lost = max(self.lost, self._before + min(self._looks) - self._accounted)
 
     @property
+    def in_hand(self) -> int:
+        """Of those who vanished."""
+        return sum(self._vanished.values())
+
+    def _note_vanished(self, instances: Iterable[Instance]) -> bool:
+        """Whether anyone new did; one that is back had only lost its connection."""
+        new = False
+        for one in instances:
+            if one.left != "vanished":
+                self._vanished.pop(one.id, None)
+            elif one.id not in self._vanished:
+                new = True
+                counts = share(one.counts, self._path)
+                begun = 0 if self._redelivers else counts["received"] - counts["handled"] - counts["failed"]
+                self._vanished[one.id] = max(0, begun)
+        return new
+
+    @property
     def _counted(self) -> tuple[str, str]:
         """What became of a message."""
         return ("handled", "dead") if self._redelivers else ("received", "unreadable")
@@ -90,26 +111,25 @@ class _Path:
 
     def _since(self, moment: float, instances: Iterable[Instance], count: str) -> int:
         """How many of these were counted after a moment, or about then."""
-        name, before = self._name, moment - _CLOCK_SECONDS
-        return sum(i.counts[name][count] - i.counts_at(before).get(name, Counter())[count] for i in instances)
+        path, before = self._path, moment - _CLOCK_SECONDS
+        return sum(share(i.counts, path)[count] - share(i.counts_at(before), path)[count] for i in instances)
 
 
 class Losses:
-    """Of all patterns."""
+    """Of all paths on which a message waits."""
 
     def __init__(self) -> None:
-        self._paths: dict[str, _Path] = {}
+        self._accounts: dict[Path, _Account] = {}
 
-    def rebase(self, name: str) -> None:
+    def rebase(self, place: Path) -> None:
         """Somebody deleted messages on purpose."""
-        if name in self._paths:
-            self._paths[name].disturbed = True
+        for path, account in list(self._accounts.items()):
+            if path.place == place:
+                account.disturbed = True
 
-    def of(self, name: str, now: float, depth: Depth, instances: Instances) -> tuple[int, bool]:
+    def of(self, path: Path, now: float, depth: Depth, instances: Instances) -> tuple[int, bool]:
         """How many, and whether that is certain."""
-        totals = instances.totals(name)
-        if PATTERNS[name].guarantees.fan_out:
-            return totals["missed"] + totals["unheard"], True
-        path = self._paths.setdefault(name, _Path(name))
-        path.look(now, totals, depth, list(instances))
-        return path.lost, path.certain or not path.lost
+        account = self._accounts.setdefault(path, _Account(path))
+        account.look(now, instances.totals(path), depth, instances.on(path))
+        lost = account.lost + account.in_hand
+        return lost, account.certain or not lost

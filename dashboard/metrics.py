@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from dashboard.instances import COUNTED
-from dashboard.snapshot import Snapshot
+from dashboard.reports import COUNTED
+from dashboard.snapshot import PatternView, Snapshot
 
 __all__ = ["CONTENT_TYPE", "exposition"]
 
@@ -35,19 +35,21 @@ def _lines(snapshot: Snapshot) -> Iterator[str]:
     yield from _head("redis_up", "gauge", "Whether Redis answers.")
     yield _line("redis_up", float(snapshot.redis.up))
     for field, (name, text) in _GAUGES.items() if snapshot.redis.up else ():
-        values = [(view.name, getattr(view, field)) for view in snapshot.patterns]
+        values = [(view, getattr(view, field)) for view in snapshot.patterns]
         yield from _head(name, "gauge", text)
-        yield from (_line(name, value, pattern=pattern) for pattern, value in values if value is not None)
+        yield from (_line(name, value, **_path(view)) for view, value in values if value is not None)
     for quantile in ("p50", "p99"):
         name = f"latency_{quantile}_seconds"
         yield from _head(name, "gauge", "From a message's timestamp to its handler, over ten seconds.")
         for view in snapshot.patterns:
             if view.latency is not None:
-                yield _line(name, getattr(view.latency, f"{quantile}_ms") / 1000, pattern=view.name)
+                yield _line(name, getattr(view.latency, f"{quantile}_ms") / 1000, **_path(view))
     for count in COUNTED:
-        yield from _head(f"{count}_total", "counter", f"Sum of '{count}' over all instances; see shared/counts.py.")
+        yield from _head(
+            f"{count}_total", "counter", f"'{count}' of all instances since this started; see shared/counts.py."
+        )
         for view in snapshot.patterns:
-            yield _line(f"{count}_total", getattr(view.totals, count), pattern=view.name)
+            yield _line(f"{count}_total", getattr(view.since_start, count), **_path(view))
     yield from _head("instances", "gauge", "Instances by role and state.")
     for role in sorted({one.role for one in snapshot.instances}):
         for state in _STATES:
@@ -58,12 +60,16 @@ def _lines(snapshot: Snapshot) -> Iterator[str]:
         yield _line("findings", sum(finding.level == level for finding in snapshot.findings), level=level)
 
 
+def _path(view: PatternView) -> dict[str, str]:
+    return {"pattern": view.name, "name": view.key} | ({"group": view.group} if view.group else {})
+
+
 def _head(name: str, kind: str, text: str) -> Iterator[str]:
     yield f"# HELP townpost_{name} {text}"
     yield f"# TYPE townpost_{name} {kind}"
 
 
-def _line(name: str, value: float, **labels: str) -> str:
+def _line(name: str, value: float, /, **labels: str) -> str:
     inner = ",".join(f'{key}="{_escaped(text)}"' for key, text in labels.items())
     return f"townpost_{name}{f'{{{inner}}}' if inner else ''} {value:.17g}"
 

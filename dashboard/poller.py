@@ -6,14 +6,18 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
+from dashboard.depths import Oldest
 from dashboard.doctor import Config, examine
 from dashboard.feed import Feed
 from dashboard.instances import Instances
 from dashboard.losses import Losses
+from dashboard.paths import Path, own_path
 from dashboard.reading import Reading, read_all
 from dashboard.replies import pairs
+from dashboard.reports import number_of
 from dashboard.snapshot import History, RedisView, Seen, Snapshot
-from dashboard.view import difference, instance_view, pattern_view, redis_view
+from dashboard.sums import Sums
+from dashboard.view import Counted, difference, instance_view, pattern_view, redis_view
 from shared.connection import Link, endpoint
 from shared.counts import Counts
 from shared.errors import TownpostError
@@ -45,7 +49,19 @@ _AWAY = RedisView(
     clients=None,
     commands_rate=None,
 )
-NOTHING_YET = Snapshot(number=0, at=0.0, redis=_AWAY, patterns=[], difference=None, instances=[], findings=[], pages=0)
+NOTHING_YET = Snapshot(
+    number=0,
+    at=0.0,
+    redis=_AWAY,
+    patterns=[],
+    difference=None,
+    instances=[],
+    findings=[],
+    unreadable_reports=0,
+    pages=0,
+)
+_MOST_PLACES = 40
+"""Anyone can write a report that names some: those of our own settings come first, then those of the living."""
 _CHARTED = ("sent_rate", "received_rate", "handled_rate", "failed_rate", "depth", "dead_letters")
 
 
@@ -74,6 +90,11 @@ class Poller:
         self._link = Link(settings.url, name="townpost-dashboard")
         self._instances = Instances()
         self.losses = Losses()
+        self._sums = Sums()
+        self.paths: tuple[Path, ...] = ()
+        """That are shown; replaced, never changed: other threads read it."""
+        self._oldest: Oldest = {}
+        self._complained = False
         self._history: deque[tuple[float, dict[str, dict[str, float | None]]]] = deque(maxlen=_HISTORY)
         self._config: Config = {}
         self._config_at = -_CONFIG_SECONDS
@@ -98,13 +119,16 @@ class Poller:
     def run(self) -> None:
         while not self._stop.is_set():
             started = time.monotonic()
-            self._turn()
+            self.turn()
             self.turned = time.monotonic()
             watched = self._pages or self.turned - self._looked_at < _LOOKED_AT_SECONDS
             pause = _TURN_SECONDS if watched else _SLOW_SECONDS
             if not watched:
                 self._wake.clear()
             self._pause(started + pause - self.turned, started)
+        self.close()
+
+    def close(self) -> None:
         self._link.close()
 
     def interrupt(self, control: Link) -> None:  # noqa: ARG002 - a wait of ours needs no help from Redis
@@ -119,15 +143,12 @@ class Poller:
 
     def history(self) -> History:
         kept = list(self._history)
-        names = sorted({name for _, patterns in kept for name in patterns})
+        ids = sorted({one for _, paths in kept for one in paths})
         lines: dict[str, dict[str, list[float | None]]] = {
-            name: {
-                key: [patterns.get(name, {}).get(key) for _, patterns in kept]
-                for key in (*_CHARTED, "p50_ms", "p99_ms")
-            }
-            for name in names
+            one: {key: [paths.get(one, {}).get(key) for _, paths in kept] for key in (*_CHARTED, "p50_ms", "p99_ms")}
+            for one in ids
         }
-        return History(at=[at for at, _ in kept], patterns=lines)
+        return History(at=[at for at, _ in kept], paths=lines)
 
     def _pause(self, seconds: float, started: float) -> None:
         """Until the next turn; one that looks first wakes us, though never twice in a second."""
@@ -137,12 +158,13 @@ class Poller:
                 self._wake.clear()
                 deadline = min(deadline, started + _TURN_SECONDS)
 
-    def _turn(self) -> None:
+    def turn(self) -> None:
+        """Look once, and tell."""
         try:
             if not self._link.connected:
                 self._instances.disturbed()
                 self._link.connect()
-            reading = read_all(self._link, self._settings, self._names(), self._instances.connections)
+            reading = read_all(self._link, self._settings, self._places(), self._instances.connections, self._oldest)
             self._read_config()
         except TownpostError as error:
             self._link.close()
@@ -155,9 +177,12 @@ class Poller:
         self._instances.update(reading)
         self._publish(reading)
 
-    def _names(self) -> list[str]:
-        used = {*self._instances.patterns(), *(pattern.name for pattern in self._settings.patterns)}
-        return [name for name in PATTERNS if name in used]
+    def _places(self) -> list[Path]:
+        """In the order of the patterns."""
+        own = [own_path(self._settings, pattern.name).place for pattern in self._settings.patterns]
+        used = list(dict.fromkeys([*own, *self._instances.places]))[:_MOST_PLACES]
+        order = list(PATTERNS)
+        return sorted(used, key=lambda place: order.index(place.pattern))
 
     def _read_config(self) -> None:
         if time.monotonic() - self._config_at >= _CONFIG_SECONDS:
@@ -168,33 +193,45 @@ class Poller:
     def _publish(self, reading: Reading) -> None:
         now = reading.now
         instances = self._instances
-        views = [
-            pattern_view(
-                name,
-                self._settings,
-                reading,
-                instances,
-                self.losses.of(name, now, reading.depths[name], instances),
-            )
-            for name in reading.depths
-        ]
+        views = {path: pattern_view(path, reading, instances, self._counted(path, reading)) for path in reading.depths}
+        self.paths = tuple(views)
+        self._sums.forget(instances)
+        self._oldest = {path: known for path, known in self._oldest.items() if path in views}
+        self._complain(reading.unreadable)
         people = [instance_view(instance, now, reading.depths) for instance in instances]
-        self._dead.append((now, {view.name: view.dead_letters or 0 for view in views}))
+        self._dead.append((now, {view.id: view.dead_letters or 0 for view in views.values()}))
         redis = redis_view(reading, since=self._since, rate=self._commands_rate(reading))
         self._send(
             Snapshot(
                 number=self.snapshot.number + 1,
                 at=now,
                 redis=redis,
-                patterns=views,
+                patterns=list(views.values()),
                 difference=difference(views, instances),
                 instances=people,
-                findings=examine(reading, self._config, views, people, self._dead[0][1]),
+                findings=examine(reading, self._config, list(views.values()), people, self._dead[0][1]),
+                unreadable_reports=reading.unreadable,
                 pages=self._pages,
             ),
             self.feed.take(instances),
         )
-        self._history.append((now, {view.name: _charted(view.model_dump()) for view in views}))
+        self._history.append((now, {view.id: _charted(view.model_dump()) for view in views.values()}))
+
+    def _counted(self, path: Path, reading: Reading) -> Counted:
+        now, instances = reading.now, self._instances
+        if PATTERNS[path.pattern].guarantees.fan_out:
+            lost, certain = self._sums.missed(path, now, instances)
+        else:
+            lost, certain = self.losses.of(path, now, reading.depths[path], instances)
+        return Counted(
+            self._sums.of(path, now, instances), self._sums.rising(path, now, instances), lost=lost, certain=certain
+        )
+
+    def _complain(self, unreadable: int) -> None:
+        """Once, until all can be read again."""
+        if unreadable and not self._complained:
+            self._log.warning("%d reports of instances on Redis cannot be read, and are passed over", unreadable)
+        self._complained = unreadable > 0
 
     def _away(self, problem: str) -> None:
         before = self.snapshot
@@ -216,7 +253,7 @@ class Poller:
 
     def _commands_rate(self, reading: Reading) -> float | None:
         done = reading.info.get("total_commands_processed", "")
-        before, self._commands = self._commands, (reading.now, int(done)) if done.isdecimal() else None
+        before, self._commands = self._commands, (reading.now, number_of(done)) if done.isdecimal() else None
         if before is None or self._commands is None or reading.now <= before[0]:
             return None
         return max(0.0, (self._commands[1] - before[1]) / (reading.now - before[0]))

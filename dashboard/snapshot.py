@@ -9,7 +9,9 @@
     GET  /api/messages            [Seen]             the feed so far, oldest first; ?pattern= &sender= &text= &limit=
     GET  /api/messages/{number}   SeenWhole          one of them with its JSON
     GET  /api/dead/{pattern}      DeadPage           ?after=<next of the page before> &limit=50 &reason=
-    GET  /api/dead/{pattern}/{id} DeadLetter         with its whole payload and history
+                                                     this and what follows: &name= &group=, of one of the paths that
+                                                     are shown; without them that of the dashboard's own settings
+    GET  /api/dead/{pattern}/{id} DeadLetter         with its payload, if that is not too long, and history
     POST /api/dead/{pattern}/requeue, /purge         Choice -> Done
     POST /api/dead/{pattern}/{id}/edit               Edit -> Done: requeued with other content, which must be a message
     GET  /api/scheduled/{pattern} ScheduledPage      ?offset=0 &limit=50 (reliable, and retries of the stream)
@@ -137,12 +139,19 @@ class Latencies(_Model):
 
 
 class PatternView(_Model):
-    """One active pattern: named by PATTERN, or used by an instance."""
+    """One path: a pattern, the name of its channel, list or stream, and on a stream a consumer group. Those of the
+    dashboard's own settings, and those that instances report.
+    """
 
+    id: str
+    """Of the path."""
     name: str
+    """Of the pattern."""
     label: str
     key: str
     """Its channel, list or stream."""
+    group: str
+    """Empty where there are none."""
     setting: str
     """The variable that names it."""
     promise: str
@@ -152,9 +161,13 @@ class PatternView(_Model):
     fan_out: bool
     schedules: bool
     totals: Totals
+    """What was received, and what became of it, as of the last moment for which every sender is known."""
+    since_start: Totals
+    """The same counts since this dashboard started; they never fall, whoever goes."""
     lost: int
     """pubsub: `missed` and `unheard`. Others: sent since we watch, and neither waiting, in flight, dead nor handled
-    (queue: received) by anyone who reports, for three seconds; consumers of other programs report nothing."""
+    (queue: received) by anyone who reports, for three seconds; consumers of other programs report nothing. queue: also
+    what a subscriber that vanished had received and not handled."""
     lost_certain: bool
     """False: at most so many; a subscriber that vanished took the counts of its last second with it."""
     sent_rate: float
@@ -175,8 +188,10 @@ class PatternView(_Model):
     """There now."""
     stored: int | None
     """Entries of the stream, handled ones included."""
+    instances: list[str]
+    """Ids of those who send or take here, the gone included."""
     publishers: int
-    """Instances at work on this pattern."""
+    """Instances at work on this path."""
     subscribers: int
     listeners: int | None
     """Connections subscribed to the channel, of any program (pubsub)."""
@@ -202,6 +217,7 @@ class Difference(_Model):
     lost_pubsub: int
     """unheard, and the sum of missed."""
     lost_queue: int
+    lost_queue_certain: bool
 
 
 class InstanceView(_Model):
@@ -224,13 +240,16 @@ class InstanceView(_Model):
     """Its PATTERN setting."""
     patterns: list[str]
     totals: Totals
-    """Over its patterns."""
-    by_pattern: dict[str, Totals]
+    """Over its paths: a message that was sent on two counts twice."""
+    by_path: dict[str, Totals]
+    """By the id of the path."""
     sent_rate: float
     received_rate: float
     handled_rate: float
+    takes: bool
+    """Whether it consumes: a subscriber, or another program that does."""
     lag: int | None
-    """Messages that wait on its patterns (subscribers)."""
+    """Messages that wait on its paths (where it takes)."""
     standing: dict[str, float]
     """Seconds since each of its loops last turned, where that is over two."""
     clock_offset: float | None
@@ -266,6 +285,8 @@ class Snapshot(_Model):
     """Living ones first, by role and id."""
     findings: list[Finding]
     """Worst first; empty: all is well."""
+    unreadable_reports: int
+    """What stands where the report of an instance should, and is none."""
     pages: int
     """How many are open."""
 
@@ -276,6 +297,8 @@ class Seen(_Model):
     number: int
     at: float
     pattern: str
+    key: str
+    """Its channel, list or stream."""
     kind: Literal["sent", "received"]
     instance: str
     id: str
@@ -300,8 +323,8 @@ class SeenWhole(_Model):
 
 
 class History(_Model):
-    """One value a second and pattern for each chart, oldest first; all lists are of one length."""
+    """One value a second and path for each chart, oldest first; all lists are of one length."""
 
     at: list[float]
-    patterns: dict[str, dict[str, list[float | None]]]
-    """Pattern -> sent_rate, received_rate, handled_rate, failed_rate, depth, dead_letters, p50_ms, p99_ms."""
+    paths: dict[str, dict[str, list[float | None]]]
+    """Id of the path -> sent_rate, received_rate, handled_rate, failed_rate, depth, dead_letters, p50_ms, p99_ms."""

@@ -1,148 +1,198 @@
 """Tables of what waits for an operator, for another attempt or for a handler's end: in pages, cut to an excerpt."""
 
-import hashlib
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
 
+from pydantic import JsonValue
+
+from dashboard import scripts
+from dashboard.depths import RETRIES, holders_of
 from dashboard.exchange import DeadLetter, DeadPage, Flight, FlightPage, ScheduledMessage, ScheduledPage
 from dashboard.feed import parsed
-from dashboard.replies import bytes_of, number, pairs
+from dashboard.paths import Path
+from dashboard.replies import fields, number, pairs
+from dashboard.reports import number_of
 from shared import keys
 from shared.connection import Link, Reply
-from shared.patterns.letters import STAMP, DeadLetters, Letter
-from shared.settings import Settings
 
-__all__ = ["dead_letter", "dead_page", "flights", "members", "scheduled"]
+__all__ = ["dead_letter", "dead_page", "each_letter", "flights", "scheduled"]
 
 _EXCERPT = 200
-_AT_A_TIME = 10
-"""Dead letters in one reply: each may have a megabyte."""
+_CUT = 2048
+_FIELDS = ("payload", "reason", "error", "attempts", "crashes", "by")
+_AT_A_TIME = 50
 _SCANNED = 2_000
 _MOST_CONSUMERS = 50
-_RETRIES = "waiting"
+_MOST_CLAIMS = 2_000
+_MOST_HISTORY = 64 * 1024
 
 
-def dead_page(letters: DeadLetters, after: str | None, limit: int, reason: str | None) -> DeadPage:
+class _Entry:
+    """One entry of a stream, each field cut, as entries.lua gives it."""
+
+    def __init__(self, reply: Reply) -> None:
+        self.id, self._fields = "", dict[str, tuple[bytes, int]]()
+        match reply:
+            case [bytes(entry_id), list(flat)]:
+                self.id = entry_id.decode(errors="replace")
+                for name, value, size in zip(flat[::3], flat[1::3], flat[2::3], strict=False):
+                    if isinstance(name, bytes) and isinstance(value, bytes) and isinstance(size, int):
+                        self._fields[name.decode(errors="replace")] = value, size
+
+    def text(self, name: str, default: str = "") -> str:
+        return self._fields[name][0].decode("utf-8", "backslashreplace") if name in self._fields else default
+
+    def bytes(self, name: str) -> tuple[bytes, int]:
+        """Its beginning, and how many there are."""
+        return self._fields.get(name, (b"", 0))
+
+
+def each_letter(link: Link, dead: str, after: str | None = None) -> Iterator[tuple[str, str]]:
+    """Id and reason of every dead letter, oldest first."""
+    start = "-" if after is None else f"({after}"
+    while found := _entries(link, dead, start, _AT_A_TIME, "reason"):
+        yield from ((entry.id, entry.text("reason", "unknown")) for entry in found)
+        start = f"({found[-1].id}"
+
+
+def dead_page(link: Link, dead: str, after: str | None, limit: int, reason: str | None) -> DeadPage:
     """One page; where few are of that reason it may be short, with more on the next."""
     found: list[DeadLetter] = []
-    last: str | None = None
-    more = False
-    for scanned, letter in enumerate(letters.each(after, _AT_A_TIME)):
-        if len(found) == limit or scanned == _SCANNED:
-            more = True
-            break
-        last = letter.id
-        if reason is None or letter.reason == reason:
-            found.append(dead_letter(letter, whole=False))
-    return DeadPage(letters=found, total=letters.count(), next=last if more else None)
+    last = after
+    scanned = 0
+    more = True
+    while more and len(found) < limit and scanned < _SCANNED:
+        start = "-" if last is None else f"({last}"
+        some = _entries(link, dead, start, min(_AT_A_TIME, limit - len(found)), *_FIELDS)
+        more = bool(some)
+        scanned += len(some)
+        last = some[-1].id if some else last
+        letters = [_letter(entry) for entry in some]
+        found += [letter for letter in letters if reason is None or letter.reason == reason]
+    more = more and bool(_entries(link, dead, f"({last}", 1, "reason"))
+    return DeadPage(letters=found, total=number(link.call("XLEN", dead)) or 0, next=last if more else None)
 
 
-def dead_letter(letter: Letter, *, whole: bool) -> DeadLetter:
-    payload, truncated = _shown(letter.payload, whole=whole)
-    fields = parsed(letter.payload)
+def dead_letter(link: Link, dead: str, letter_id: str, most: int) -> DeadLetter | None:
+    """One of them, with its payload up to so many bytes, and its history."""
+    reply = link.call(*scripts.entries(dead, letter_id, 1, max(most, _MOST_HISTORY), *_FIELDS, "history"))
+    found = [entry for entry in _read(reply) if entry.id == letter_id]
+    return _letter(found[0], most) if found else None
+
+
+def _letter(entry: _Entry, most: int | None = None) -> DeadLetter:
+    payload, size = entry.bytes("payload")
+    shown, truncated = _shown(payload, size, most or _EXCERPT)
+    told = parsed(payload)
     return DeadLetter(
-        id=letter.id,
-        at=letter.at.timestamp(),
-        reason=letter.reason,
-        error=letter.error,
-        attempts=letter.attempts,
-        crashes=letter.crashes,
-        by=letter.by,
-        message_id=_text(fields.get("id")),
-        sender=_text(fields.get("sender")),
-        payload=payload,
-        size=len(letter.payload),
+        id=entry.id,
+        at=number_of(entry.id.partition("-")[0]) / 1000,
+        reason=entry.text("reason", "unknown")[:_EXCERPT],
+        error=entry.text("error")[:_CUT],
+        attempts=number_of(entry.text("attempts")),
+        crashes=number_of(entry.text("crashes")),
+        by=entry.text("by")[:_EXCERPT],
+        message_id=_text(told.get("id")),
+        sender=_text(told.get("sender")),
+        payload=shown,
+        size=size,
         truncated=truncated,
-        history=letter.history if whole else [],
+        history=[] if most is None else _history(entry.text("history", "[]")),
     )
 
 
-def scheduled(link: Link, settings: Settings, pattern: str, offset: int, limit: int) -> ScheduledPage:
-    return (_scheduled if pattern == "reliable" else _retries)(link, settings, offset, limit)
+def _history(text: str) -> list[dict[str, JsonValue]]:
+    try:
+        past = json.loads(text)
+        clean = json.loads(json.dumps(past, allow_nan=False).encode("utf-8", "replace"))
+        json.dumps(clean, ensure_ascii=False).encode()  # half a surrogate pair can be written nowhere
+    except (ValueError, RecursionError):
+        return []
+    return [death for death in clean if isinstance(death, dict)] if isinstance(clean, list) else []
 
 
-def _scheduled(link: Link, settings: Settings, offset: int, limit: int) -> ScheduledPage:
-    key = keys.scheduled(settings.reliable_queue)
-    found = pairs(link.call("ZRANGE", key, offset, offset + limit - 1, "WITHSCORES"))
-    payloads = [member[STAMP:] for member, _ in found]
-    shas = [hashlib.sha1(payload, usedforsecurity=False).hexdigest() for payload in payloads]
-    attempts: Sequence[Reply] = [None] * len(found)
-    if found:
-        reply = link.call("HMGET", keys.attempts(settings.reliable_queue), *shas)
-        attempts = reply if isinstance(reply, list) else attempts
-    return ScheduledPage(
-        messages=[
-            _message(
-                payload, member=_name(member, score), due=float(score) / 1000, level=member[STAMP - 1 : STAMP]
-            ).model_copy(update={"attempts": int(failed) if isinstance(failed, bytes) and failed.isdigit() else 0})
-            for (member, score), payload, failed in zip(found, payloads, attempts, strict=True)
-        ],
-        total=number(link.call("ZCARD", key)) or 0,
-    )
+def _entries(link: Link, stream: str, start: str, most: int, *names: str) -> list[_Entry]:
+    return _read(link.call(*scripts.entries(stream, start, most, _CUT, *names)))
 
 
-def _retries(link: Link, settings: Settings, offset: int, limit: int) -> ScheduledPage:
+def _read(reply: Reply) -> list[_Entry]:
+    return [_Entry(entry) for entry in reply] if isinstance(reply, list) else []
+
+
+def scheduled(link: Link, path: Path, lease_seconds: float, offset: int, limit: int) -> ScheduledPage:
+    if path.pattern == "reliable":
+        return _scheduled(link, path.name, offset, limit)
+    return _retries(link, path, lease_seconds, offset, limit)
+
+
+def _scheduled(link: Link, queue: str, offset: int, limit: int) -> ScheduledPage:
+    where = keys.scheduled(queue), keys.attempts(queue)
+    reply = link.call(*scripts.scheduled(*where, offset, limit, _CUT))
+    total, *rows = reply if isinstance(reply, list) else [0]
+    messages = []
+    for row in rows:
+        match row:
+            case [bytes(sha), bytes(score), bytes(level), bytes(payload), int(size), bytes(failed)]:
+                due = float(score)
+                name = f"{score.decode()}-{sha.decode()}"
+                attempts = number_of(failed.decode(errors="replace"))
+                messages.append(_message(payload, size, name, due / 1000, level=level, attempts=attempts))
+    return ScheduledPage(messages=messages, total=number(total) or 0)
+
+
+def _retries(link: Link, path: Path, lease_seconds: float, offset: int, limit: int) -> ScheduledPage:
     """Of the stream: entries that wait in nobody's hands until their lease has run out."""
-    stream, group = settings.stream, settings.consumer_group
-    entries = _pending(link, settings, _RETRIES, offset + limit)[offset:]
-    payloads = _payloads(link, stream, [entry for entry, *_ in entries])
+    held = dict(_holders(link, path)).get(RETRIES, 0)
+    entries = _pending(link, path, RETRIES, offset + limit)[offset:] if held else []
+    payloads = _payloads(link, path.name, [entry for entry, *_ in entries])
     now = _now(link)
-    summary = link.call("XPENDING", stream, group) if _group_exists(link, settings) else None
-    total = next((int(count) for name, count in _holders(summary) if name == _RETRIES), 0)
     return ScheduledPage(
         messages=[
-            _message(payload, member="", due=now + settings.lease_seconds - idle, level=b"0").model_copy(
-                update={"attempts": attempts}
-            )
-            for (_, _, idle, attempts), payload in zip(entries, payloads, strict=True)
+            _message(payload, size, "", now + lease_seconds - idle, level=b"0", attempts=attempts)
+            for (_, _, idle, attempts), (payload, size) in zip(entries, payloads, strict=False)
         ],
-        total=total,
+        total=held,
     )
 
 
-def members(link: Link, queue: str, names: Sequence[str]) -> list[bytes]:
-    """Those of the scheduled messages that are still there, in full."""
-    found = []
-    for name in names:
-        score, _, _ = name.partition("-")
-        if score.isdecimal():
-            reply = bytes_of(link.call("ZRANGE", keys.scheduled(queue), score, score, "BYSCORE", "LIMIT", 0, 10_000))
-            found += [member for member in reply if _name(member, score.encode()) == name]
-    return found
+def flights(link: Link, path: Path, offset: int, limit: int) -> FlightPage:
+    return (_claims if path.pattern == "reliable" else _held)(link, path, offset, limit)
 
 
-def flights(link: Link, settings: Settings, pattern: str, offset: int, limit: int) -> FlightPage:
-    return (_claims if pattern == "reliable" else _entries)(link, settings, offset, limit)
-
-
-def _claims(link: Link, settings: Settings, offset: int, limit: int) -> FlightPage:
-    key = keys.leases(settings.reliable_queue)
-    found = pairs(link.call("ZRANGE", key, offset, offset + limit - 1, "WITHSCORES"))
-    replies = link.pipeline([command for name, _ in found for command in (("LLEN", name), ("LINDEX", name, 0))])
+def _claims(link: Link, path: Path, offset: int, limit: int) -> FlightPage:
+    reply = link.call(*scripts.claims(path.name, _MOST_CLAIMS))
+    there, named = (reply[0], reply[1:]) if isinstance(reply, list) else (0, [])
+    claims = sorted(pairs(named), key=lambda claim: float(claim[1]))
+    found = claims[offset : offset + limit]
+    (heads,) = link.pipeline([scripts.heads([name for name, _ in found], _CUT)]) if found else ([],)
     return FlightPage(
         flights=[
-            Flight(
-                id=name.decode(errors="replace"),
-                consumer=name.decode(errors="replace").rpartition(":claim:")[2].rpartition(":")[0],
-                messages=number(length) or 0,
-                until=float(until) / 1000,
-                idle=None,
-                attempts=None,
-                payload=_shown(first, whole=False)[0] if isinstance(first, bytes) else "",
-            )
-            for (name, until), length, first in zip(found, replies[::2], replies[1::2], strict=True)
+            _claim(name, float(until) / 1000, head)
+            for (name, until), head in zip(found, heads if isinstance(heads, list) else [], strict=False)
         ],
-        total=number(link.call("ZCARD", key)) or 0,
+        total=number(there) or 0,
     )
 
 
-def _entries(link: Link, settings: Settings, offset: int, limit: int) -> FlightPage:
-    if not _group_exists(link, settings):
-        return FlightPage(flights=[], total=0)
-    holders = _holders(link.call("XPENDING", settings.stream, settings.consumer_group))
-    at_work = [(name, int(count)) for name, count in holders if name != _RETRIES][:_MOST_CONSUMERS]
-    entries = [entry for name, _ in at_work for entry in _pending(link, settings, name, offset + limit)]
+def _claim(name: bytes, until: float, head: Reply) -> Flight:
+    length, payload, size = head if isinstance(head, list) else (0, b"", 0)
+    text = name.decode(errors="replace")
+    return Flight(
+        id=text,
+        consumer=text.rpartition(":claim:")[2].removesuffix(":ahead").rpartition(":")[0],
+        messages=number(length) or 0,
+        until=until if abs(until) < _MOST_SECONDS else None,
+        idle=None,
+        attempts=None,
+        payload=_shown(payload, number(size) or 0)[0] if isinstance(payload, bytes) else "",
+    )
+
+
+def _held(link: Link, path: Path, offset: int, limit: int) -> FlightPage:
+    at_work = [(name, count) for name, count in _holders(link, path) if name != RETRIES][:_MOST_CONSUMERS]
+    entries = [entry for name, _ in at_work for entry in _pending(link, path, name, offset + limit)]
     entries = sorted(entries)[offset : offset + limit]
-    payloads = _payloads(link, settings.stream, [entry for entry, *_ in entries])
+    payloads = _payloads(link, path.name, [entry for entry, *_ in entries])
     return FlightPage(
         flights=[
             Flight(
@@ -152,31 +202,29 @@ def _entries(link: Link, settings: Settings, offset: int, limit: int) -> FlightP
                 until=None,
                 idle=idle,
                 attempts=attempts,
-                payload=_shown(payload, whole=False)[0],
+                payload=_shown(payload, size)[0],
             )
-            for (entry, consumer, idle, attempts), payload in zip(entries, payloads, strict=True)
+            for (entry, consumer, idle, attempts), (payload, size) in zip(entries, payloads, strict=False)
         ],
         total=sum(count for _, count in at_work),
     )
 
 
-def _group_exists(link: Link, settings: Settings) -> bool:
-    (groups,) = link.pipeline([("XINFO", "GROUPS", settings.stream)])
-    return isinstance(groups, list) and any(
-        isinstance(group, list) and settings.consumer_group.encode() in group for group in groups
-    )
-
-
-def _holders(summary: Reply) -> list[tuple[str, bytes]]:
-    match summary:
-        case [_, _, _, list(holders)]:
-            return [(name.decode(errors="replace"), count) for holder in holders for name, count in pairs(holder)]
+def _holders(link: Link, path: Path) -> list[tuple[str, int]]:
+    """Who has how many; empty where there is no such group."""
+    (groups,) = link.pipeline([("XINFO", "GROUPS", path.name)])
+    known = [fields(group).get("name") for group in groups] if isinstance(groups, list) else []
+    if path.group.encode() not in known:
+        return []
+    match link.call("XPENDING", path.name, path.group):
+        case [_, _, _, holders]:
+            return holders_of(holders)
     return []
 
 
-def _pending(link: Link, settings: Settings, consumer: str, most: int) -> list[tuple[str, str, float, int]]:
+def _pending(link: Link, path: Path, consumer: str, most: int) -> list[tuple[str, str, float, int]]:
     """(entry, consumer, seconds idle, times handed out) of one consumer."""
-    (reply,) = link.pipeline([("XPENDING", settings.stream, settings.consumer_group, "-", "+", most, consumer)])
+    (reply,) = link.pipeline([("XPENDING", path.name, path.group, "-", "+", most, consumer)])
     found = []
     for entry in reply if isinstance(reply, list) else []:
         match entry:
@@ -185,16 +233,10 @@ def _pending(link: Link, settings: Settings, consumer: str, most: int) -> list[t
     return found
 
 
-def _payloads(link: Link, stream: str, ids: Sequence[str]) -> list[bytes]:
-    replies = link.pipeline([("XRANGE", stream, entry, entry) for entry in ids]) if ids else []
-    return [dict(pairs(reply[0][1])).get(b"message", b"") if _is_entry(reply) else b"" for reply in replies]  # type: ignore[index]
-
-
-def _is_entry(reply: Reply) -> bool:
-    match reply:
-        case [[_, _], *_]:
-            return True
-    return False
+def _payloads(link: Link, stream: str, ids: Sequence[str]) -> list[tuple[bytes, int]]:
+    """The beginning of each, and its size; fewer than were asked for, where they are large."""
+    reply = link.call(*scripts.entries_of(stream, ids, _CUT)) if ids else []
+    return [entry.bytes("message") for entry in _read(reply)]
 
 
 def _now(link: Link) -> float:
@@ -204,31 +246,29 @@ def _now(link: Link) -> float:
     return 0.0
 
 
-def _message(payload: bytes, *, member: str, due: float, level: bytes) -> ScheduledMessage:
-    shown, truncated = _shown(payload, whole=False)
-    fields = parsed(payload)
+_MOST_SECONDS = 1e12
+
+
+def _message(payload: bytes, size: int, member: str, due: float, *, level: bytes, attempts: int) -> ScheduledMessage:
+    shown, truncated = _shown(payload, size)
+    told = parsed(payload)
     return ScheduledMessage(
         member=member,
-        due=due,
+        due=max(-_MOST_SECONDS, min(due, _MOST_SECONDS)),
         priority=int(level) if level.isdigit() else 0,
-        attempts=None,
-        message_id=_text(fields.get("id")),
-        sender=_text(fields.get("sender")),
+        attempts=attempts,
+        message_id=_text(told.get("id")),
+        sender=_text(told.get("sender")),
         payload=shown,
-        size=len(payload),
+        size=size,
         truncated=truncated,
     )
 
 
-def _name(member: bytes, score: bytes) -> str:
-    """Short, and found again by its score."""
-    return f"{float(score):.0f}-{hashlib.sha256(member).hexdigest()[:24]}"
-
-
-def _shown(payload: bytes, *, whole: bool) -> tuple[str, bool]:
+def _shown(payload: bytes, size: int, most: int = _EXCERPT) -> tuple[str, bool]:
     text = payload.decode("utf-8", "backslashreplace")
-    return (text, False) if whole or len(text) <= _EXCERPT else (text[:_EXCERPT], True)
+    return (text[:most], True) if size > len(payload) or len(text) > most else (text, False)
 
 
 def _text(value: object) -> str:
-    return value[:_EXCERPT] if isinstance(value, str) else ""
+    return value[:_EXCERPT].encode(errors="replace").decode() if isinstance(value, str) else ""

@@ -1,68 +1,86 @@
 """From what was read and remembered to what a page is told."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from dashboard.instances import COUNTED, Instance, Instances, Tally
-from dashboard.reading import Depth, Reading
+from dashboard.depths import Depth
+from dashboard.instances import Instance, Instances
+from dashboard.paths import Path, Tally, share
+from dashboard.reading import Reading
+from dashboard.reports import COUNTED, number_of
 from dashboard.snapshot import Difference, InstanceView, Latencies, Missed, PatternView, RedisView, Totals
 from shared.counts import Latency
 from shared.patterns import PATTERNS
-from shared.settings import Settings
 
-__all__ = ["difference", "instance_view", "pattern_view", "redis_view"]
+__all__ = ["Counted", "difference", "instance_view", "pattern_view", "redis_view"]
 
 
-def pattern_view(
-    name: str, settings: Settings, reading: Reading, instances: Instances, lost: tuple[int, bool]
-) -> PatternView:
-    pattern = PATTERNS[name]
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What was added up for one path."""
+
+    totals: Tally
+    rising: Tally
+    lost: int
+    certain: bool
+
+
+def pattern_view(path: Path, reading: Reading, instances: Instances, counted: Counted) -> PatternView:
+    pattern = PATTERNS[path.pattern]
     guarantees = pattern.guarantees
-    depth = reading.depths.get(name, Depth())
+    depth = reading.depths.get(path, Depth())
     now = reading.now
-    alive = [i for i in instances if i.gone_at is None and name in i.counts]
+    mine = instances.on(path)
+    alive = [i for i in mine if i.gone_at is None]
     rates: Counter[str] = Counter()
     for instance in alive:
-        rates.update(instance.rates(now).get(name, {}))
+        for other, speeds in instance.rates(now).items():
+            rates.update(share({other: Counter(speeds)}, path))
     return PatternView(
-        name=name,
+        id=path.id,
+        name=path.pattern,
         label=pattern.label,
-        key=settings.name_of(pattern),
+        key=path.name,
+        group=path.group,
         setting=pattern.setting,
         promise=guarantees.promise,
         durable=guarantees.durable,
         redelivers=guarantees.redelivers,
         fan_out=guarantees.fan_out,
         schedules=guarantees.schedules,
-        totals=_totals(instances.totals(name)),
-        lost=lost[0],
-        lost_certain=lost[1],
+        totals=_totals(counted.totals),
+        since_start=_totals(counted.rising),
+        lost=counted.lost,
+        lost_certain=counted.certain,
         sent_rate=rates["sent"],
         received_rate=rates["received"],
         handled_rate=rates["handled"],
         failed_rate=rates["failed"],
-        latency=_latencies(name, alive, now),
+        latency=_latencies(path, alive, now),
         depth=depth.depth,
         oldest_seconds=max(0.0, now - depth.oldest) if depth.oldest is not None and depth.depth else None,
         in_flight=depth.in_flight,
         scheduled=depth.scheduled,
         dead_letters=depth.dead,
         stored=depth.stored,
-        publishers=sum(i.role not in ("subscriber", "dashboard") for i in alive),
-        subscribers=sum(i.role == "subscriber" for i in alive),
+        instances=[i.id for i in mine],
+        publishers=sum(not i.takes and i.role != "dashboard" for i in alive),
+        subscribers=sum(i.takes for i in alive),
         listeners=depth.listeners,
     )
 
 
-def difference(views: Sequence[PatternView], instances: Instances) -> Difference | None:
-    by_name = {view.name: view for view in views}
-    if not {"pubsub", "queue"} <= by_name.keys():
+def difference(views: Mapping[Path, PatternView], instances: Instances) -> Difference | None:
+    """Between the two paths that the same senders use, where there are such."""
+    pair = _pair(views, instances)
+    if pair is None:
         return None
-    pubsub, queue = by_name["pubsub"], by_name["queue"]
+    pubsub, queue = views[pair[0]], views[pair[1]]
     missed = [
         Missed(instance=i.id, received=counts["received"], missed=counts["missed"])
         for i in instances
-        if (counts := i.counts.get("pubsub")) and (counts["received"] or counts["missed"])
+        if (counts := i.counts.get(pair[0])) and (counts["received"] or counts["missed"])
     ]
     return Difference(
         sent=queue.totals.sent,
@@ -70,42 +88,56 @@ def difference(views: Sequence[PatternView], instances: Instances) -> Difference
         missed=missed,
         lost_pubsub=pubsub.lost,
         lost_queue=queue.lost,
+        lost_queue_certain=queue.lost_certain,
     )
 
 
-def instance_view(instance: Instance, now: float, depths: dict[str, Depth]) -> InstanceView:
+def _pair(views: Mapping[Path, PatternView], instances: Instances) -> tuple[Path, Path] | None:
+    ours = [[path for path in views if path.pattern == name] for name in ("pubsub", "queue")]
+    pairs = [(pubsub, queue) for pubsub in ours[0] for queue in ours[1]]
+    used = [
+        (pubsub, queue)
+        for pubsub, queue in pairs
+        if any(
+            i.counts[pubsub]["sent"] and i.counts[queue]["sent"] for i in instances if {*i.counts} >= {pubsub, queue}
+        )
+    ]
+    return next(iter([*used, *pairs]), None)
+
+
+def instance_view(instance: Instance, now: float, depths: Mapping[Path, Depth]) -> InstanceView:
     rates: Counter[str] = Counter()
     for mine in instance.rates(now).values():
         rates.update(mine)
     total: Tally = Counter()
     for counts in instance.counts.values():
         total.update(counts)
-    waiting = [depth.depth for name, depth in depths.items() if name in instance.counts and depth.depth is not None]
+    waiting = [depth.depth for path, depth in depths.items() if path in instance.counts and depth.depth is not None]
     latest = instance.latest
-    offset, error, error_at = latest.get("clock_offset"), latest.get("error"), latest.get("error_at")
     return InstanceView(
         id=instance.id,
-        role=instance.role,
-        host=instance.host,
-        pid=instance.pid,
+        role=latest.role,
+        host=latest.host,
+        pid=latest.pid,
         state=instance.state(now),
         left=instance.left,
         gone_at=instance.gone_at,
-        started=instance.started,
-        uptime=max(0.0, (instance.gone_at or now) - instance.started),
+        started=latest.started,
+        uptime=max(0.0, (instance.gone_at or now) - latest.started),
         last_seen=instance.last_seen,
-        pattern=instance.pattern,
-        patterns=list(instance.counts),
+        pattern=latest.pattern,
+        patterns=list(dict.fromkeys(path.pattern for path in instance.counts)),
         totals=_totals(total),
-        by_pattern={name: _totals(counts) for name, counts in instance.counts.items()},
+        by_path={path.id: _totals(counts) for path, counts in instance.counts.items()},
         sent_rate=rates["sent"],
         received_rate=rates["received"],
         handled_rate=rates["handled"],
-        lag=sum(waiting) if instance.role == "subscriber" and waiting else None,
-        standing={name: seconds for name, seconds in instance.standing.items() if seconds > 2},  # noqa: PLR2004
-        clock_offset=float(offset) if isinstance(offset, int | float) else None,
-        error=error[:300] if isinstance(error, str) else "",
-        error_at=float(error_at) if isinstance(error_at, int | float) else None,
+        takes=instance.takes,
+        lag=sum(waiting) if instance.takes and waiting else None,
+        standing={name: seconds for name, seconds in latest.idle_seconds.items() if seconds > 2},  # noqa: PLR2004
+        clock_offset=latest.clock_offset,
+        error=latest.error,
+        error_at=latest.error_at,
     )
 
 
@@ -113,7 +145,7 @@ def redis_view(reading: Reading, *, since: float | None, rate: float | None) -> 
     about = reading.info
 
     def number(name: str) -> int | None:
-        return int(about[name]) if about.get(name, "").isdecimal() else None
+        return number_of(about[name]) if about.get(name, "").isdecimal() else None
 
     return RedisView(
         up=True,
@@ -134,10 +166,10 @@ def _totals(tally: Tally) -> Totals:
     return Totals(**{name: tally[name] for name in COUNTED})
 
 
-def _latencies(name: str, alive: Sequence[Instance], now: float) -> Latencies | None:
+def _latencies(path: Path, alive: Sequence[Instance], now: float) -> Latencies | None:
     together = Latency()
     for instance in alive:
-        for index, count in enumerate(instance.recent_buckets(now).get(name, [])[: Latency.SIZE]):
+        for index, count in enumerate(instance.recent_buckets(now).get(path, [])[: Latency.SIZE]):
             together.buckets[index] += count
     p50, p99 = together.quantile(0.5), together.quantile(0.99)
     return None if p50 is None or p99 is None else Latencies(p50_ms=p50, p99_ms=p99)

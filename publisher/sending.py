@@ -6,13 +6,15 @@ import logging
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import TypeVar
 
 from publisher.progress import Progress
 from publisher.receipts import Receipts
+from publisher.remainder import Remainder
 from shared.connection import Link, endpoint
 from shared.counts import Counts
-from shared.errors import HalfSentError
+from shared.errors import FullError, HalfSentError
 from shared.message import Message
 from shared.patterns.contract import Due, Receipt
 from shared.publishing import Publisher
@@ -63,7 +65,7 @@ class Sending:
         self._progress = progress
         self._due = due or Due()
         self._warned_at = -_WARN_SECONDS
-        self._publisher = Publisher(settings=settings)
+        self._publisher = Publisher(settings=settings, report=False)
         self._session = Session(
             self.name,
             self._publisher.open,
@@ -92,12 +94,7 @@ class Sending:
                 if self._stop.is_set():
                     return
                 self.turned = time.monotonic()
-                if self._send(messages):
-                    self._sent += len(messages)
-                    if self._receipts is not None:
-                        self._receipts.add(messages)
-                    if self._progress is not None:
-                        self._progress.sent(len(messages))
+                self._send(messages)
         self._finished = True
         self._publisher.close()
 
@@ -138,22 +135,31 @@ class Sending:
             self._stop.wait(min(left, _GLANCE_SECONDS))
             self.turned = time.monotonic()
 
-    def _send(self, messages: Sequence[Message]) -> bool:
-        """Until Redis has acknowledged them on every pattern; False when stopped before that."""
-        missing: tuple[str, ...] | None = None
+    def _send(self, messages: Sequence[Message]) -> None:
+        """Until Redis has acknowledged them on every pattern, or a stop."""
+        remainder = Remainder(messages)
+        while remainder.part and not self._stop.is_set():
+            self._session.run(partial(self._send_part, remainder))
 
-        def attempt() -> bool:
-            nonlocal missing
-            try:
-                receipts = self._publisher.send(messages, on=missing, delay=self._due.delay, at=self._due.at)
-            except HalfSentError as error:
-                missing = error.missing
-                self._account(error.receipts, messages)
+    def _send_part(self, remainder: Remainder) -> None:
+        part = remainder.part
+        try:
+            receipts = self._publisher.send(part, on=remainder.missing, delay=self._due.delay, at=self._due.at)
+        except HalfSentError as error:
+            remainder.half_sent(error.missing)
+            self._account(error.receipts, part)
+            raise
+        except FullError as error:
+            if not remainder.fits(error.room):
                 raise
-            self._account(receipts, messages)
-            return True
-
-        return self._session.run(attempt) is True
+            return
+        remainder.sent()
+        self._account(receipts, part)
+        self._sent += len(part)
+        if self._receipts is not None:
+            self._receipts.add(part)
+        if self._progress is not None:
+            self._progress.sent(len(part))
 
     def _account(self, receipts: Sequence[Receipt], messages: Sequence[Message]) -> None:
         for receipt in receipts:

@@ -11,7 +11,12 @@ Everything that goes wrong comes out as an error of `shared.errors`, in words a 
 """
 
 import contextlib
+import logging
+import select
 import socket
+import ssl
+import threading
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urlsplit
@@ -22,14 +27,9 @@ from redis.backoff import NoBackoff
 from redis.connection import Connection, parse_url
 from redis.retry import Retry
 
-from shared.errors import (
-    FullError,
-    PasswordError,
-    PermissionDeniedError,
-    RefusedError,
-    UnavailableError,
-    WrongTypeError,
-)
+from shared.bulks import cut
+from shared.errors import PasswordError, UnavailableError
+from shared.refusals import password_error, reason, refusal
 from shared.text import printable
 
 if TYPE_CHECKING:
@@ -41,14 +41,14 @@ REPLY_SECONDS = 3.0
 """How long a reply may take beyond the time a command is meant to block; then the link counts as dead."""
 
 _READ_BYTES = 256 * 1024
+_SLICE_SECONDS = 0.1
+_PATIENCE_SECONDS = 0.8
 
 Reply: TypeAlias = "bytes | int | list[Reply] | hiredis.ReplyError | None"
 
+_log = logging.getLogger("townpost.connection")
+
 _URL_OPTIONS = ("host", "port", "db", "username", "password", "path", "connection_class")
-_NOT_READY = (
-    *("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN"),
-    *("UNBLOCKED", "MISCONF", "BUSY", "NOSCRIPT", "NOGROUP"),
-)
 
 
 def endpoint(url: str) -> str:
@@ -82,49 +82,25 @@ def check_url(url: str) -> None:
         raise ValueError(f"its options cannot be used; {how}") from None
 
 
-def refusal(text: str) -> UnavailableError | RefusedError:
-    """The error of ours for an error reply of Redis."""
-    code, _, rest = text.partition(" ")
-    if code in _NOT_READY or "max number of clients" in text:
-        return UnavailableError(f"Redis is not ready: {text}")
-    if code in ("NOAUTH", "WRONGPASS") or "invalid password" in text or "Client sent AUTH" in text:
-        return _password_error(text)
-    error: RefusedError
-    if code == "NOPERM" or "user executing the script can't" in text or "ACL failure in script" in text:
-        error = PermissionDeniedError(
-            f"the ACL of this Redis user forbids it ({text}): grant the user of REDIS_URL the command, key or channel"
-        )
-    elif code == "WRONGTYPE":
-        error = WrongTypeError("the key holds another type of value")
-    elif code == "TOWNPOST_FULL":
-        error = FullError(f"the queue is full, {rest} (RELIABLE_LIMIT)")
-    elif code == "OOM":
-        error = FullError(f"Redis is full ({text}): raise maxmemory or let the subscribers drain the queues")
-    else:
-        error = RefusedError(f"Redis refuses the command: {text}")
-    return error
-
-
-def _password_error(text: str) -> PasswordError:
-    return PasswordError(
-        f"Redis refuses the user name or password of REDIS_URL ({text}): write them as redis://user:password@host:port"
-    )
-
-
 def pack(command: "Command") -> bytes:
     """The bytes of one command."""
     return hiredis.pack_command(command)  # type: ignore[arg-type, no-any-return]  # its stub wants a 1-tuple
 
 
 class Link:
-    """One connection to Redis, without a pool, retries or a thread of its own."""
+    """One connection to Redis, without a pool, retries or a thread of its own.
 
-    def __init__(self, url: str, *, name: str = "townpost") -> None:
+    Whatever interrupts an exchange closes the connection (a signal handler's exception, a time limit): a reply that is
+    left behind would be taken for that of the next command.
+    """
+
+    def __init__(self, url: str, *, name: str = "townpost", connect_seconds: float = REPLY_SECONDS) -> None:
         """Nothing is sent before `connect`.
 
         Args:
             url: redis://, rediss:// (TLS) or unix:// as redis-py takes it.
             name: shown by CLIENT LIST.
+            connect_seconds: how long each step of connecting may take.
         """
         options = dict(parse_url(url))
         connection_class: type[Connection] = options.pop("connection_class", Connection)
@@ -133,16 +109,28 @@ class Link:
             **options,
             protocol=2,  # pub/sub messages are plain lists, 1.7 times as fast to take apart as RESP3's
             retry=Retry(NoBackoff(), 0),
-            socket_timeout=REPLY_SECONDS,
-            socket_connect_timeout=REPLY_SECONDS,
+            socket_timeout=connect_seconds,
+            socket_connect_timeout=connect_seconds,
             driver_info=None,  # no CLIENT SETINFO: many an ACL forbids it
         )
         self._name = name
         self._sock: socket.socket | None = None
         self.client_id: int | None = None
         """As Redis numbers this connection; None where an ACL forbids asking."""
+        self.stop: threading.Event | None = None
+        """Once it is set, no reply is waited for longer than `patience`."""
+        self.patience = _PATIENCE_SECONDS
+        self.longest: int | None = None
+        """Of a bulk string of more bytes only the beginning is kept, and one byte more than this."""
+        self.pushed = False
+        """Replies come unasked: this is a subscriber."""
+        self._poll = select.poll()
         self._reader = hiredis.Reader()
         self._early: list[Reply] = []
+        self._chunks: list[bytes] = []
+        """What was read since the last reply, and the read that brought it; only for `longest`."""
+        self._discard = 0
+        """Bytes of an overlong bulk string that have yet to come."""
 
     @property
     def connected(self) -> bool:
@@ -157,26 +145,32 @@ class Link:
         """
         self.close()
         try:
+            self._shake_hands()
+        except BaseException:
+            self.close()
+            raise
+
+    def _shake_hands(self) -> None:
+        try:
             self._handshake.connect()
         except redis.AuthenticationError as error:
-            self.close()
-            raise _password_error(str(error)) from error
+            raise password_error(str(error)) from error
         except redis.ResponseError as error:
-            self.close()
             raise refusal(str(error)) from error
         except (redis.RedisError, OSError, UnicodeError) as error:  # UnicodeError: a host name like a..b
-            self.close()
-            raise UnavailableError(f"no Redis at {self._where}: {_reason(error)}") from error
+            raise UnavailableError(f"no Redis at {self._where}: {reason(error)}") from error
         # the handshake is over and its parser is empty: from here on the socket is ours
         self._sock = self._handshake._sock  # noqa: SLF001 - redis-py offers no other way to its socket
+        self._poll = select.poll()
+        self._poll.register(self._socket(), select.POLLIN)
         self._reader = hiredis.Reader()
         self._early = []
+        self._discard = 0
         named, number = self.pipeline([("CLIENT", "SETNAME", self._name), ("CLIENT", "ID")])
         self.client_id = number if isinstance(number, int) else None
         if isinstance(named, hiredis.ReplyError):
             answer = refusal(str(named))
             if isinstance(answer, PasswordError | UnavailableError):  # a name is a courtesy, to be let in is not
-                self.close()
                 raise answer
 
     def call(self, *command: str | bytes | float, block: float = 0.0) -> Reply:
@@ -199,54 +193,51 @@ class Link:
         """Send several commands in one write; errors stand among the replies instead of being raised."""
         return self.exchange(b"".join(map(pack, commands)), len(commands), block)
 
-    def transaction(self, commands: Sequence["Command"], after: Sequence["Command"] = ()) -> list[Reply]:
-        """The same inside MULTI and EXEC: all of them are run, or none; then, in any case, those to come after.
-
-        Raises:
-            UnavailableError, RefusedError: none was run (or, for a lost reply, it is unknown).
-        """
-        replies = self.pipeline([("MULTI",), *commands, ("EXEC",), *after])
-        replies, rest = replies[: len(commands) + 2], replies[len(commands) + 2 :]
-        if isinstance(replies[0], hiredis.ReplyError):
-            return replies[1:-1] + rest  # without MULTI each was run, or refused, on its own
-        outcome = replies[-1]
-        if isinstance(outcome, list):
-            return outcome + rest
-        reason = next((r for r in replies if isinstance(r, hiredis.ReplyError)), outcome)
-        raise refusal(str(reason))
-
     def exchange(self, packed: bytes, count: int, block: float = 0.0) -> list[Reply]:
         """Send packed commands and wait for ``count`` replies."""
-        self.send(packed, block)
-        return self.replies(count, block)
+        try:
+            self.send(packed, block)
+            return self.replies(count, block)
+        except BaseException:
+            self.close()
+            raise
 
     def replies(self, count: int, block: float = 0.0) -> list[Reply]:
         """Wait for the replies to ``count`` commands that were sent."""
         replies: list[Reply] = []
-        while len(replies) < count:
-            try:
-                more = self.receive()
-            except UnavailableError:
-                if replies and isinstance(replies[-1], hiredis.ReplyError):
-                    raise refusal(str(replies[-1])) from None  # Redis said why before it hung up
-                raise
-            if more is None:
-                self.close()
-                raise UnavailableError(f"Redis at {self._where} has not answered for {REPLY_SECONDS + block:g} s")
-            replies += more
+        try:
+            while len(replies) < count:
+                replies += self._more(REPLY_SECONDS + block)
+        except BaseException as error:
+            self.close()
+            if isinstance(error, UnavailableError) and replies and isinstance(replies[-1], hiredis.ReplyError):
+                raise refusal(str(replies[-1])) from None  # Redis said why before it hung up
+            raise
         # a message may come in the same read as the confirmation of its subscription
         self._early = replies[count:]
         return replies[:count]
 
+    def _more(self, seconds: float) -> list[Reply]:
+        comes = self.stop is None or self.wait(seconds)
+        replies = self.receive() if comes else None
+        if replies is None:
+            raise UnavailableError(f"Redis at {self._where} has not answered for {seconds:g} s")
+        return replies
+
     def send(self, packed: bytes, block: float = 0.0) -> None:
+        """Write packed commands; their replies are to be read with `replies`."""
         sock = self._socket()
         try:
+            self._chunks = []
             sock.settimeout(REPLY_SECONDS + block)
             rest = memoryview(packed)
             while rest:  # not sendall, whose time limit is for the whole, however slow the link
                 rest = rest[sock.send(rest) :]
         except OSError as error:
             raise self._broken(error) from error
+        except BaseException:
+            self.close()
+            raise
 
     def receive(self, timeout: float | None = None, *, payloads: bool = False) -> list[Reply] | None:
         """All complete replies that one read brings; None if the time is up without a byte.
@@ -264,23 +255,89 @@ class Link:
             if timeout is not None:
                 sock.settimeout(timeout)
             data = sock.recv(_READ_BYTES)
+            return self._parse(data, payloads=payloads)
         except TimeoutError:
             return None
-        except OSError as error:
+        except (OSError, hiredis.HiredisError) as error:
             raise self._broken(error) from error
+        except BaseException:
+            self.close()
+            raise
+
+    def _parse(self, data: bytes, *, payloads: bool) -> list[Reply]:
         if not data:
-            raise self._broken(ConnectionResetError("closed by Redis"))
+            raise ConnectionResetError("closed by Redis")
+        if self._discard:
+            discarded = min(self._discard, len(data))
+            self._discard -= discarded
+            data = data[discarded:]
         replies: list[Reply] = []
-        try:
-            self._reader.feed(data)
-            while (reply := self._reader.gets()) is not False:  # RESP2 has no False of its own
-                if payloads and type(reply) is list and reply[0] == b"message":
-                    replies.append(reply[2])
-                else:
-                    replies.append(reply)
-        except hiredis.HiredisError as error:
-            raise self._broken(error) from error
+        reader = self._reader
+        reader.feed(data)
+        while (reply := reader.gets()) is not False:  # RESP2 has no False of its own
+            if payloads and type(reply) is list and reply[0] == b"message":
+                replies.append(reply[2])
+            else:
+                replies.append(reply)
+        if self.longest is not None:
+            if replies:
+                self._chunks = [data]
+            else:
+                self._chunks.append(data)
+                if reader.len() > self.longest + _READ_BYTES:
+                    self._cut(self.longest)
         return replies
+
+    def _cut(self, longest: int) -> None:
+        """Give the parser the unfinished reply anew, with its overlong bulk string cut short."""
+        data = b"".join(self._chunks)
+        found = cut(data, longest, pushed=self.pushed)
+        if found is None:
+            raise ConnectionResetError(f"a reply of more than {longest:,} bytes")
+        _log.warning("a message of %s bytes is not read to its end (MAX_MESSAGE_BYTES)", f"{found.size:,}")
+        self._chunks = [found.frame]
+        self._discard = found.missing
+        self._reader = hiredis.Reader()
+        self._reader.feed(found.frame)
+
+    def wait(self, seconds: float, patience: float | None = None) -> bool:
+        """Whether there is something to receive within so many seconds; to be interrupted here does no harm."""
+        stop, until = self.stop, time.monotonic() + seconds
+        if stop is None:
+            return self._readable(seconds)
+        stopping = False
+        while not self._readable(min(_SLICE_SECONDS, max(0.0, until - time.monotonic()))):
+            if not stopping and stop.is_set():
+                stopping, until = True, min(until, time.monotonic() + (self.patience if patience is None else patience))
+            if time.monotonic() >= until:
+                return False
+        return True
+
+    def _readable(self, seconds: float) -> bool:
+        sock = self._socket()
+        if self._early or (isinstance(sock, ssl.SSLSocket) and sock.pending()):
+            return True
+        return bool(self._poll.poll(seconds * 1000))
+
+    def ended(self) -> bool:
+        """Whether the connection was closed, as Redis does with one that is idle; between exchanges only.
+
+        Nothing may come unasked, so that whatever there is to read is the end, or garbage.
+        """
+        sock = self._sock
+        if sock is None:
+            return True
+        if not self._poll.poll(0):
+            return False
+        try:
+            sock.settimeout(0)
+            sock.recv(1)
+        except (BlockingIOError, ssl.SSLWantReadError):  # of TLS, and no data
+            return False
+        except OSError:
+            pass
+        self.close()
+        return True
 
     def close(self) -> None:
         self._sock = None
@@ -294,15 +351,4 @@ class Link:
 
     def _broken(self, error: Exception) -> UnavailableError:
         self.close()
-        return UnavailableError(f"the connection to {self._where} broke: {_reason(error)}")
-
-
-def _reason(error: BaseException) -> str:
-    cause: BaseException | None = error
-    while cause is not None:  # redis-py wraps what the system said in words of its own
-        if isinstance(cause, TimeoutError | redis.TimeoutError):
-            return "no answer in time"
-        if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror.lower()
-        cause = cause.__cause__ or cause.__context__
-    return str(error).rstrip(".")
+        return UnavailableError(f"the connection to {self._where} broke: {reason(error)}")

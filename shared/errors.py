@@ -78,7 +78,8 @@ class WrongTypeError(RefusedError):
 
 
 class FullError(RefusedError):
-    pass
+    room: int = 0
+    """How many messages would have been taken, where that is known (RELIABLE_LIMIT)."""
 
 
 class HalfSentError(RefusedError):

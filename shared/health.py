@@ -5,12 +5,14 @@ The service writes both to HEALTH_FILE once a second; the container's health che
 """
 
 import json
+import logging
 import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-__all__ = ["check", "diagnose", "write"]
+__all__ = ["HealthFile", "check", "diagnose", "write"]
 
 _REPORT_SECONDS = 10.0
 
@@ -22,14 +24,42 @@ def write(path: Path, turns: Mapping[str, float], redis_answered: float) -> None
     draft.replace(path)
 
 
+class HealthFile:
+    """Written at each call; a failure is logged once, and tried again at the next call."""
+
+    def __init__(self, path: Path, log: logging.Logger) -> None:
+        self._path = path
+        self._log = log
+        self._failing = False
+
+    def write(self, turns: Mapping[str, float], redis_answered: float) -> None:
+        try:
+            write(self._path, turns, redis_answered)
+        except OSError as error:
+            if not self._failing:
+                self._log.error(
+                    "HEALTH_FILE=%s cannot be written: %s; it is tried again each second", self._path, error.strerror
+                )
+            self._failing = True
+        else:
+            if self._failing:
+                self._log.warning("HEALTH_FILE=%s is written again", self._path)
+            self._failing = False
+
+
 def diagnose(path: Path, stall_seconds: float) -> str | None:
     """What is wrong, in one line; None when all is well."""
     try:
-        report = json.loads(path.read_text())
+        return _judge(json.loads(path.read_text()), stall_seconds)
     except FileNotFoundError:
         return f"no report at HEALTH_FILE={path}: the service has not started"
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         return f"no report can be read at HEALTH_FILE={path}: {error}"
+    except (KeyError, TypeError, AttributeError):
+        return f"no report can be read at HEALTH_FILE={path}: it is not one of ours"
+
+
+def _judge(report: dict[str, Any], stall_seconds: float) -> str | None:
     now = time.monotonic()
     if now - report["at"] > _REPORT_SECONDS:
         return f"the service has not reported for {now - report['at']:.0f} s"

@@ -2,31 +2,58 @@
 
 import contextlib
 import logging
+import math
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from shared.connection import Link, endpoint
 from shared.counts import Counts
-from shared.errors import RefusedError, SettingError, TownpostError
+from shared.deliveries import InFlight
+from shared.errors import RefusedError, SettingError, TownpostError, UnavailableError
 from shared.patterns import PATTERNS
 from shared.patterns.contract import Batch, Delivery
+from shared.patterns.leased import LeasedBatch
 from shared.prefetch import Prefetch
 from shared.session import Session
 from shared.settings import Settings
 
 __all__ = ["Listening", "listen"]
 
+_GLANCE_SECONDS = 0.05
+_MOST_IN_FLIGHT = 1_000
+"""Deliveries without an answer, unless PREFETCH says it."""
+
 
 class Listening:
     """One pattern's listener kept alive by a session. For one thread; `stop` may be set by any."""
 
-    def __init__(self, name: str, settings: Settings, stop: threading.Event, counts: Counts | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        stop: threading.Event,
+        counts: Counts | None = None,
+        *,
+        at_once: bool = False,
+    ) -> None:
+        """Nothing happens before `take`.
+
+        Args:
+            name: of the pattern.
+            settings: with the URL.
+            stop: ends every wait.
+            counts: None if nobody asks for them.
+            at_once: after a stop `take` returns within a second, whatever Redis does.
+        """
         self.pattern = PATTERNS[name]
         self._settings = settings
-        self._listener = self.pattern.listener(
-            settings, Link(settings.url, name=f"townpost-{name}"), counts or Counts()
-        )
+        self._stop = stop
+        self._abandoned = False
+        """A thread that still connects has the listener."""
+        self._link = Link(settings.url, name=f"townpost-{name}")
+        self._link.stop = stop if at_once else None
+        self._listener = self.pattern.listener(settings, self._link, counts or Counts())
         self.session = Session(
             name,
             self._opened,
@@ -63,13 +90,27 @@ class Listening:
         self._listener.interrupt(control)
 
     def close(self) -> None:
-        self._listener.close()
+        if not self._abandoned:
+            self._listener.close()
 
     def _opened(self) -> None:
         try:
-            self._listener.open()
+            if self._link.stop is None:
+                self._listener.open()
+            else:
+                self._open_unless_stopped()
         except RefusedError as error:
             raise self._settings.explain(self.pattern.name, error) from error
+
+    def _open_unless_stopped(self) -> None:
+        """Connecting to a host that does not answer takes seconds, which a thread of its own may take."""
+        opening = _Opening(self._listener.open, self._listener.close)
+        while not opening.over.wait(_GLANCE_SECONDS):
+            if self._stop.is_set() and opening.abandon():
+                self._abandoned = True
+                raise UnavailableError("stopped while connecting")
+        if opening.error is not None:
+            raise opening.error
 
     def _taken(self, limit: int) -> Batch:
         try:
@@ -78,18 +119,48 @@ class Listening:
             raise self._settings.explain(self.pattern.name, error) from error
 
 
+class _Opening:
+    """Opens in a thread that may be left alone: then it closes by itself whatever it has opened."""
+
+    def __init__(self, open_: Callable[[], None], close: Callable[[], None]) -> None:
+        self._open = open_
+        self._close = close
+        self._abandoned = False
+        self._lock = threading.Lock()
+        self.over = threading.Event()
+        self.error: BaseException | None = None
+        threading.Thread(target=self._run, name="connecting", daemon=True).start()
+
+    def abandon(self) -> bool:
+        """Whether it is left alone; not if it has just ended."""
+        with self._lock:
+            self._abandoned = not self.over.is_set()
+        return self._abandoned
+
+    def _run(self) -> None:
+        try:
+            self._open()
+        except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+            self.error = error
+        with self._lock:
+            self.over.set()
+        if self._abandoned:
+            self._close()
+
+
 def listen(
     pattern: str, *, settings: Settings | None = None, stop: threading.Event | None = None
 ) -> Iterator[Delivery]:
     """Deliveries of one pattern, one after the other, through every outage of Redis.
 
-    Answer each with `ack` or `fail` where the pattern redelivers. Leaving the loop puts back what it did not
-    reach, where the pattern can do that.
+    Where the pattern redelivers, answer each with `ack` or `fail`, from any thread. What is dropped without an answer
+    has failed, as has what is kept for longer than HANDLER_TIMEOUT, and what the loop is left with, by an exception or
+    a `break`. Leaving the loop puts back what it did not reach, where the pattern can do that.
 
     Args:
         pattern: the name of one pattern.
         settings: None reads the environment.
-        stop: set it from anywhere to end the loop within a second.
+        stop: set it from anywhere to end the loop after the message in hand, or within a second while it waits.
 
     Raises:
         SettingError, GaveUpError, RefusedError: at the start only; later outages are waited out.
@@ -97,13 +168,54 @@ def listen(
     settings = settings or Settings.read(pattern=pattern)
     if pattern not in PATTERNS:
         raise SettingError(f"listen() takes one of {', '.join(PATTERNS)}, not '{pattern}'")
-    listening = Listening(pattern, settings, stop or threading.Event())
+    stop = stop or threading.Event()
+    listening = Listening(pattern, settings, stop, at_once=True)
     prefetch = Prefetch(settings.prefetch)
+    if listening.pattern.guarantees.redelivers:
+        return _answered(listening, settings, prefetch, stop)
+    return _taken_for_good(listening, prefetch, stop)
+
+
+def _answered(
+    listening: Listening, settings: Settings, prefetch: Prefetch, stop: threading.Event
+) -> Iterator[Delivery]:
+    in_flight = InFlight(
+        listening.settle_if_possible,
+        stop,
+        handler_timeout=settings.handler_timeout,
+        most=1 + (settings.prefetch or _MOST_IN_FLIGHT),  # the loop's own variable holds the last one
+    )
+    with contextlib.closing(listening), contextlib.closing(in_flight):
+        while (batch := listening.take(prefetch.limit)) is not None:
+            if isinstance(batch, LeasedBatch):
+                started = time.perf_counter()
+                yield from in_flight.deliveries(batch)
+                prefetch.worked(batch.position, time.perf_counter() - started)
+            in_flight.sweep()
+
+
+def _taken_for_good(listening: Listening, prefetch: Prefetch, stop: threading.Event) -> Iterator[Delivery]:
     with contextlib.closing(listening):
         while (batch := listening.take(prefetch.limit)) is not None:
             started = time.perf_counter()
+            settled = False
             try:
-                yield from batch
+                yield from _until_stopped(batch, stop)
+                if batch.left and not stop.is_set():  # it overran
+                    try:
+                        listening.settle(batch)
+                        settled = True
+                    except TownpostError:  # it cannot be given back, so it is handled here
+                        batch.until = math.inf
+                        yield from _until_stopped(batch, stop)
             finally:
-                listening.settle_if_possible(batch)
-            prefetch.worked(len(batch), time.perf_counter() - started)
+                if not settled:
+                    listening.settle_if_possible(batch)
+            prefetch.worked(batch.position, time.perf_counter() - started)
+
+
+def _until_stopped(batch: Batch, stop: threading.Event) -> Iterator[Delivery]:
+    for delivery in batch:
+        yield delivery
+        if stop.is_set():
+            return

@@ -19,7 +19,7 @@ from pydantic_core import core_schema
 from shared.errors import UnreadableError
 from shared.text import printable
 
-__all__ = ["MAX_MESSAGE_BYTES", "Message", "read", "validate_json"]
+__all__ = ["MAX_MESSAGE_BYTES", "Message", "read", "too_long", "validate_json"]
 
 MAX_MESSAGE_BYTES = 1024 * 1024
 
@@ -110,28 +110,49 @@ class Message(BaseModel):
         text: str,
         *,
         sender: str = "python-publisher",
-        count: int = 1,
+        count: int | None = None,
         epoch: str | None = None,
         priority: int | None = None,
         data: dict[str, JsonValue] | None = None,
     ) -> Self:
         """A new message with an id of its own, stamped now.
 
+        Args:
+            text: for people.
+            sender: who sends it.
+            count: its running number; None leaves it to `Publisher.send`, which gives the epoch as well.
+            epoch: one for each run of the sender.
+            priority: 0 to 9, 9 is the most urgent.
+            data: any JSON object.
+
         Raises:
             pydantic.ValidationError: a value is outside the schema.
         """
-        return cls.model_validate(
+        message = cls.model_validate(
             {
                 "id": uuid4(),
                 "timestamp": datetime.now(UTC),
                 "message": text,
                 "sender": sender,
-                "count": count,
+                "count": 1 if count is None else count,
                 "epoch": epoch,
                 "priority": priority,
                 "data": data,
             }
         )
+        if count is None and epoch is None:
+            message.__pydantic_fields_set__.discard("count")
+        return message
+
+    @property
+    def numbered(self) -> bool:
+        """Whether it has its running number; `Publisher.send` gives one to a message that was made without."""
+        return "count" in self.__pydantic_fields_set__
+
+    def set_number(self, count: int, epoch: str) -> None:
+        """Once, for a message that has none: the rest of it never changes."""
+        self.__dict__.update(count=count, epoch=epoch)
+        self.__pydantic_fields_set__.add("count")
 
     def encode(self) -> bytes:
         """The bytes that go over the wire."""
@@ -155,11 +176,16 @@ def read(raw: bytes, max_bytes: int = MAX_MESSAGE_BYTES) -> Message:
         UnreadableError: they are longer than ``max_bytes``, or not a message; the text says why.
     """
     if len(raw) > max_bytes:
-        raise UnreadableError(f"{len(raw):,} bytes are over the limit of {max_bytes:,} (MAX_MESSAGE_BYTES)")
+        raise too_long(len(raw), max_bytes)
     try:
         return validate_json(raw)  # type: ignore[no-any-return]  # typed Any in pydantic
     except ValidationError as error:
         raise UnreadableError(_why(error)) from None
+
+
+def too_long(size: int, max_bytes: int) -> UnreadableError:
+    """Why a message of so many bytes is not read."""
+    return UnreadableError(f"{size:,} bytes are over the limit of {max_bytes:,} (MAX_MESSAGE_BYTES)")
 
 
 def _why(error: ValidationError) -> str:

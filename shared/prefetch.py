@@ -4,7 +4,10 @@ From 1 (slow handlers share fairly, and little is at stake in a crash) to 1,000 
 speed). PREFETCH pins it.
 """
 
-__all__ = ["Prefetch"]
+__all__ = ["OVERRUN_SECONDS", "Prefetch"]
+
+OVERRUN_SECONDS = 0.1
+"""How long a batch may take. What it has not begun by then was sized by work that was quicker, and goes back."""
 
 _WORK_SECONDS = 0.05
 _MOST = 1_000

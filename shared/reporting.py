@@ -13,14 +13,14 @@ import socket
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
 
-from shared import health, keys
+from shared import keys
 from shared.connection import Link
 from shared.counts import Counts
 from shared.errors import PasswordError, RefusedError, UnavailableError
+from shared.health import HealthFile
 from shared.logs import LastError
 from shared.settings import Settings
 
@@ -78,12 +78,12 @@ class Reporter:
     def __init__(self, role: str, settings: Settings, loops: Sequence[Loop], stop: threading.Event) -> None:
         self.instance_id = f"{role}-{socket.gethostname()}-{uuid4().hex[:8]}"
         self._role = role
-        self._health_file = settings.health_file
         self._loops = loops
         self._stop = stop
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="report", daemon=True)
         self._log = logging.getLogger(f"townpost.{role}")
+        self._health = None if settings.health_file is None else HealthFile(settings.health_file, self._log)
         self._link = Link(settings.url, name=f"townpost-{role}-control")
         self._started = time.time()
         self._redis_answered = time.monotonic()
@@ -103,8 +103,8 @@ class Reporter:
         while True:
             with contextlib.suppress(UnavailableError):  # the loops say so
                 self._report()
-            if self._health_file is not None:
-                self._write_health(self._health_file)
+            if self._health is not None:
+                self._health.write({loop.name: loop.turned for loop in self._loops}, self._redis_answered)
             if self._stop.wait(_REPORT_SECONDS):
                 break
         if not self._link.connected:
@@ -141,13 +141,6 @@ class Reporter:
                 self._log.warning("counts are not reported to Redis: %s", error)
         self._redis_answered = time.monotonic()
 
-    def _write_health(self, path: Path) -> None:
-        try:
-            health.write(path, {loop.name: loop.turned for loop in self._loops}, self._redis_answered)
-        except OSError as error:
-            self._health_file = None  # the health check will find no report, and say so
-            self._log.error("HEALTH_FILE=%s cannot be written: %s", path, error.strerror)
-
     def _counts(self) -> dict[str, Counts]:
         return {name: counts for loop in self._loops for name, counts in loop.counts.items()}
 
@@ -178,6 +171,7 @@ class Reporter:
             "clock_offset": -round(self._clock_offset, 3),
             "pattern": self._settings.pattern,
             "names": {pattern.name: self._settings.name_of(pattern) for pattern in self._settings.patterns},
+            "group": self._settings.consumer_group,
             "patterns": patterns,
             "recent": {name: c.recent.snapshot(self._clock_offset) for name, c in self._counts().items()},
             "error": self._last_error.text,

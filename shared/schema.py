@@ -14,6 +14,15 @@ __all__ = ["documents"]
 
 _DOCS = Path(__file__).resolve().parent.parent / "docs"
 
+_EXAMPLE = {
+    "id": "0b9f7a52-7c5a-4f7e-8f9e-2f1f3d0a1c11",
+    "timestamp": "2025-03-29T08:32:00Z",
+    "message": "Order 7 was placed",
+    "sender": "shop",
+    "count": 1,
+    "data": {"order": 7, "items": [{"article": "tea", "price": None}]},
+}
+
 
 def documents() -> dict[Path, str]:
     """Each file with the text it should have."""
@@ -44,7 +53,7 @@ def _asyncapi() -> dict[str, object]:
         }
 
     return {
-        "asyncapi": "3.0.0",
+        "asyncapi": "3.1.0",
         "info": {
             "title": "Townpost",
             "version": "1.0.0",
@@ -73,14 +82,19 @@ def _asyncapi() -> dict[str, object]:
                 "message": {
                     "name": "Message",
                     "contentType": "application/json",
-                    "payload": {
-                        "schemaFormat": "application/schema+json;version=draft-07",
-                        "schema": Message.model_json_schema(),
-                    },
+                    "payload": {"$ref": "#/components/schemas/Message"},
+                    "examples": [{"payload": _EXAMPLE}],
                 }
-            }
+            },
+            "schemas": _schemas(),
         },
     }
+
+
+def _schemas() -> dict[str, object]:
+    """The model and what it refers to, beside each other: tools resolve references from the root of the document."""
+    message = Message.model_json_schema(ref_template="#/components/schemas/{model}")
+    return {**message.pop("$defs", {}), "Message": message}
 
 
 def _dump(document: dict[str, object]) -> str:

@@ -54,6 +54,8 @@ class Session:
         self._where = where
         self._lost = lost
         self._is_open = False
+        self._proved = False
+        """Something was done since the connection was opened: that it breaks says little about the next one."""
         self.worked = False
         """Whether anything was ever done here."""
         self._failures = 0
@@ -106,7 +108,7 @@ class Session:
                 self._log.warning("Redis is back after %.1f s%s", seconds, f": {self._lost()}" if self._lost else "")
             else:
                 self._log.warning("it works again after %.1f s", seconds)
-        self.worked = True
+        self.worked = self._proved = True
         self._failing_since = None
         self._gone = False
         self._failures = 0
@@ -124,8 +126,8 @@ class Session:
                 f"{error}; gave up after CONNECT_TIMEOUT={self._connect_timeout:g} s: "
                 "start Redis there, or say in REDIS_URL (or REDIS_HOST and REDIS_PORT) where it is"
             ) from error
-        was_open, self._is_open = self._is_open, False
-        if was_open and now - self._at_once >= _AT_ONCE_SECONDS:
+        proved, self._is_open, self._proved = self._proved, False, False
+        if proved and now - self._at_once >= _AT_ONCE_SECONDS:
             # one broken connection says little about Redis, and each moment away from pub/sub costs messages
             self._at_once = now
             self._log.warning("%s; connecting again at once", error)

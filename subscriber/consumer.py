@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import math
 import threading
 import time
 import traceback
@@ -132,6 +133,7 @@ class Consumer:
                 self._log.warning(
                     "%s; handling the %d messages in hand instead of giving them back", error, len(batch.left)
                 )
+                batch.until = math.inf
                 self._handle(batch, to_the_end=True)
 
     def _handle(self, batch: Batch, *, to_the_end: bool = False) -> None:
@@ -150,9 +152,8 @@ class Consumer:
         Millions pass here: what can be done once a batch is not done in this loop.
         """
         patience = _Patience(None if to_the_end else 0 if self._listening.unhandled_return else _LAST_BATCH_SECONDS)
-        whole, watch, stopped = self._handler.whole, self._watch, self._stop.is_set
-        going = True
-        while going and batch.position < len(batch):
+        whole, watch, stopped, now = self._handler.whole, self._watch, self._stop.is_set, time.monotonic
+        while batch.position < len(batch):
             first, some = batch.position, batch.some()
             expected = watch is not None and watch.expects(some)
             hear = None if watch is None or expected else watch.hear
@@ -160,7 +161,11 @@ class Consumer:
             if not first and type(message := some[0]) is Message:
                 self._counts.latency.add(time.time() - message.timestamp.timestamp())  # of one in a batch
             for index, message in enumerate(some, first):
-                batch.position = index + 1
+                batch.position = index + 1  # before the question: whoever sets `until` reads it afterwards
+                if now() > batch.until and not batch.may_begin(index):
+                    batch.position = index
+                    self._forget(some[index - first :], ids)
+                    return
                 if type(message) is Message:
                     if hear is not None and (gap := hear(message)):
                         self._tell(gap)
@@ -170,8 +175,11 @@ class Consumer:
                 if not whole:
                     batch.done = index + 1
                 if stopped() and patience.is_over():
-                    going = False
-                    break
+                    self._drop(batch)
+                    return
+
+    def _drop(self, batch: Batch) -> None:
+        """What is left at a stop, where it cannot be given back."""
         if not self._listening.unhandled_return and batch.left:
             self._counts.dropped += len(batch.left)
             self._log.warning("stopped with %d received messages unhandled; they are lost", len(batch.left))
@@ -185,6 +193,11 @@ class Consumer:
             self._seen.note(numbers)
         else:
             ids += numbers
+
+    def _forget(self, some: Sequence[object], ids: list[int]) -> None:
+        """These go back and may come again, which will be no duplicate."""
+        if self._seen is not None:
+            del ids[len(ids) - sum(type(message) is Message for message in some) :]
 
     def _tell_duplicates(self, batch: Batch, first: int, known: Sequence[int]) -> None:
         wanted = Counter(known)

@@ -12,7 +12,7 @@ from shared.message import Message
 __all__ = ["Gap", "GapWatch"]
 
 _SENDERS = 10_000
-_BELIEVABLE = 1_000_000_000
+_BELIEVABLE = 10_000_000
 """A jump beyond this is a sender that counts in its own way, or lies."""
 
 

@@ -7,13 +7,14 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from shared import keys
 from shared.connection import Link
 from shared.errors import SettingError, TownpostError
 from shared.patterns import PATTERNS
@@ -73,7 +74,7 @@ def main(arguments: Sequence[str], settings: Settings) -> int:
     except SettingError:
         raise
     except TownpostError as error:
-        sys.stderr.write(f"subscriber: {error}\n")
+        sys.stderr.write(f"subscriber: {printable(str(error))}\n")
         return 1
     finally:
         link.close()
@@ -126,13 +127,13 @@ def _as_json(letter: Letter) -> dict[str, object]:
 def _list(letters: Sequence[Letter], *, as_json: bool) -> int:
     if as_json:
         for letter in letters:
-            print(json.dumps(_as_json(letter)))  # noqa: T201
+            _print_json(_as_json(letter))
         return 0
     rows = [
         (
             letter.id,
             letter.at.isoformat(" ", "seconds")[:19],
-            letter.reason,
+            printable(letter.reason),
             str(letter.attempts),
             str(letter.crashes),
             printable(letter.error),
@@ -148,31 +149,43 @@ def _show(letter: Letter | None, wanted: str) -> int:
     if letter is None:
         sys.stderr.write(f"subscriber: there is no dead letter {printable(wanted)}\n")
         return 1
-    print(json.dumps(_as_json(letter), indent=2))  # noqa: T201
+    _print_json(_as_json(letter), indent=2)
     return 0
 
 
 def _scheduled(link: Link, settings: Settings, *, as_json: bool) -> int:
     found = scheduled(link, settings.reliable_queue, _SHOWN)
+    _tell_skipped(found.skipped, keys.scheduled(settings.reliable_queue), "messages")
     if as_json:
-        for due, payload in found:
-            text = payload.decode("utf-8", "backslashreplace")
-            print(json.dumps({"due": due.isoformat(), "payload": text}))  # noqa: T201
+        for due, payload in found.rows:
+            _print_json({"due": due.isoformat(), "payload": payload.decode("utf-8", "backslashreplace")})
         return 0
-    rows = [(due.isoformat(" ", "seconds")[:19], excerpt(payload)) for due, payload in found]
+    rows = [(due.isoformat(" ", "seconds")[:19], excerpt(payload)) for due, payload in found.rows]
     _table(("due (UTC)", "payload"), rows, "nothing is scheduled")
     return 0
 
 
 def _in_hand(link: Link, settings: Settings, *, as_json: bool) -> int:
     found = in_hand(link, settings.reliable_queue, _SHOWN)
+    _tell_skipped(found.skipped, keys.leases(settings.reliable_queue), "claims")
     if as_json:
-        for until, claim, count in found:
-            print(json.dumps({"until": until.isoformat(), "claim": claim, "messages": count}))  # noqa: T201
+        for until, claim, count in found.rows:
+            _print_json({"until": until.isoformat(), "claim": claim, "messages": count})
         return 0
-    rows = [(claim, str(count), until.isoformat(" ", "seconds")[:19]) for until, claim, count in found]
+    rows = [(printable(claim), str(count), until.isoformat(" ", "seconds")[:19]) for until, claim, count in found.rows]
     _table(("claim", "messages", "leased until (UTC)"), rows, "nothing is in hand")
     return 0
+
+
+def _tell_skipped(count: int, key: str, what: str) -> None:
+    if count:
+        members = f"{count:,} member{'s' * (count != 1)} of {printable(key)}"
+        sys.stderr.write(f"subscriber: skipped {members}: not {what} of this queue\n")
+
+
+def _print_json(value: Mapping[str, object], indent: int | None = None) -> None:
+    # ASCII, and of its control characters JSON leaves one as it is
+    print(json.dumps(value, indent=indent).replace("\x7f", "\\u007f"))  # noqa: T201
 
 
 def _table(titles: Sequence[str], rows: Sequence[Sequence[str]], nothing: str) -> None:

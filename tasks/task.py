@@ -87,12 +87,16 @@ class TaskIn(_Closed):
     sub_tasks: Annotated[list[SubTask], Field(max_length=100)] = []
 
 
+Number = Annotated[int, Field(ge=1, le=2**63 - 1)]
+"""As a database counts: an event may come from anybody."""
+
+
 class Task(TaskIn):
     """A task as it is kept."""
 
     id: UUID
-    version: Annotated[int, Field(ge=1, description="Of this task: 1 when created, one more with each change.")]
-    change: Annotated[int, Field(ge=1, description="The number of its latest change among those of all tasks.")]
+    version: Annotated[Number, Field(description="Of this task: 1 when created, one more with each change.")]
+    change: Annotated[Number, Field(description="The number of its latest change among those of all tasks.")]
     created_at: Moment
     updated_at: Moment
 
@@ -101,8 +105,8 @@ class Change(_Closed):
     """The latest state of one task. The higher version wins, whatever the order of arrival."""
 
     id: UUID
-    version: Annotated[int, Field(ge=1)]
-    change: Annotated[int, Field(ge=1, description="Given in the order of the commits, without gaps.")]
+    version: Number
+    change: Annotated[Number, Field(description="Given in the order of the commits, without gaps.")]
     task: Annotated[Task | None, Field(description="None: it was deleted.")] = None
 
     @classmethod

@@ -1,5 +1,8 @@
-"""A real server for the whole run, and services that do not outlive their test."""
+"""A real server for the whole run, services that do not outlive their test, and a clock that does not show UTC."""
 
+import os
+import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol, TypeAlias
@@ -9,10 +12,21 @@ import redis
 
 from dashboard.settings import DashboardSettings
 from lab.processes import Process
-from lab.server import Server
+from lab.server import Server, binary
 from tasks.settings import TasksSettings
 
+ZONE = "<-0330>3:30<-0230>,M3.2.0,M11.1.0"
+"""Of the tests and of every process they start: where local time is UTC, a naive timestamp read as local time is right
+by chance. Newfoundland's rules, half an hour off and with summer time, spelled out: needs no zone files."""
+os.environ["TZ"] = ZONE
+time.tzset()
+
 pytest_plugins = ["browsing", "databases"]
+
+
+def pytest_report_header() -> str:
+    said = subprocess.run([str(binary()), "--version"], capture_output=True, text=True, check=False).stdout
+    return f"server: {binary()} ({said.strip()}); another one: REDIS_SERVER"
 
 
 @pytest.fixture(autouse=True)
@@ -30,10 +44,18 @@ def shared_server() -> Iterator[Server]:
         yield server
 
 
+def _end_waits(client: redis.Redis) -> None:
+    """A killed subscriber behind a relay (TLS, a proxy) may still wait on the server, and would take a message."""
+    for one in client.client_list():
+        if "b" in one["flags"]:
+            client.client_kill_filter(_id=one["id"])
+
+
 @pytest.fixture
 def server(shared_server: Server) -> Iterator[Server]:
     """The server, empty; and empty again afterwards."""
     with redis.Redis(port=shared_server.port) as client:
+        _end_waits(client)
         client.flushall()  # a service of the test before this one may have been the last to write
         yield shared_server
         client.flushall()

@@ -72,6 +72,8 @@ class Consumer(Generic[L]):
     def die(self) -> None:
         """Nothing renews what a dead process held."""
         self.listener._keeper.close()
+        if isinstance(self.listener, ReliableListener):
+            self.listener._forwarder._stop.set()
 
 
 C = TypeVar("C", bound=Consumer[Any])

@@ -3,6 +3,8 @@
 import json
 from uuid import uuid4
 
+from shared.message import Message, read
+
 
 def wire(text: str = "hi", **fields: object) -> bytes:
     """A message with the five fields, some of them changed."""
@@ -14,3 +16,9 @@ def wire(text: str = "hi", **fields: object) -> bytes:
         "count": 1,
     }
     return json.dumps(document | fields).encode()
+
+
+def parsed(raw: object) -> Message:
+    """The message in what a client found."""
+    assert isinstance(raw, bytes)
+    return read(raw)

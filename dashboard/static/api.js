@@ -19,13 +19,17 @@ async function ask(path, options) {
   return body;
 }
 
-export function get(path, query = {}) {
+function address(path, query) {
   const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== null && value !== "");
   const words = new URLSearchParams(given).toString();
-  return ask(`api/${path}${words ? `?${words}` : ""}`);
+  return `api/${path}${words ? `?${words}` : ""}`;
 }
 
-export function post(path, body = {}) {
+export function get(path, query = {}) {
+  return ask(address(path, query));
+}
+
+export function post(path, body = {}, query = {}) {
   const headers = { "Content-Type": "application/json", "X-Townpost": "1" };
-  return ask(`api/${path}`, { method: "POST", headers, body: JSON.stringify(body) });
+  return ask(address(path, query), { method: "POST", headers, body: JSON.stringify(body) });
 }

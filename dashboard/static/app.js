@@ -72,13 +72,19 @@ function show() {
 
 function tallies({ instances: all, patterns, findings }) {
   const living = all.filter((one) => one.state !== "gone").length;
-  const dead = patterns.reduce((sum, view) => sum + (view.dead_letters ?? 0), 0);
+  const dead = deadLetters(patterns);
   const worst = findings.some((one) => one.level === "bad") ? "bad" : "warn";
   const serious = findings.filter((one) => one.level !== "note").length;
   const stuck = all.some((one) => one.state === "wedged" || one.state === "silent") ? "warn" : "";
   tally("instances", living, stuck);
   tally("letters", dead, "bad");
   tally("doctor", serious, worst);
+}
+
+/** The groups of one stream share theirs. */
+function deadLetters(patterns) {
+  const places = new Map(patterns.map((view) => [`${view.name} ${view.key}`, view.dead_letters ?? 0]));
+  return [...places.values()].reduce((sum, number) => sum + number, 0);
 }
 
 function tally(name, number, tone) {
@@ -90,7 +96,7 @@ function tally(name, number, tone) {
 
 function titleOf({ patterns, redis }) {
   const lost = patterns.reduce((sum, view) => sum + (view.lost_certain ? view.lost : 0), 0);
-  const dead = patterns.reduce((sum, view) => sum + (view.dead_letters ?? 0), 0);
+  const dead = deadLetters(patterns);
   const news = [
     !redis.up && "Redis is away",
     lost > 0 && `${lost.toLocaleString("en")} lost`,

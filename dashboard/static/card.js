@@ -37,19 +37,21 @@ const HINTS = {
 };
 
 export class Card {
-  constructor(name) {
+  constructor({ id: path, name, group }) {
     const [title, word] = TITLES[name] ?? [name, name];
-    this.scene = new Scene(name);
+    this.scene = new Scene(name, path);
     this.promise = h("p");
     this.setting = h("small");
     this.cells = {};
     this.rates = new Chart("Messages per second", RATES, (value) => (value === null ? DASH : `${rate(value)}/s`));
     this.delays = new Chart("Latency", DELAYS, ms);
-    const id = `card-${name}`;
+    const id = `card-${path}`;
+    // on a stream each group is a reader of its own
+    const words = group ? `${word} · ${group}` : word;
     this.node = h(
       "article",
-      { class: "card pattern", data: { pattern: name }, "aria-labelledby": id },
-      h("header", {}, h("h2", { id }, title, h("small", { class: "mono" }, word)), this.promise),
+      { class: "card pattern", data: { pattern: name, path }, "aria-labelledby": id },
+      h("header", {}, h("h2", { id }, title, h("small", { class: "mono" }, words)), this.promise),
       this.scene.node,
       this.#figures("figures", MAJOR),
       this.#figures("figures minor", MINOR),
@@ -74,7 +76,7 @@ export class Card {
     const unsure = view.lost && !view.lost_certain ? "not certain" : "";
     put(this.cells.lost.note, unheard ? `${brief(unheard)} unheard` : unsure);
     this.scene.update(view, snapshot.instances, snapshot.at, speeds);
-    const series = history.of(view.name);
+    const series = history.of(view.id);
     this.rates.update(history.at, [series.received_rate, series.sent_rate]);
     this.delays.update(history.at, [series.p99_ms, series.p50_ms]);
   }

@@ -6,22 +6,22 @@ const SERIES = ["sent_rate", "received_rate", "handled_rate", "depth", "p50_ms",
 export class History {
   constructor() {
     this.at = [];
-    this.patterns = new Map();
+    this.paths = new Map();
   }
 
   /** What the server remembers; what has come in since stays behind it. */
-  begin({ at, patterns }) {
+  begin({ at, paths }) {
     const newer = this.at.filter((moment) => !at.length || moment > at.at(-1));
     const skip = this.at.length - newer.length;
-    const names = new Set([...Object.keys(patterns), ...this.patterns.keys()]);
-    for (const name of names) {
-      const mine = this.patterns.get(name);
+    const ids = new Set([...Object.keys(paths), ...this.paths.keys()]);
+    for (const id of ids) {
+      const mine = this.paths.get(id);
       const joined = {};
       for (const series of SERIES) {
-        const old = patterns[name]?.[series] ?? at.map(() => null);
+        const old = paths[id]?.[series] ?? at.map(() => null);
         joined[series] = [...old, ...(mine ? mine[series].slice(skip) : newer.map(() => null))].slice(-KEPT);
       }
-      this.patterns.set(name, joined);
+      this.paths.set(id, joined);
     }
     this.at = [...at, ...newer].slice(-KEPT);
   }
@@ -30,10 +30,10 @@ export class History {
     if (this.at.length && at <= this.at.at(-1)) return;
     this.at.push(at);
     for (const view of patterns) {
-      if (!this.patterns.has(view.name)) this.patterns.set(view.name, this.#empty(this.at.length - 1));
+      if (!this.paths.has(view.id)) this.paths.set(view.id, this.#empty(this.at.length - 1));
     }
-    for (const [name, lists] of this.patterns) {
-      const view = redis.up ? patterns.find((one) => one.name === name) : undefined;
+    for (const [id, lists] of this.paths) {
+      const view = redis.up ? patterns.find((one) => one.id === id) : undefined;
       for (const series of SERIES) {
         const value = series.endsWith("_ms") ? view?.latency?.[series] : view?.[series];
         lists[series].push(value ?? null);
@@ -43,8 +43,8 @@ export class History {
     if (this.at.length > KEPT) this.at.shift();
   }
 
-  of(name) {
-    return this.patterns.get(name) ?? this.#empty(this.at.length);
+  of(id) {
+    return this.paths.get(id) ?? this.#empty(this.at.length);
   }
 
   #empty(length) {

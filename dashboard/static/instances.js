@@ -37,8 +37,8 @@ export class Screen {
     this.at = at;
     const count = (test) => instances.filter(test).length;
     const parts = [
-      [count((one) => one.role === "publisher" && one.state !== "gone"), "publishing"],
-      [count((one) => one.role === "subscriber" && one.state !== "gone"), "listening"],
+      [count((one) => !one.takes && one.role !== "dashboard" && one.state !== "gone"), "publishing"],
+      [count((one) => one.takes && one.state !== "gone"), "listening"],
       [count((one) => one.state === "wedged"), "wedged"],
       [count((one) => one.state === "silent"), "silent"],
       [count((one) => one.state === "gone"), "gone in the last five minutes"],
@@ -50,7 +50,7 @@ export class Screen {
   }
 
   #cells(one, row) {
-    const publishes = one.role === "publisher";
+    const publishes = !one.takes;
     const parts = (row.parts ??= this.#parts(one));
     put(parts.state, one.state === "gone" ? (one.left === "stopped" ? "stopped" : "gone") : one.state);
     parts.state.dataset.state = TONES[one.state] ?? one.state;
@@ -64,7 +64,7 @@ export class Screen {
       parts.patterns,
       seconds(one.uptime),
       gone ? DASH : `${rate(speed)}/s`,
-      brief(publishes ? one.totals.sent : one.totals.handled),
+      each(one, publishes ? "sent" : "handled"),
       parts.failed(one),
       one.lag === null ? DASH : brief(one.lag),
       gone ? `${seconds(this.at - (one.gone_at ?? one.last_seen))} ago` : `${seconds(Math.max(0, this.at - one.last_seen))} ago`,
@@ -88,6 +88,11 @@ export class Screen {
       },
     };
   }
+}
+
+/** By pattern, as the tags beside it: a message that went two ways is not two messages. */
+function each({ by_path }, what) {
+  return Object.values(by_path).map((totals) => brief(totals[what])).join(" + ") || brief(0);
 }
 
 const ROLES = ["publisher", "subscriber"];

@@ -25,8 +25,9 @@ export function words({ payload, truncated }) {
 }
 
 export class DeadTab {
-  constructor(pattern, mayWrite, refresh) {
-    this.path = `dead/${pattern}`;
+  constructor(view, mayWrite, refresh) {
+    this.path = `dead/${view.name}`;
+    this.where = { name: view.key, group: view.group };
     this.mayWrite = mayWrite;
     this.refresh = refresh;
     this.wanted = PAGE;
@@ -64,7 +65,7 @@ export class DeadTab {
       let after;
       const letters = [];
       do {
-        page = await get(this.path, { limit: PAGE, reason: this.reason.value, after });
+        page = await get(this.path, { ...this.where, limit: PAGE, reason: this.reason.value, after });
         letters.push(...page.letters);
         after = page.next;
       } while (after && letters.length < this.wanted);
@@ -105,7 +106,7 @@ export class DeadTab {
   }
 
   async #requeue(choice, button = this.requeue) {
-    const done = await doing(button, () => post(`${this.path}/requeue`, choice));
+    const done = await doing(button, () => post(`${this.path}/requeue`, choice, this.where));
     if (done) toast(done.said);
     await this.refresh();
   }
@@ -113,7 +114,7 @@ export class DeadTab {
   async #purge(choice, button = this.purge) {
     const which = choice.ids ? plural(choice.ids.length, "dead letter") : choice.reason ? `all dead letters that are ${choice.reason}` : `all ${count(this.total)} dead letters`;
     if (!(await dialogs.confirm(`Delete ${which}?`, "They are gone for good. To try them again instead, requeue them.", "Delete"))) return;
-    const done = await doing(button, () => post(`${this.path}/purge`, choice));
+    const done = await doing(button, () => post(`${this.path}/purge`, choice, this.where));
     if (done) toast(done.said);
     await this.refresh();
   }
@@ -150,18 +151,19 @@ export class DeadTab {
 
   #show(button, letter) {
     return doing(button, async () => {
-      const whole = await get(`${this.path}/${letter.id}`);
+      const whole = await get(`${this.path}/${letter.id}`, this.where);
       const past = whole.history.map((death) => `${death.reason ?? "?"}: ${death.error ?? ""}`).join("; ");
-      const facts = [["Reason", whole.reason], ["Error", whole.error], ["Attempts", String(whole.attempts)], ["Crashes", whole.crashes ? String(whole.crashes) : ""], ["Given up by", whole.by], ["Earlier deaths", past], ["Size", bytes(whole.size)], ["Message id", whole.message_id]];
+      const facts = [["Reason", whole.reason], ["Error", whole.error], ["Attempts", String(whole.attempts)], ["Crashes", whole.crashes ? String(whole.crashes) : ""], ["Given up by", whole.by], ["Earlier deaths", past], ["Size", bytes(whole.size) + (whole.truncated ? ", shown in part" : "")], ["Message id", whole.message_id]];
       dialogs.show("Dead letter", facts, dialogs.pretty(whole.payload));
     });
   }
 
   #edit(button, letter) {
     return doing(button, async () => {
-      const whole = await get(`${this.path}/${letter.id}`);
+      const whole = await get(`${this.path}/${letter.id}`, this.where);
+      if (whole.truncated) throw new Error(`It has ${bytes(whole.size)}, more than can be edited here (MAX_MESSAGE_BYTES).`);
       dialogs.edit("Edit and requeue", "The letter leaves the dead and goes back to where it came from, with this content.", whole.payload, "Requeue", async (payload) => {
-        const done = await post(`${this.path}/${letter.id}/edit`, { payload });
+        const done = await post(`${this.path}/${letter.id}/edit`, { payload }, this.where);
         toast(done.said);
         await this.refresh();
       });

@@ -10,8 +10,9 @@ import { Table } from "./rows.js";
 const PAGE = 100;
 
 export class FlightTab {
-  constructor(pattern) {
-    this.path = `in-flight/${pattern}`;
+  constructor(view) {
+    this.path = `in-flight/${view.name}`;
+    this.where = { name: view.key, group: view.group };
     this.flights = [];
     this.note = h("p", { class: "soft small" });
     this.table = new Table({
@@ -33,7 +34,7 @@ export class FlightTab {
 
   async load() {
     try {
-      const { flights, total } = await get(this.path, { limit: PAGE });
+      const { flights, total } = await get(this.path, { ...this.where, limit: PAGE });
       this.flights = flights;
       put(this.note, total > flights.length ? `${count(flights.length)} of ${count(total)}` : "");
       this.empty.hidden = total > 0;

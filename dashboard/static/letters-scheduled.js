@@ -12,8 +12,9 @@ import { Selection } from "./selection.js";
 const PAGE = 100;
 
 export class ScheduledTab {
-  constructor(pattern, mayWrite, refresh) {
-    this.path = `scheduled/${pattern}`;
+  constructor(view, mayWrite, refresh) {
+    this.path = `scheduled/${view.name}`;
+    this.where = { name: view.key, group: view.group };
     this.mayWrite = mayWrite;
     this.refresh = refresh;
     this.messages = [];
@@ -42,7 +43,7 @@ export class ScheduledTab {
 
   async load() {
     try {
-      const { messages, total } = await get(this.path, { limit: PAGE });
+      const { messages, total } = await get(this.path, { ...this.where, limit: PAGE });
       this.messages = messages;
       put(this.note, total > messages.length ? `The next ${count(messages.length)} of ${count(total)}` : "");
       this.empty.hidden = total > 0;
@@ -67,7 +68,7 @@ export class ScheduledTab {
   }
 
   async #now(members, button) {
-    const done = await doing(button, () => post(`${this.path}/now`, { members }));
+    const done = await doing(button, () => post(`${this.path}/now`, { members }, this.where));
     if (done) toast(done.said);
     await this.refresh();
   }
@@ -75,7 +76,7 @@ export class ScheduledTab {
   async #purge(members, button) {
     const sure = await dialogs.confirm(`Delete ${plural(members.length, "scheduled message")}?`, "Nobody will ever get them. They are gone for good.", "Delete");
     if (!sure) return;
-    const done = await doing(button, () => post(`${this.path}/purge`, { members }));
+    const done = await doing(button, () => post(`${this.path}/purge`, { members }, this.where));
     if (done) toast(done.said);
     await this.refresh();
   }

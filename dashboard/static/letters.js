@@ -42,17 +42,17 @@ export class Screen {
     this.none.hidden = views.length > 0;
     this.bar.hidden = this.panel.hidden = !views.length;
     if (!views.length) return;
-    const names = views.map((view) => view.name).join();
+    const names = views.map((view) => view.id).join();
     if (names !== this.names) {
       this.names = names;
       const before = this.pattern.value;
-      this.pattern.replaceChildren(...views.map(({ name }) => h("option", { value: name }, name)));
-      const best = views.find((view) => view.name === before) ?? views.find((view) => view.dead_letters) ?? views[0];
-      this.pattern.value = best.name;
+      this.pattern.replaceChildren(...views.map((view) => h("option", { value: view.id }, called(view, views))));
+      const best = views.find((view) => view.id === before) ?? views.find((view) => view.dead_letters) ?? views[0];
+      this.pattern.value = best.id;
       this.pattern.hidden = views.length < 2;
       this.#open();
     }
-    const view = views.find(({ name }) => name === this.pattern.value);
+    const view = views.find(({ id }) => id === this.pattern.value);
     for (const { field, tally } of this.tabs) put(tally, brief(view[field] ?? 0));
     this.tab.now = snapshot.at;
     const counts = [view.dead_letters, view.scheduled, view.in_flight, view.totals.dead, view.totals.retried].join();
@@ -77,7 +77,7 @@ export class Screen {
       button.tabIndex = name === this.chosen ? 0 : -1;
     }
     this.panel.setAttribute("aria-labelledby", `tab-${this.chosen}`);
-    this.tab = new Tab(this.pattern.value, () => this.town.session?.write, () => this.#refresh());
+    this.tab = new Tab(this.town.snapshot.patterns.find(({ id }) => id === this.pattern.value), () => this.town.session?.write, () => this.#refresh());
     this.tab.now = this.town.snapshot.at;
     this.panel.replaceChildren(this.tab.node);
     this.#refresh();
@@ -96,4 +96,10 @@ export class Screen {
     this.#choose(next.name);
     next.button.focus();
   }
+}
+
+/** The pattern alone, where there is but one of it. */
+function called({ name, key, group }, views) {
+  if (views.filter((view) => view.name === name).length < 2) return name;
+  return [name, key, group].filter(Boolean).join(" · ");
 }

@@ -28,20 +28,20 @@ export class Screen {
 
   update(snapshot) {
     this.verdict.update(snapshot);
-    const names = snapshot.patterns.map((view) => view.name);
-    for (const [name, card] of this.cards) {
-      if (names.includes(name)) continue;
+    const ids = snapshot.patterns.map((view) => view.id);
+    for (const [id, card] of this.cards) {
+      if (ids.includes(id)) continue;
       card.close();
       card.node.remove();
-      this.cards.delete(name);
+      this.cards.delete(id);
     }
     snapshot.patterns.forEach((view, index) => {
-      if (!this.cards.has(view.name)) {
-        const card = new Card(view.name);
-        this.cards.set(view.name, card);
+      if (!this.cards.has(view.id)) {
+        const card = new Card(view);
+        this.cards.set(view.id, card);
         this.grid.insertBefore(card.node, this.grid.children[index] ?? null);
       }
-      this.cards.get(view.name).update(view, snapshot, this.town.history, this.town.speeds);
+      this.cards.get(view.id).update(view, snapshot, this.town.history, this.town.speeds);
     });
     this.#facts(snapshot);
   }

@@ -17,8 +17,9 @@ const LIT_SECONDS = 0.35;
 const alive = (instance) => instance.state !== "gone";
 
 export class Scene {
-  constructor(pattern) {
+  constructor(pattern, path) {
     this.pattern = pattern;
+    this.path = path;
     this.lines = svg("g");
     this.layer = svg("g");
     this.things = svg("g");
@@ -49,12 +50,12 @@ export class Scene {
   }
 
   update(view, instances, at, speeds) {
-    const mine = instances.filter((one) => one.patterns.includes(this.pattern));
+    const mine = instances.filter((one) => view.instances.includes(one.id));
     const shown = (one) => alive(one) || (one.left === "vanished" && at - one.gone_at < GONE_SHOWN_SECONDS);
     this.view = view;
-    this.speed = (one) => speeds.of(one.id, this.pattern, view.fan_out ? "received" : "handled");
-    this.writers = mine.filter((one) => one.role === "publisher" && shown(one));
-    this.listeners = mine.filter((one) => one.role === "subscriber" && shown(one));
+    this.speed = (one) => speeds.of(one.id, this.path, view.fan_out ? "received" : "handled");
+    this.writers = mine.filter((one) => !one.takes && one.role !== "dashboard" && shown(one));
+    this.listeners = mine.filter((one) => one.takes && shown(one));
     this.arrivals.steer(view.sent_rate);
     for (const one of this.listeners) {
       if (!this.handled.has(one.id)) this.handled.set(one.id, new Flow());

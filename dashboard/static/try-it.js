@@ -56,10 +56,11 @@ export class Screen {
   }
 
   update(snapshot) {
-    const names = snapshot.patterns.map((view) => view.name).join();
+    const patterns = [...new Set(snapshot.patterns.map((view) => view.name))];
+    const names = patterns.join();
     if (names === this.names) return;
     this.names = names;
-    const boxes = snapshot.patterns.map(({ name }, index) => {
+    const boxes = patterns.map((name, index) => {
       const box = h("input", { type: "checkbox", name: "pattern", value: name, checked: index < 2, onchange: () => this.#offer() });
       return h("label", {}, box, tag(name));
     });

@@ -34,8 +34,8 @@ export class Verdict {
 }
 
 /** Whether a killed subscriber of the queue took counts with it, so that its losses are known only as "at most". */
-function uncertain({ patterns, difference }) {
-  return difference.lost_queue > 0 && patterns.some((view) => view.name === "queue" && !view.lost_certain);
+function uncertain({ difference }) {
+  return difference.lost_queue > 0 && !difference.lost_queue_certain;
 }
 
 /** The same ids on both paths: a control experiment. */
@@ -66,11 +66,20 @@ function compare(difference, snapshot) {
 function sum(snapshot) {
   const sent = snapshot.patterns.reduce((all, view) => all + view.totals.sent, 0);
   if (!sent) return nothing(snapshot);
+  const unsure = snapshot.patterns.filter((view) => view.lost && !view.lost_certain);
   const lossy = snapshot.patterns.filter((view) => view.lost && view.lost_certain);
+  if (!lossy.length && unsure.length) {
+    const most = unsure.reduce((all, view) => all + view.lost, 0);
+    return [`${plural(most, "message")} lost at most.`, `${places(unsure)}. A subscriber was killed, and with it the counts of its last second; what it had in hand from a queue is gone.`];
+  }
   if (!lossy.length) return ["Nothing is lost.", "Every message that Redis acknowledged was handled, waits, or is in somebody's hands."];
   const total = lossy.reduce((all, view) => all + view.lost, 0);
-  const where = lossy.map((view) => `${count(view.lost)} on ${view.name}`).join(", ");
-  return [`${plural(total, "message")} lost.`, `${where}. The doctor and the instances say what happened.`];
+  return [`${plural(total, "message")} lost.`, `${places(lossy)}. The doctor and the instances say what happened.`];
+}
+
+/** How many on which. */
+function places(views) {
+  return views.map((view) => `${count(view.lost)} on ${view.name} ‘${view.key}’`).join(", ");
 }
 
 function nothing(snapshot) {

@@ -11,6 +11,8 @@ from lab.trials.town import Town
 
 _MESSAGES = 6000
 _PADDING = 4000
+_CUT_OFF = "overcoming of output buffer limits"
+"""In the log of every version."""
 
 
 def strike(town: Town) -> None:
@@ -21,7 +23,7 @@ def strike(town: Town) -> None:
     town.release()
     if not sent:
         raise NotStruckError("the messages were not sent")
-    if town.subject.fan_out and not town.client.info("stats")["client_output_buffer_limit_disconnections"]:
+    if town.subject.fan_out and _CUT_OFF not in town.server.log():  # INFO counts them from Redis 7.2 on only
         raise NotStruckError("Redis cut nobody off")
     town.until(lambda: len(town.records.done) > before, "nothing was handled", 30)
 

@@ -44,6 +44,8 @@ def judgement(cell: Cell | None) -> Judgement:
 def words(cell: Cell | None) -> tuple[str, str]:
     """What was lost; and the rest: what came twice, how long recovery took."""
     if cell is None or cell.verdict is None:
+        if cell is not None and cell.problem.startswith("not run: "):
+            return (cell.problem, "")
         return ("not run yet" if cell is None or not cell.failed else "not tried", "")
     verdict = cell.verdict
     parts = [f"{_number(verdict.lost)} lost"]

@@ -75,7 +75,8 @@ def _cell(cell: Cell | None, left: float, top: float) -> list[str]:
         f'width="{_COLUMN - _GAP}" height="{_ROW - _GAP}" rx="4"/>'
     )
     if not rest:
-        return [box, _text(middle, top + _ROW / 2 + 4, first, "faint", middle=True)]
+        brief = first.partition(":")[0]  # why it was not run stands in the table
+        return [box, _text(middle, top + _ROW / 2 + 4, brief, "faint", middle=True)]
     return [
         box,
         _text(middle, top + 17, f"{judged.sign} {first}", "ink", middle=True),

@@ -31,6 +31,7 @@ class Breaks(Enum):
     MEMORY = "Redis may forget what it acknowledged"
     RESTART = "a consumer is stopped in good order and replaced"
     BUFFER = "Redis throws away what it holds for a subscriber that is too slow"
+    OVERRUN = "work takes longer than expected, and what was not begun goes back, to be taken by another consumer"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,12 +60,20 @@ class Fault:
     """Of the consumers and the publisher."""
     work_seconds: float = 0.002
     """How long a handler takes for a message."""
+    slow_seconds: float = 0.0
+    """How much longer it takes for a message that is slow."""
+    recovery_seconds: float = 30.0
+    """How long it may take, from the end of the fault, until all that was sent before is handled."""
+    loop: bool = False
+    """Townpost's consumers are loops over `listen`, instead of the service with a handler."""
+    shifted: bool = False
+    """The clock of the server can be set. Needs libfaketime."""
     skewed: bool = False
     """The first consumer's clock is an hour ahead, the publisher's an hour behind."""
     quick: bool = False
     """Part of the quick mode."""
     not_yet: str = ""
-    """Why it cannot be tried yet."""
+    """Why it cannot be tried, yet or here."""
 
     @property
     def pace(self) -> float:

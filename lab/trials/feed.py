@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from lab.processes import Process
+from lab.trials.poison import SLOW
 from lab.trials.records import Records
 
 __all__ = ["Feed"]
@@ -36,17 +37,25 @@ class Feed:
         self._pace = per_second
         self._credit = 0.0
 
-    def burst(self, count: int, size: int = 0) -> list[str]:
-        """So many messages at once, padded by a number of bytes; their ids."""
-        return [self._add(self.next_id(), size) for _ in range(count)]
+    def burst(self, count: int, size: int = 0, *, priority: int | None = None, slow: bool = False) -> list[str]:
+        """So many messages at once, padded by a number of bytes; their ids (slow ones begin with `SLOW`)."""
+        return [self._add(self.next_id(slow=slow), size, priority) for _ in range(count)]
+
+    def apart(self, count: int, size: int = 0) -> list[bytes]:
+        """Lines of so many messages that somebody else hands over: they are attempted from now on."""
+        made = [self._line(self.next_id(), size) for _ in range(count)]
+        for message_id, _ in made:
+            self._records.attempted[message_id] = time.monotonic()
+        return [line for _, line in made]
 
     def again(self, *ids: str) -> None:
         """Messages with these ids: once more, or for the first time."""
         for message_id in ids:
             self._add(message_id)
 
-    def next_id(self) -> str:
-        return str(UUID(int=self._chance.getrandbits(128), version=4))
+    def next_id(self, *, slow: bool = False) -> str:
+        made = str(UUID(int=self._chance.getrandbits(128), version=4))
+        return SLOW + made[len(SLOW) :] if slow else made
 
     @property
     def waiting(self) -> int:
@@ -80,7 +89,11 @@ class Feed:
         """The process that took a part of a line is gone; another gets the whole of it."""
         self._left = b""
 
-    def _add(self, message_id: str, size: int = 0) -> str:
+    def _add(self, message_id: str, size: int = 0, priority: int | None = None) -> str:
+        self._outbox.append(self._line(message_id, size, priority))
+        return message_id
+
+    def _line(self, message_id: str, size: int, priority: int | None = None) -> tuple[str, bytes]:
         self._count += 1
         line = {
             "id": message_id,
@@ -90,5 +103,6 @@ class Feed:
             "count": self._count,
             "epoch": self._epoch,
         }
-        self._outbox.append((message_id, json.dumps(line).encode() + b"\n"))
-        return message_id
+        if priority is not None:
+            line["priority"] = priority
+        return message_id, json.dumps(line).encode() + b"\n"

@@ -18,7 +18,6 @@ _QUEUE_BATCH = 500
 """Of `queue`: the batch in hand, and the next one on its way."""
 _CLAIM = 1000
 _PREFETCH_SECONDS = 0.05
-_RECOVERY_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +31,10 @@ class Circumstances:
     """How often a consumer was interrupted, with messages in hand."""
     stalled: int = 0
     """How often one could not acknowledge in time what it had in hand, and went on all the same."""
+    raised: int = 0
+    """How often an exception ended a consumer's loop, with one message in hand."""
+    recovery_seconds: float = 30.0
+    """How long it may take until all is well again."""
     work_seconds: float = 0.0
     """How long a handler takes for a message."""
     resent: int = 0
@@ -46,7 +49,9 @@ class Circumstances:
 
 def broken(promises: Guarantees, what: Circumstances, verdict: Verdict) -> list[str]:
     """Every promise that was not kept, in words; none if all were."""
-    in_order = promises.ordered and not what.breaks and not what.repeated
+    # what nothing can be given back of cannot be overtaken by it
+    misordering = what.breaks if promises.durable else what.breaks - {Breaks.OVERRUN}
+    in_order = promises.ordered and not misordering and not what.repeated
     unsent = verdict.attempted - verdict.acknowledged
     all_sent = Breaks.PUBLISHER not in what.breaks or not verdict.acknowledged
     counts = (
@@ -66,8 +71,8 @@ def broken(promises: Guarantees, what: Circumstances, verdict: Verdict) -> list[
     ]
     if verdict.recovery is None:
         found.append("somebody handled nothing any more")
-    elif verdict.recovery > _RECOVERY_SECONDS:
-        found.append(f"took {verdict.recovery:.1f} s to recover")
+    elif verdict.recovery > what.recovery_seconds:
+        found.append(f"took {verdict.recovery:.1f} s to recover, where {what.recovery_seconds:g} s may be")
     return found
 
 
@@ -76,7 +81,7 @@ def _may_lose(promises: Guarantees, what: Circumstances) -> int | None:
     if promises.redelivers:
         return 0
     if promises.durable:
-        return what.hits * _in_hand(what, _QUEUE_BATCH) if what.breaks & _TAKEN_AWAY else 0
+        return what.hits * _in_hand(what, _QUEUE_BATCH) + what.raised if what.breaks & _TAKEN_AWAY else 0
     return None if what.breaks & _MISSED else 0
 
 

@@ -4,7 +4,6 @@ One thread does it all: whoever waits here keeps the messages flowing and the jo
 """
 
 import contextlib
-import json
 import random
 import signal
 import threading
@@ -24,7 +23,6 @@ from lab.server import Server
 from lab.trials.crew import Crew, Member
 from lab.trials.fault import Fault, NotStruckError
 from lab.trials.feed import Feed
-from lab.trials.poison import POISONED
 from lab.trials.records import Records
 from lab.trials.subjects import Subject
 
@@ -34,6 +32,7 @@ _GLANCE_SECONDS = 0.02
 _START_SECONDS = 30.0
 _DRAIN_SECONDS = 30.0
 _HOUR = 3600
+_LOOP = ("lab.trials.loop",)
 
 
 class CancelledError(Exception):
@@ -61,12 +60,14 @@ class Town:
         self.records = Records(folder)
         self.feed = Feed(self.records, chance)
         self._crew = Crew()
-        self.server = Server(*fault.server, appendfsync=fault.appendfsync, disk=fault.disk)
+        self.server = Server(*fault.server, appendfsync=fault.appendfsync, disk=fault.disk, shifted=fault.shifted)
         self.proxy: Proxy | None = None
         self.consumers: list[Member] = []
         self.over_at: float | None = None
         self.hits = 0
         """How often a consumer was interrupted: each time it may have had messages in hand."""
+        self.held = False
+        """Whether handlers stood still for longer than a batch may take."""
         self.stalled = 0
         """How often one could not acknowledge in time what it had in hand, and went on all the same."""
         self.resent = 0
@@ -77,11 +78,15 @@ class Town:
         """The id that kills every handler, should it be sent."""
         self.set_aside: set[str] = set()
         """Ids that belong among the dead letters."""
-        self.garbage = 0
-        """How many unreadable messages were sent by another client."""
+        self.garbage: int | None = 0
+        """How many unreadable messages were sent by another client; None: any number, and more was written beside."""
+        self.wrong: list[str] = []
+        """Promises of which the fault itself saw that they were not kept."""
         self.once = False
         """Nobody is to handle a message twice, though it was sent twice."""
-        self._killed: Counter[str] = Counter()
+        self.killed: Counter[str] = Counter()
+        """How often each of them was."""
+        self._others: list[Process] = []
         self._folder = folder
         self._cancelled = cancelled
         self._forgotten: set[str] = set()
@@ -125,12 +130,14 @@ class Town:
             "LISTENER": name,
             "POISON": self.poison,
             "WORK_SECONDS": str(self.fault.work_seconds),
+            "SLOW_SECONDS": str(self.fault.slow_seconds),
             **self.subject.environment,
             **self.fault.environment,
         }
         if self.fault.skewed and name == "consumer1":
             environment |= _clock(+_HOUR)
-        return Process(*self.subject.listen, environment=environment)
+        loop = self.fault.loop and self.subject.ours
+        return Process(*(_LOOP if loop else self.subject.listen), environment=environment)
 
     def _start_sender(self, url: str) -> Process:
         self.feed.forget_the_half()
@@ -138,6 +145,13 @@ class Town:
         if self.fault.skewed:
             environment |= _clock(-_HOUR)
         return Process(*self.subject.sender(self.records.receipts), environment=environment, fed=True)
+
+    def another(self, module: str, *arguments: str) -> Process:
+        """One more process beside the crew: it is not started again, and ends by itself."""
+        environment = {"REDIS_URL": self.server.url, **self.subject.environment, **self.fault.environment}
+        process = Process(module, *arguments, environment=environment)
+        self._others.append(process)
+        return process
 
     def _listening(self) -> bool:
         if self.subject.fan_out:
@@ -197,7 +211,7 @@ class Town:
         if member.process.status is not None:
             raise NotStruckError(f"{member.name} was dead already")
         member.process.kill()
-        self._killed[member.name] += 1
+        self.killed[member.name] += 1
         if member is self.sender:
             self.resent += 1
         elif not idle:
@@ -230,10 +244,15 @@ class Town:
 
     def hold(self) -> None:
         """Handlers finish nothing until `release`."""
+        self.held = True
         (self._folder / "hold").touch()
 
     def release(self) -> None:
         (self._folder / "hold").unlink(missing_ok=True)
+
+    def calm(self) -> None:
+        """From now on nothing raises but the poison."""
+        (self._folder / "calm").touch()
 
     def crash(self, *, down: float, cut: int = 0, gently: bool = False) -> int:
         """The server ends, and comes back with what it can read on its disk; how many bytes were cut off the end."""
@@ -257,19 +276,6 @@ class Town:
         """Those that were acknowledged and not begun before the server came back, and not on its disk then."""
         return set() if self.subject.fan_out else self._forgotten
 
-    def dead(self) -> set[str]:
-        """The ids among the dead letters; what was unreadable has a number."""
-        if not self.subject.redelivers:
-            return set()
-        found = set()
-        for number, (_, fields) in enumerate(self.client.xrange(f"{{{self.subject.key}}}:dead") or []):
-            try:
-                message_id = str(json.loads((fields or {})[b"payload"])["id"])
-            except (ValueError, TypeError, KeyError, RecursionError):
-                message_id = ""
-            found.add(message_id if message_id in self.records.attempted else f"unreadable-{number}")
-        return found
-
     # --- the end
 
     def end_feed(self) -> None:
@@ -279,36 +285,9 @@ class Town:
         self.sender.expected_to_end = True
         self.sender.process.end_input()
 
-    def complaints(self) -> list[str]:
-        """Lines in which one of Townpost's services owns to a bug."""
-        if not self.subject.ours:
-            return []
-        members = [*self.consumers, self.sender]
-        lines = (line for member in members for line in (*member.lines, *member.process.lines))
-        found = [f"said: {line}" for line in lines if "bug in Townpost" in line or line.startswith("Traceback")]
-        for member in members:
-            statuses = Counter(status for status in member.statuses if status)
-            statuses[-signal.SIGKILL] -= self._killed[member.name]
-            if self.poison in self.records.attempted:
-                del statuses[POISONED]
-            found += [f"{member.name} ended with status {status}" for status in (+statuses).elements()]
-        return found
-
-    def left_in_redis(self) -> list[str]:
-        """What a pattern that redelivers keeps of messages that nobody waits for any more."""
-        if not (self.subject.ours and self.subject.redelivers):
-            return []
-        key = self.subject.key
-        if self.subject.name == "stream":
-            groups = self.client.xinfo_groups(key)
-            return [
-                f"{group['pending']} pending, lag {group['lag']}"
-                for group in groups
-                if group["pending"] or group["lag"]
-            ]
-        mine = {name.decode() for name in self.client.keys("*") if isinstance(name, bytes)}
-        kept = {name for name in mine if name == key or name.startswith(f"{{{key}}}:")} - {f"{{{key}}}:dead"}
-        return sorted(name for name in kept if ":once:" not in name)
+    @property
+    def members(self) -> list[Member]:
+        return [*self.consumers, self.sender]
 
     def dismiss(self) -> None:
         """Stop the services."""
@@ -323,6 +302,8 @@ class Town:
             if hasattr(self, "client"):
                 stack.callback(self.client.close)
             stack.callback(self.dismiss)
+            for process in self._others:
+                stack.callback(process.kill)
 
 
 def _clock(offset: int) -> dict[str, str]:

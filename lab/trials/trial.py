@@ -7,9 +7,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.trials import aftermath
 from lab.trials.checker import Evidence, Verdict, judge
-from lab.trials.fault import Fault, NotStruckError
-from lab.trials.poison import POISONED
+from lab.trials.fault import Breaks, Fault, NotStruckError
+from lab.trials.poison import POISONED, RAISED
 from lab.trials.promises import Circumstances, broken
 from lab.trials.subjects import LEASE_SECONDS, Subject
 from lab.trials.town import CancelledError, Town
@@ -82,28 +83,36 @@ def _try(town: Town, fault: Fault) -> tuple[Verdict, list[str]]:
     town.end_feed()
     town.came(lambda: town.sender.process.status is not None, _SENDER_SECONDS)
     _settle(town)
-    dead = town.dead()
+    dead = aftermath.dead(town)
     town.dismiss()
     town.records.refresh()
     verdict = judge(_evidence(town, over, dead))
     if town.subject.promises is None:
         return verdict, []
+    found = broken(town.subject.promises, _circumstances(town, dead), verdict)
+    found += town.wrong
+    found += aftermath.complaints(town)
+    found += [f"left in Redis: {what}" for what in aftermath.left_in_redis(town)]
+    return verdict, found
+
+
+def _circumstances(town: Town, dead: set[str]) -> Circumstances:
+    fault = town.fault
     readable = {what for what in dead if what in town.records.attempted}
-    circumstances = Circumstances(
-        breaks=fault.breaks,
+    unexplained = 0 if town.garbage is None else abs(len(dead) - len(readable) - town.garbage)
+    return Circumstances(
+        breaks=fault.breaks | ({Breaks.OVERRUN} if town.held else set()),
         listeners=len(town.consumers),
-        hits=max(town.hits, sum(status == POISONED for member in town.consumers for status in member.statuses)),
+        hits=max(town.hits, aftermath.ended_with(town, POISONED)),
         stalled=town.stalled,
+        raised=aftermath.ended_with(town, RAISED),
+        recovery_seconds=fault.recovery_seconds,
         work_seconds=fault.work_seconds,
         resent=town.resent,
         repeated=town.repeated,
-        misplaced=len(readable ^ town.set_aside) + abs(len(dead) - len(readable) - town.garbage),
+        misplaced=len(readable ^ town.set_aside) + unexplained,
         once=town.once,
     )
-    found = broken(town.subject.promises, circumstances, verdict)
-    found += town.complaints()
-    found += [f"left in Redis: {what}" for what in town.left_in_redis()]
-    return verdict, found
 
 
 def _handles_again(town: Town, over: float) -> bool:
@@ -129,7 +138,7 @@ def _settle(town: Town) -> None:
             return True
         missing = records.acknowledged - records.done - accounted
         if missing and town.subject.redelivers:
-            accounted |= town.dead()
+            accounted |= aftermath.dead(town)
         if town.subject.fan_out:
             return all(records.acknowledged <= records.heard.get(member.name, {}).keys() for member in town.consumers)
         return not missing

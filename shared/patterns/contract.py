@@ -1,7 +1,9 @@
 """The one shape all patterns have, so that no service ever asks which pattern it holds."""
 
 import contextlib
-from collections.abc import Callable, Collection, Iterator, Sequence
+import math
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol, TypeAlias
@@ -36,7 +38,9 @@ class Guarantees:
     fan_out: bool
     """Every listener gets every message; otherwise each message goes to one of them."""
     ordered: bool
-    """One listener gets one sender's messages in the order they were sent."""
+    """One listener gets one sender's messages in the order they were sent, while nothing fails. Where several compete,
+    what an overrunning batch gives back changes places.
+    """
     replays: bool
     """A message that was handled can be read again."""
     groups: bool
@@ -130,6 +134,9 @@ _SOME = 32
 """How many messages are read at one go. The garbage collector walks those that are alive: of hundreds, at length."""
 
 
+_SOME_BYTES = 1024 * 1024
+
+
 class Batch:
     """Payloads taken together; iterating reads and yields them one by one, so that each can be let go.
 
@@ -148,6 +155,14 @@ class Batch:
         """How many of them were handled: the same as `ack` for each that did not `fail`, at the price of one."""
         self.closed: Collection[int] = ()
         """Positions that were answered before anyone has begun them: they are not handed out."""
+        self.problems: Mapping[int, UnreadableError] = {}
+        """Positions that are known to be unreadable, whatever their payload."""
+        self.until = math.inf
+        """By the monotonic clock. What is not begun by then goes back to where others can take it, see `may_begin`."""
+
+    def may_begin(self, index: int) -> bool:
+        """Whether this position may be begun after `until`: only the first may, so that every take gets somewhere."""
+        return index <= len(self.closed)
 
     def __len__(self) -> int:
         return len(self.payloads)
@@ -173,9 +188,13 @@ class Batch:
 
     def reading(self) -> Iterator[tuple[int, Message | UnreadableError]]:
         """The same without an object for each: positions, and messages or why they cannot be read."""
+        now = time.monotonic
         while self.position < len(self.payloads):
             for index, message in enumerate(self.some(), self.position):
                 self.position = index + 1
+                if now() > self.until and not self.may_begin(index):
+                    self.position = index
+                    return
                 if message is not None:
                     yield index, message
 
@@ -183,14 +202,18 @@ class Batch:
         """The next few read at one go, which is an eighth faster, and not begun; None for those that are `closed`."""
         first = self.position
         some = self.payloads[first : first + _SOME]
-        if not self.closed and max(map(len, some), default=0) <= self.max_bytes:
+        if sum(map(len, some)) > _SOME_BYTES:
+            some = some[:1]  # reading takes as long as a message may wait
+        if not self.closed and not self.problems and max(map(len, some), default=0) <= self.max_bytes:
             with contextlib.suppress(ValidationError):
                 return [validate_json(payload) for payload in some]
-        return [None if index in self.closed else self._read(payload) for index, payload in enumerate(some, first)]
+        return [
+            None if index in self.closed else self._read(index, payload) for index, payload in enumerate(some, first)
+        ]
 
-    def _read(self, payload: bytes) -> Message | UnreadableError:
+    def _read(self, index: int, payload: bytes) -> Message | UnreadableError:
         try:
-            return read(payload, self.max_bytes)
+            return self.problems.get(index) or read(payload, self.max_bytes)
         except UnreadableError as problem:
             return problem
 

@@ -1,23 +1,16 @@
-"""What the patterns that redeliver share: a batch whose messages are open until answered, and the thread that
-keeps its lease while the handler works.
-"""
+"""What the patterns that redeliver share: a batch whose messages are open until answered."""
 
-import logging
+import math
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Generic, TypeVar
+from collections.abc import Sequence
 
-import hiredis
-
-from shared.connection import Link, Reply, pack, refusal
-from shared.errors import TownpostError, UnreadableError
-from shared.patterns.contract import Batch, Command
+from shared.errors import UnreadableError
+from shared.patterns.contract import Batch
 from shared.text import printable, told
 
-__all__ = ["CrashedError", "Keeper", "LeasedBatch", "Settling", "describe", "reason"]
+__all__ = ["CrashedError", "LeasedBatch", "describe", "reason"]
 
-_TURN_SECONDS = 1.0
 _ERROR_CHARACTERS = 1_000
 
 
@@ -45,17 +38,28 @@ class LeasedBatch(Batch):
         self.name = name
         self.failed: list[tuple[int, Exception]] = []
         self.closed: set[int] = set()
+        self.lost = False
+        """Its lease is another consumer's: nothing more of it may be begun."""
+        self.leased_until = math.inf
+        """By the monotonic clock, as of the last renewal: after a longer pause others may have it."""
+        self.overrun_at = math.inf
+        """By the monotonic clock: then what is not begun goes back to where others can take it."""
+        self.split = False
+        """It went back, from the position where `until` stopped it."""
         self.sent = 0
         """How often its settlement was sent, whether or not a reply came."""
-        self._answered = bytearray(len(payloads))
-        self._answers = 0
+        self.full = False
+        """Redis had no room for its settlement."""
+        self.answers = bytearray(len(payloads))
+        """1 for each message that got one: setting it acknowledges, from any thread."""
+        self._answering = threading.Lock()
         self._seen = (0, 0, 0)
         self._seen_at = time.monotonic()
 
     @property
     def open(self) -> list[int]:
         """Positions without an answer."""
-        return [index for index in range(self.done, len(self.payloads)) if not self._answered[index]]
+        return [index for index in range(self.done, len(self.payloads)) if not self.answers[index]]
 
     @property
     def left(self) -> Sequence[bytes]:
@@ -64,180 +68,51 @@ class LeasedBatch(Batch):
     @property
     def begun(self) -> int:
         """How many are in the handler's hands: more than one only for a handler of lists."""
-        return max(0, self.position - max(self._answers, self.done))
+        return max(0, self.position - max(self.answers.count(1), self.done))
+
+    def take_up(self, overrun_seconds: float | None, leased_until: float) -> None:
+        """It is handed out now: with so much time to begin its messages, under a lease that runs until then."""
+        self.leased_until = leased_until
+        if overrun_seconds is not None:
+            self.overrun_at = time.monotonic() + overrun_seconds
+        self.until = min(self.overrun_at, leased_until)
+
+    def lose(self) -> None:
+        """From the thread that renews: nothing more is begun, at once."""
+        self.lost = True
+        self.until = -math.inf
+
+    def stop_beginning(self) -> int:
+        """From the thread that renews: nothing is begun from the position on that is returned.
+
+        The handler's thread announces a position before it asks `until`, and this sets `until` before it reads the
+        position: so one of the two sees the other. The first message may always be begun, see `may_begin`.
+        """
+        self.until = -math.inf
+        return max(self.position, len(self.closed) + 1)
+
+    def may_begin(self, index: int) -> bool:
+        now = time.monotonic()
+        if self.lost or now > self.leased_until:
+            return False
+        if self.until > -math.inf and now <= self.overrun_at:  # only the lease was in question, and it was renewed
+            self.until = min(self.overrun_at, self.leased_until)
+            return True
+        return super().may_begin(index)
 
     def idle(self, now: float) -> float:
-        """Seconds since a message was begun or answered, as far as whoever asks from time to time can know."""
-        seen = (self.position, self._answers, self.done)
+        """Seconds since a message was begun or answered. Sampled when read."""
+        seen = (self.position, self.answers.count(1), self.done)
         if seen != self._seen:
             self._seen, self._seen_at = seen, now
         return now - self._seen_at
 
     def answered(self, index: int, error: Exception | None) -> None:
-        if self._answered[index]:
-            return
-        self._answered[index] = 1
-        self._answers += 1
-        if index >= self.position:
-            self.closed.add(index)
-        if error is not None:
-            self.failed.append((index, error))
-
-
-B = TypeVar("B", bound=LeasedBatch)
-
-
-class Keeper:
-    """A thread and a link of its own, at work only while a batch is held."""
-
-    def __init__(
-        self,
-        name: str,
-        link: Link,
-        renew: Callable[[Link, Mapping[str, LeasedBatch]], None],
-        *,
-        lease: float,
-        handler_timeout: float,
-    ) -> None:
-        """Nothing runs before `hold`.
-
-        Args:
-            name: of the pattern, for the log.
-            link: its own, connected when needed.
-            renew: extends the leases of these names, each with the batch whose handler still gets anywhere.
-            lease: seconds.
-            handler_timeout: seconds one message may take.
-        """
-        self._link = link
-        self._renew = renew
-        self._turn = min(_TURN_SECONDS, lease / 3)
-        self._handler_timeout = handler_timeout
-        self._held: dict[str, LeasedBatch] = {}
-        self._lock = threading.Lock()
-        self._work = threading.Event()
-        self._closed = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._log = logging.getLogger(f"townpost.{name}")
-        self._hung = ""
-
-    def hold(self, name: str, by: LeasedBatch) -> None:
-        """Keep this lease for as long as that batch gets anywhere: its own, or that of the next one behind it."""
-        with self._lock:
-            self._held[name] = by
-            self._work.set()
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
-            self._thread.start()
-
-    def release(self, name: str) -> None:
-        with self._lock:
-            self._held.pop(name, None)
-            if not self._held:
-                self._work.clear()
-
-    def close(self) -> None:
-        self._closed.set()
-        self._work.set()
-
-    def _run(self) -> None:
-        while not self._closed.wait(self._turn):
-            self._work.wait()
-            with self._lock:
-                held = list(self._held.items())
-            if self._closed.is_set():
-                break
-            try:
-                if held:
-                    if not self._link.connected:
-                        self._link.connect()
-                    self._renew(self._link, {name: batch for name, batch in held if self._alive(batch)})
-            except TownpostError as error:
-                self._link.close()
-                self._log.warning("leases cannot be renewed: %s", error)
-        self._link.close()
-
-    def _alive(self, batch: LeasedBatch) -> bool:
-        """Whether its handler still gets anywhere."""
-        seconds = batch.idle(time.monotonic())
-        if not batch.open or seconds <= self._handler_timeout * max(1, batch.begun):
-            return True
-        if batch.name != self._hung:
-            self._hung = batch.name
-            self._log.error(
-                "the handler has been at one message for %.0f s (HANDLER_TIMEOUT=%g): its lease is left to run out",
-                seconds,
-                self._handler_timeout,
-            )
-        return False
-
-
-class Settling(Generic[B]):
-    """The settlement of a batch travels in front of the next commands, in one round trip.
-
-    If the reply is lost it is sent again, which changes nothing where it was carried out.
-    """
-
-    def __init__(
-        self, link: Link, keeper: Keeper, command: Callable[[B], Command], note: Callable[[B, Reply, bool], None]
-    ) -> None:
-        """Nothing is sent before `ask`.
-
-        Args:
-            link: of the listener.
-            keeper: to release a batch once it is settled.
-            command: that settles a batch.
-            note: told of the batch, the reply, and whether it may be the reply to a repetition.
-        """
-        self._link = link
-        self._keeper = keeper
-        self._command = command
-        self._note = note
-        self._travelling: tuple[Sequence[B], int] = ((), 0)
-        self.due: list[B] = []
-        """Handled, and not known to be settled."""
-        self.refused = False
-        """The last settlement was."""
-
-    def ask(self, commands: Sequence[Command], block: float = 0.0) -> None:
-        """Send these behind whatever is due; nothing else may use the link until `answer`."""
-        if self.refused:
-            # nothing may be taken behind a settlement that is refused again: nobody would handle it
-            self.refused = False
-            self.exchange([])
-        batches = tuple(self.due)
-        packed = b"".join(map(pack, [*map(self._command, batches), *commands]))
-        for batch in batches:
-            batch.sent += self._link.connected
-        self._travelling = (batches, len(commands))
-        self._link.send(packed, block)
-
-    def answer(self, block: float = 0.0) -> list[Reply]:
-        """The replies to the commands of the last `ask`; the first error among all replies is raised."""
-        (batches, count), self._travelling = self._travelling, ((), 0)
-        replies = self._link.replies(len(batches) + count, block)
-        for batch, reply in zip(batches, replies, strict=False):
-            if isinstance(reply, hiredis.ReplyError):
-                self.refused = True
-                batch.sent -= 1
-            else:
-                self.due.remove(batch)
-                self._keeper.release(batch.name)
-                self._note(batch, reply, batch.sent > 1)
-        for reply in replies:
-            if isinstance(reply, hiredis.ReplyError):
-                raise refusal(str(reply))
-        return replies[len(batches) :]
-
-    def exchange(self, commands: Sequence[Command], block: float = 0.0) -> list[Reply]:
-        """The same at once."""
-        self.ask(commands, block)
-        return self.answer(block)
-
-    def finish(self, commands: Sequence[Command], log: logging.Logger) -> None:
-        """At the end: what was handled last is acknowledged if Redis answers, and comes again if not."""
-        try:
-            if self.due or commands:
-                self.exchange(commands)
-        except TownpostError as error:
-            if self.due:
-                log.warning("what was handled last could not be acknowledged, it will come again: %s", error)
+        with self._answering:
+            if self.answers[index]:
+                return
+            self.answers[index] = 1
+            if index >= self.position:
+                self.closed.add(index)
+            if error is not None:
+                self.failed.append((index, error))

@@ -8,6 +8,7 @@ How it fails:  no subscriber, a subscriber that reconnects, or one too slow for 
 Use when:      every listener should hear, and the next message makes up for a missed one.
 """
 
+import threading
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -43,12 +44,13 @@ class PubsubSender:
     def __init__(self, settings: "Settings") -> None:
         self._channel = settings.channel
         self._route = settings.route
-        self._said = settings.channel
+        self._routed = threading.local()
+        """Where the messages of this thread's last `commands` went."""
 
     def commands(self, messages: Sequence[Message], payloads: Sequence[bytes], _due: Due | None) -> list[Command]:
         if self._route is not None:
             channels = list(map(self._route, messages))
-            self._said = "', '".join(dict.fromkeys(channels))
+            self._routed.channels = "', '".join(dict.fromkeys(channels))
             return [("PUBLISH", channel, payload) for channel, payload in zip(channels, payloads, strict=True)]
         return [("PUBLISH", self._channel, payload) for payload in payloads]
 
@@ -56,6 +58,7 @@ class PubsubSender:
         return []
 
     def receipt(self, replies: Sequence[Reply], _upkeep: Sequence[Reply], count: int) -> Receipt:
+        channels = self._channel if self._route is None else self._routed.channels
         receivers = [reply for reply in replies if isinstance(reply, int)]
         unheard = receivers.count(0)
         if unheard:
@@ -63,7 +66,7 @@ class PubsubSender:
         else:
             least, most = min(receivers), max(receivers)
             who = f"{least} receiver{'s' * (least != 1)}" if least == most else f"{least} to {most} receivers"
-        return Receipt("pubsub", count, f"channel '{self._said}': {who}", unheard)
+        return Receipt("pubsub", count, f"channel '{channels}': {who}", unheard)
 
 
 class PubsubListener:
@@ -76,6 +79,7 @@ class PubsubListener:
         self._glob = any(c in self._channel for c in "*?[")
         self._max_bytes = settings.max_message_bytes
         self._link = link
+        link.longest, link.pushed = settings.max_message_bytes, True
         self._heard_at = 0.0
         self._pinged_at: float | None = None
 

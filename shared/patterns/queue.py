@@ -9,16 +9,18 @@ Use when:      each message should be handled by one of several workers, and los
 """
 
 import logging
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import hiredis
 
-from shared.connection import Link, Reply, pack, refusal
+from shared.connection import REPLY_SECONDS, Link, Reply, pack, refusal
 from shared.counts import Counts
-from shared.errors import TownpostError
+from shared.errors import TownpostError, UnavailableError
 from shared.message import Message
 from shared.patterns.contract import Batch, Command, Due, Guarantees, Pattern, Receipt
+from shared.prefetch import OVERRUN_SECONDS
 
 if TYPE_CHECKING:
     from shared.settings import Settings
@@ -30,6 +32,7 @@ GUARANTEES = Guarantees(
 )
 
 _BLOCK_SECONDS = 1.0
+_END_SECONDS = 0.3
 _MOST = 250
 _MOST_BYTES = 32 * 1024 * 1024
 _AHEAD = 100
@@ -61,10 +64,12 @@ class QueueListener:
     unhandled_return = True
 
     def __init__(self, settings: "Settings", link: Link, _counts: Counts) -> None:
+        self._url = settings.url
         self._queue = settings.queue
         self._max_bytes = settings.max_message_bytes
         self._link = link
-        self._ahead = _AHEAD if settings.prefetch is None else None  # PREFETCH says how many may be in hand
+        link.longest = settings.max_message_bytes
+        self._pinned = settings.prefetch is not None  # PREFETCH says how many may be in hand
         self._backlog = False
         self._largest = 0
         self._asked = 0
@@ -77,36 +82,105 @@ class QueueListener:
         self._asked = 0
 
     def take(self, limit: int) -> Batch:
-        if self._backlog:
-            if not self._asked:
+        payloads = self._pop(limit) or self._wait()
+        batch = Batch("queue", payloads, self._max_bytes)
+        if not self._pinned:
+            batch.until = time.monotonic() + OVERRUN_SECONDS
+        return batch
+
+    def _pop(self, limit: int) -> list[bytes]:
+        """What the list holds now, if there is a backlog."""
+        if not self._backlog:
+            return []
+        if not self._asked:
+            self._ask(limit)
+        asked = self._asked
+        if payloads := self._answer():
+            self._backlog = len(payloads) == asked
+            self._largest = max(map(len, payloads))
+            if self._backlog and not self._pinned and limit >= _AHEAD:
                 self._ask(limit)
-            asked = self._asked
-            if payloads := self._answer():
-                self._backlog = len(payloads) == asked
-                self._largest = max(map(len, payloads))
-                if self._backlog and self._ahead is not None and limit >= self._ahead:
-                    self._ask(limit)
-                return Batch("queue", payloads, self._max_bytes)
-        popped = self._link.call("BLPOP", self._queue, _BLOCK_SECONDS, block=_BLOCK_SECONDS)
-        self._backlog = popped is not None  # where one was, more may be
-        return Batch("queue", _bytes(popped)[1:], self._max_bytes)
+        return payloads
+
+    def _wait(self) -> list[bytes]:
+        """One message, as soon as there is one; none after a second."""
+        try:
+            payloads = self._blpop()
+        except TownpostError:
+            raise
+        except BaseException:
+            self._end_wait()
+            self._link.close()
+            raise
+        self._backlog = bool(payloads)  # where one was, more may be
+        self._largest = max(map(len, payloads), default=0)
+        return payloads
+
+    def _blpop(self) -> list[bytes]:
+        link = self._link
+        link.send(pack(("BLPOP", self._queue, _BLOCK_SECONDS)), _BLOCK_SECONDS)
+        if link.wait(_BLOCK_SECONDS + REPLY_SECONDS, patience=0):
+            return self._popped()
+        if link.stop is not None and link.stop.is_set():
+            self._end_wait()
+            return []
+        link.close()
+        raise UnavailableError(f"Redis has not answered for {_BLOCK_SECONDS + REPLY_SECONDS:g} s")
+
+    def _popped(self) -> list[bytes]:
+        (popped,) = self._link.replies(1)
+        if isinstance(popped, hiredis.ReplyError):
+            raise refusal(str(popped))
+        return _bytes(popped)[1:]
+
+    def _end_wait(self) -> None:
+        """Give back what came before the end; a wait left behind on the server would take one more message."""
+        control = Link(self._url, name="townpost-control", connect_seconds=_END_SECONDS)
+        control.stop, control.patience, self._link.patience = self._link.stop, _END_SECONDS, _END_SECONDS
+        payloads: list[bytes] = []
+        try:
+            if self._link.connected and self._link.client_id is not None:
+                control.connect()
+                ended = control.call("CLIENT", "UNBLOCK", self._link.client_id)
+                # if there was no wait any more, its reply is on its way; or the wait had not begun
+                if (ended or self._link.wait(_END_SECONDS)) and (payloads := self._popped()):
+                    control.call("LPUSH", self._queue, *payloads)
+        except TownpostError as error:
+            self._log.warning("a wait for messages could not be ended, and may take one, which is lost: %s", error)
+            self._link.close()
+        finally:
+            control.close()
 
     def _ask(self, limit: int) -> None:
         # a sudden run of large messages must not fill the memory
         count = min(limit, _MOST, max(1, _MOST_BYTES // max(1, self._largest)))
-        self._link.send(pack(("LPOP", self._queue, count)))
-        self._asked = count
+        try:
+            self._link.send(pack(("LPOP", self._queue, count)))
+            self._asked = count
+        except BaseException:
+            self._link.close()
+            raise
 
     def _answer(self) -> list[bytes]:
-        self._asked = 0
-        (popped,) = self._link.replies(1)
+        try:
+            self._asked = 0
+            (popped,) = self._link.replies(1)
+        except BaseException:
+            self._link.close()
+            raise
         if isinstance(popped, hiredis.ReplyError):
             raise refusal(str(popped))
         return _bytes(popped)
 
     def settle(self, batch: Batch) -> None:
-        if batch.left:
-            self._give_back([*batch.left, *(self._answer() if self._asked else ())])
+        if not batch.left:
+            return
+        ahead = self._answer() if self._asked else []
+        try:
+            self._give_back([*batch.left, *ahead])
+        except TownpostError:
+            batch.payloads = [*batch.payloads, *ahead]  # so it is in hand like the rest, and not lost
+            raise
 
     def _give_back(self, payloads: Sequence[bytes]) -> None:
         if payloads:

@@ -1,13 +1,16 @@
 #!lua
--- Puts dead letters back where they came from: attempts and crashes start anew, the history of deaths is kept.
+-- Puts dead letters of a list (a stream has its own script) back where they came from: attempts and crashes start anew, the history of deaths is kept.
 --
--- KEYS  1 origin     list or stream
+-- KEYS  1 origin     list
 --       2 dead       stream
---       3 history    hash         SHA-1 -> earlier deaths, as JSON (of a list; a stream's entry carries its own)
--- ARGV  1 pattern    "reliable" or "stream"
+--       3 history    hash         SHA-1 -> earlier deaths, as JSON
+--       4 counted    sorted set   which messages have counts -> when they last changed
+-- ARGV  1 pattern    "reliable"
 --       2 payload    to put in the place of what they hold; empty: as it is
 --       3.. ids of dead letters
 -- Returns how many there were.
+
+--#include reliable/common.lua
 
 local origin, dead, history = KEYS[1], KEYS[2], KEYS[3]
 local count = 0
@@ -23,12 +26,10 @@ for i = 3, #ARGV do
             id = entry[1], reason = letter.reason, error = letter.error,
             attempts = tonumber(letter.attempts), crashes = tonumber(letter.crashes), by = letter.by,
         }
-        if ARGV[1] == 'stream' then
-            redis.call('XADD', origin, '*', 'message', payload, 'history', cjson.encode(past))
-        else
-            redis.call('HSET', history, redis.sha1hex(payload), cjson.encode(past))
-            redis.call('RPUSH', origin, payload)
-        end
+        local sum = identity(payload)
+        mention(KEYS[4], sum, payload)
+        redis.call('HSET', history, sum, cjson.encode(past))
+        redis.call('RPUSH', origin, payload)
         redis.call('XDEL', dead, ARGV[i])
         count = count + 1
     end

@@ -64,7 +64,7 @@ class Outbox:
         self._settings = settings
         self._stop = stop
         self._wake = threading.Event()
-        self._publisher = Publisher(settings=settings)
+        self._publisher = Publisher(settings=settings, report=False)
         self._session = Session(
             self.name,
             self._publisher.open,

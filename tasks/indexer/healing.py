@@ -143,6 +143,8 @@ class Healing:
             missed += len(missing)
             oldest = [min(oldest)] if oldest else []
             if page.next >= page.last:
+                # events are sent after their change is made, so all that were heard before the question are among these
+                self._writing.progress.end_at(page.last)
                 self._done(reason, healed, oldest[0] if oldest else self._in_step_at)
                 self.healed += healed
                 self.missed += missed

@@ -38,6 +38,10 @@ class Progress:
         self._overflowed = False
         self._advance()
 
+    def end_at(self, last: int) -> None:
+        """No change beyond this one was made: an event that told of one came from somebody else."""
+        self._ahead = {change for change in self._ahead if change <= last}
+
     def _advance(self) -> None:
         while self.cursor + 1 in self._ahead:
             self.cursor += 1

@@ -126,21 +126,43 @@ def test_of_three_subscribers_all_hear_the_crier_and_one_gets_the_letter(stack: 
         assert len([n for _, n in received(log, "queue") if n == number]) == 1
 
 
+def test_what_was_sent_while_the_subscriber_was_stopped_is_gone_or_waited(stack: Stack) -> None:
+    # Given one subscriber, stopped
+    stack.compose("up", "--detach", "--scale", "subscriber=1")
+    until(lambda: bool(received(stack.logs("subscriber"), "pub-sub")))
+    stack.compose("stop", "subscriber")
+    first = max(number for _, number in received(stack.logs("subscriber"), "queue"))
+
+    # When more is sent, and it starts again
+    until(lambda: f"sent #{first + 10} to list" in stack.logs("publisher"))
+    stack.compose("start", "subscriber")
+    until(lambda: max(number for _, number in received(stack.logs("subscriber"), "pub-sub")) > first + 10)
+
+    # Then the crier's words are gone, and the letters were waiting
+    meanwhile = set(range(first + 2, first + 10))
+    log = stack.logs("subscriber")
+    assert meanwhile <= {number for _, number in received(log, "queue")}
+    assert not meanwhile & {number for _, number in received(log, "pub-sub")}
+
+
 def test_a_restart_of_redis_is_survived(stack: Stack) -> None:
     # Given services that exchange messages
     before = stack.inspect(stack.container("subscriber"), "{{.State.StartedAt}}")
+    until(lambda: bool(received(stack.logs("subscriber"), "queue")))
+    first = max(number for _, number in received(stack.logs("subscriber"), "queue"))
 
     # When Redis restarts
     stack.compose("restart", "redis")
 
-    # Then both say so, go on, and nothing died
-    until(
-        lambda: "Redis is back after" in stack.logs("subscriber") and "Redis is back after" in stack.logs("publisher")
-    )
+    # Then the subscriber says so (the publisher only if it wanted to send meanwhile), both go on, and nothing died
+    until(lambda: "Redis is back after" in stack.logs("subscriber"))
     start = max(number for _, number in received(stack.logs("subscriber"), "queue"))
     until(lambda: max(n for _, n in received(stack.logs("subscriber"), "queue")) >= start + 3)
     until(lambda: max(n for _, n in received(stack.logs("subscriber"), "pub-sub")) >= start + 3)
     assert stack.inspect(stack.container("subscriber"), "{{.State.StartedAt}}") == before
+    # and every letter since arrived
+    letters = {number for _, number in received(stack.logs("subscriber"), "queue")}
+    assert letters >= set(range(first, start + 4))
 
 
 def test_what_is_queued_survives_a_restart_of_redis(stack: Stack) -> None:
@@ -164,6 +186,14 @@ def test_a_message_of_redis_cli_is_printed(stack: Stack) -> None:
     line = "[2025-03-29 08:32:00] [redis-cli] from the command line (ID: 0b9f7a52-7c5a-4f7e-8f9e-2f1f3d0a1c11)"
     until(lambda: re.search(re.escape(line) + r" \[Received #\d+ from queue\]", stack.logs("subscriber")) is not None)
     until(lambda: re.search(re.escape(line) + r" \[Received #\d+ from pub-sub\]", stack.logs("subscriber")) is not None)
+
+
+def test_the_readmes_publisher_sends_one_message(stack: Stack) -> None:
+    assert 'docker compose run --rm publisher python -m publisher "Good morning"' in (ROOT / "README.md").read_text()
+
+    stack.compose("run", "--rm", "-T", "publisher", "python", "-m", "publisher", "Good morning")
+
+    until(lambda: re.search(r"\] Good morning .* from queue\]", stack.logs("subscriber")) is not None)
 
 
 def test_stopping_is_clean(stack: Stack) -> None:
@@ -198,7 +228,7 @@ def test_the_work_of_a_killed_subscriber_is_taken_up_by_the_others(stack: Stack)
     os.kill(int(stack.inspect(stack.container("subscriber"), "{{.State.Pid}}")), signal.SIGKILL)
 
     # Then the others take its work up, and it is started again
-    until(lambda: "a consumer is gone" in stack.logs("subscriber"))
+    until(lambda: "of a lost consumer" in stack.logs("subscriber"))
     until(lambda: stack.inspect(stack.container("subscriber"), "{{.RestartCount}}") == "1")
 
 

@@ -15,7 +15,7 @@ from shared.listening import listen
 from shared.message import Message
 from shared.patterns import PATTERNS
 from shared.patterns.contract import Listener, Pattern
-from shared.patterns.leased import Keeper
+from shared.patterns.keeper import Keeper
 from shared.publishing import Publisher
 from shared.settings import Settings
 

@@ -51,7 +51,8 @@ class Board:
         return self.json("/api/snapshot")
 
     def pattern(self, name: str) -> Any:  # noqa: ANN401 - JSON
-        return next((view for view in self.snapshot()["patterns"] if view["name"] == name), None)
+        seen = until(lambda: (s := self.snapshot())["number"] and s)  # nothing is known before the first look
+        return next((view for view in seen["patterns"] if view["name"] == name), None)
 
     def instances(self, role: str) -> list[Any]:
         return [one for one in self.snapshot()["instances"] if one["role"] == role]

@@ -230,6 +230,7 @@ def test_one_message_is_published_and_says_where_it_went(page: Board, client: re
     assert answer["ids"] == [message["id"]]
 
 
+@pytest.mark.alone
 def test_a_burst_goes_on_by_itself_and_counts_as_sent(board: MakeBoard, client: redis.Redis) -> None:
     page = board(PATTERN="queue")
 

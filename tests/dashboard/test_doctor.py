@@ -86,7 +86,7 @@ def test_a_setting_that_endangers_messages_is_found_and_its_remedy_helps(
 def test_a_queue_that_nobody_empties_is_found(page: Board, patient: redis.Redis) -> None:
     patient.rpush("message_queue", *[wire() for _ in range(3)])
 
-    finding = until(lambda: _finding(page, "no-consumer-queue"))
+    finding = until(lambda: _finding(page, "no-consumer-queue:message_queue"))
 
     assert finding is not None
     assert finding["title"].startswith("3 messages wait on queue")
@@ -98,14 +98,14 @@ def test_dead_letters_that_grow_are_found(board: MakeBoard, client: redis.Redis)
 
     client.xadd(keys.dead("reliable_queue"), {"payload": wire(), "reason": "failed", "error": "x"})
 
-    until(lambda: _finding(page, "dead-growing-reliable"))
+    until(lambda: _finding(page, "dead-growing-reliable:reliable_queue"))
 
 
 def test_a_crier_in_an_empty_square_is_found(board: MakeBoard, start: Start) -> None:
     page = board(PATTERN="pubsub")
     start("publisher", PATTERN="pubsub", PUBLISH_INTERVAL="0.05")
 
-    until(lambda: _finding(page, "no-listener-pubsub"))
+    until(lambda: _finding(page, "no-listener-pubsub:messages"))
 
 
 def test_a_replica_that_is_behind_is_found(board: MakeBoard, own_server: Server) -> None:

@@ -69,6 +69,38 @@ def test_both_shows_the_exact_difference(board: MakeBoard, start: Start) -> None
     assert [one["received"] for one in difference["missed"]] == [5]
 
 
+def test_a_gap_counts_as_many_as_were_not_heard(board: MakeBoard, start: Start, client: redis.Redis) -> None:
+    page = board(PATTERN="pubsub")
+    start("subscriber", PATTERN="pubsub").wait_for("connected")
+
+    # When of one run of a sender's numbers four are never heard, in two gaps
+    for count in (1, 2, 6, 8):
+        client.publish("messages", wire(count=count, epoch="run"))
+
+    until(lambda: page.pattern("pubsub")["totals"]["received"] == 4)
+    view = page.pattern("pubsub")
+    assert (view["totals"]["missed"], view["lost"], view["lost_certain"]) == (4, 4, True)
+
+
+def test_a_batch_in_a_handlers_hands_is_in_flight(
+    board: MakeBoard, start: Start, client: redis.Redis, handler: Callable[[str], dict[str, str]]
+) -> None:
+    # Given a handler that hangs on the first of five messages that it took together
+    page = board(PATTERN="reliable,stream")
+    client.rpush("reliable_queue", *[wire() for _ in range(5)])
+    for _ in range(5):
+        client.xadd("message_stream", {"message": wire()})
+
+    start(
+        "subscriber", PATTERN="reliable,stream", PREFETCH="5", **handler("import time\ndef handle(m): time.sleep(60)")
+    )
+
+    # Then all five are in flight, and none of them waits or is lost
+    for name in ("reliable", "stream"):
+        view = until(lambda name=name: (v := page.pattern(name)) and v["in_flight"] == 5 and v)  # type: ignore[misc]  # bound
+        assert (view["depth"], view["lost"]) == (0, 0)
+
+
 def test_what_somebody_else_takes_is_missed(board: MakeBoard, client: redis.Redis) -> None:
     # Given a page that has been looking for a while, and five messages in the queue
     page = board(PATTERN="queue")
@@ -271,11 +303,12 @@ def test_it_costs_redis_little_however_many_look_and_however_much_flows(
         with opened(one, 9):
             costs.append(_cost(client, stream))
 
-    # Then the dashboard asks for less than fifty things a second, and for no more than before
+    # Then less than fifty commands a second are run for the dashboard, those in its scripts included; and no more than
+    # before, but for the claims that are counted
     idle, busy, ten = costs
     print(f"commands/s: {idle:.1f} idle, {busy:.1f} under load, {ten:.1f} with ten pages")
     assert 5 < max(costs) < 50
-    assert max(costs) - min(costs) < 8
+    assert max(costs) - min(costs) < 12
 
 
 def _cost(client: redis.Redis, stream: Page) -> float:
@@ -343,10 +376,10 @@ def test_a_page_that_joins_later_finds_the_charts_filled(board: MakeBoard, start
     start("publisher", PATTERN="queue", PUBLISH_INTERVAL="0.05")
 
     until(lambda: page.pattern("queue")["sent_rate"] > 1)
-    history = until(lambda: (h := page.json("/api/history"))["patterns"] and h)
+    history = until(lambda: (h := page.json("/api/history"))["paths"] and h)
 
-    assert len(history["at"]) == len(history["patterns"]["queue"]["sent_rate"])
-    assert max(history["patterns"]["queue"]["sent_rate"]) > 1
+    assert len(history["at"]) == len(history["paths"]["queue:message_queue"]["sent_rate"])
+    assert max(history["paths"]["queue:message_queue"]["sent_rate"]) > 1
 
 
 @pytest.mark.alone

@@ -4,9 +4,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dashboard.depths import Depth
 from dashboard.instances import Instances
 from dashboard.losses import Losses
-from dashboard.reading import Depth, Reading
+from dashboard.paths import Path
+from dashboard.reading import Reading
+from dashboard.reports import Report, read_report
 
 _QUIET = 12
 
@@ -18,7 +21,8 @@ class Town:
         self.pattern = pattern
         self.phases = {"publisher": publisher_at, "subscriber": subscriber_at}
         self.counts = {"publisher": 0, "subscriber": 0}
-        self.reports: dict[str, dict[str, object]] = {}
+        self.path = Path(pattern, "town", "house" if pattern == "stream" else "")
+        self.reports: dict[str, Report] = {}
         self.instances, self.losses = Instances(), Losses()
         self.now, self.waiting, self.shown = 1000.0, 0, 0
 
@@ -42,17 +46,17 @@ class Town:
             entered=dict.fromkeys(self.reports, self.now),
             reports=dict(self.reports),
             connected={1, 2},
-            depths={self.pattern: Depth(depth=self.waiting)},
+            depths={self.path: Depth(depth=self.waiting)},
         )
         self.instances.update(reading)
-        self.shown, certain = self.losses.of(self.pattern, self.now, reading.depths[self.pattern], self.instances)
+        self.shown, certain = self.losses.of(self.path, self.now, reading.depths[self.path], self.instances)
         assert certain
 
-    def report(self, name: str, at: float) -> dict[str, object]:
+    def report(self, name: str, at: float) -> Report:
         count = self.counts[name]
         counted = {"sent": count} if name == "publisher" else {"received": count, "handled": count}
         client_id = 1 if name == "publisher" else 2
-        return {
+        told = {
             "id": name,
             "role": name,
             "at": at,
@@ -60,6 +64,9 @@ class Town:
             "client_id": client_id,
             "patterns": {self.pattern: counted},
         }
+        report = read_report(told, lambda _: self.path)
+        assert report is not None
+        return report
 
 
 PHASES = st.floats(0, 0.99)
@@ -89,6 +96,33 @@ def test_no_more_is_said_to_be_lost_than_is(
     for (sent, taken), lost in zip(flow, losses, strict=False):
         town.second(sent, taken, lost)
         assert town.shown <= town.counts["publisher"] - town.waiting - town.counts["subscriber"]
+
+
+@given(before=st.integers(1, 500), purged=st.integers(1, 500), after=st.integers(1, 500))
+def test_what_was_lost_before_a_purge_stays_lost_and_what_was_purged_is_no_loss(
+    before: int, purged: int, after: int
+) -> None:
+    # Given a queue from which some were lost
+    town = Town("queue", 0.2, 0.6)
+    for _ in range(_QUIET):
+        town.second(0, 0)
+    town.second(2000, 0, before)
+    for _ in range(_QUIET):
+        town.second(0, 0)
+    assert town.shown == before
+
+    # When somebody deletes others on purpose, and more are lost later
+    town.losses.rebase(town.path.place)
+    town.waiting -= purged
+    for _ in range(_QUIET):
+        town.second(0, 0)
+    assert town.shown == before
+    town.second(0, 0, after)
+    for _ in range(_QUIET):
+        town.second(0, 1000)
+
+    # Then it is the sum of both
+    assert town.shown == before + after
 
 
 @given(lost=st.integers(1, 1000), publisher=PHASES, subscriber=PHASES)

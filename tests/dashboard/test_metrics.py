@@ -11,6 +11,7 @@ from messages import wire
 from dashboard.instances import Instance
 from dashboard.metrics import exposition
 from dashboard.poller import NOTHING_YET
+from dashboard.reports import Report
 from dashboard.view import instance_view
 
 board = boards.board
@@ -51,10 +52,10 @@ def test_the_figures_are_those_of_the_page(board: MakeBoard, start: Start, clien
 
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     assert values["townpost_redis_up"] == 1
-    assert values['townpost_handled_total{pattern="queue"}'] == 5
-    assert values['townpost_depth{pattern="reliable"}'] == 3
-    assert values['townpost_dead_letters{pattern="reliable"}'] == 1
-    assert values['townpost_oldest_message_age_seconds{pattern="reliable"}'] > 0
+    assert values['townpost_handled_total{pattern="queue",name="message_queue"}'] == 5
+    assert values['townpost_depth{pattern="reliable",name="reliable_queue"}'] == 3
+    assert values['townpost_dead_letters{pattern="reliable",name="reliable_queue"}'] == 1
+    assert values['townpost_oldest_message_age_seconds{pattern="reliable",name="reliable_queue"}'] > 0
     assert sum(values[f'townpost_instances{{role="subscriber",state="{state}"}}'] for state in ("idle", "working")) == 1
     assert values['townpost_findings{level="bad"}'] >= 1
 
@@ -67,7 +68,7 @@ def test_without_redis_it_says_so(board: MakeBoard) -> None:
 
 def test_a_label_cannot_break_out() -> None:
     role = 'a"} 1\nevil 2 \\'
-    one = instance_view(Instance({"id": "a", "role": role, "at": 1.0}), 1.0, {})
+    one = instance_view(Instance(Report(id="a", role=role, at=1.0)), 1.0, {})
     snapshot = NOTHING_YET.model_copy(update={"instances": [one]})
 
     assert 'townpost_instances{role="a\\"} 1\\nevil 2 \\\\",state="idle"} 1' in exposition(snapshot).splitlines()

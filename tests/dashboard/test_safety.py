@@ -1,7 +1,9 @@
 """Who may ask, and for what."""
 
+import hashlib
+import hmac
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import board as boards
 import pytest
@@ -10,6 +12,7 @@ from board import Board, MakeBoard, opened, until
 from conftest import Run
 from messages import wire
 
+from dashboard.guard import COOKIE, Keys
 from lab.processes import Process
 from lab.server import Server
 from shared import keys
@@ -152,6 +155,42 @@ def test_every_route_that_changes_something_is_in_the_test_above(page: Board) ->
 def test_a_token_is_asked_for(guarded: Board, path: str, given: dict[str, str]) -> None:
     assert guarded.get(path, **given).status_code == 401
     assert guarded.get(path, **BEARER).status_code == 200
+
+
+@pytest.fixture(scope="module")
+def given_cookie(guarded: Board) -> str:
+    """One that this dashboard gave."""
+    answer = guarded.post("/api/login", {"token": "open sesame"})
+    guarded.client.cookies.clear()
+    return answer.headers["set-cookie"].partition(";")[0].partition("=")[2]
+
+
+def _last_digit_changed(cookie: str) -> str:
+    return cookie[:-1] + ("0" if cookie[-1] != "0" else "1")
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        lambda given: "0" * len(given),
+        _last_digit_changed,
+        lambda given: given[:-1],
+        lambda given: given + "0",
+        lambda _: hashlib.sha256(b"open sesame").hexdigest(),
+        lambda _: hmac.new(b"", b"open sesame", hashlib.sha256).hexdigest(),
+        lambda _: Keys("open sesame").cookie,
+        lambda _: "opensesame",
+    ],
+    ids=["noughts", "one digit", "shorter", "longer", "hash of the token", "hmac of it", "another process's", "text"],
+)
+def test_only_a_cookie_that_it_gave_opens_the_page(
+    guarded: Board, given_cookie: str, forge: Callable[[str], str]
+) -> None:
+    # Given a cookie that parses, of the right form, and was not given here
+    forged = forge(given_cookie)
+
+    assert guarded.get("/api/snapshot", Cookie=f"{COOKIE}={forged}").status_code == 401
+    assert guarded.get("/api/snapshot", Cookie=f"{COOKIE}={given_cookie}").status_code == 200
 
 
 def test_without_the_token_there_is_no_stream_and_nothing_is_changed(guarded: Board) -> None:

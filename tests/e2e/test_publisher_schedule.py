@@ -122,7 +122,7 @@ def test_what_is_scheduled_is_listed(run: Run, client: redis.Redis) -> None:
 def test_what_is_in_hand_is_listed(server: Server, run: Run, client: redis.Redis) -> None:
     # Given a consumer with two messages in hand
     client.rpush(Q, wire(), wire())
-    settings = Settings.read(redis_url=server.url, pattern="reliable")
+    settings = Settings.read(redis_url=server.url, pattern="reliable", prefetch=10)
     listener = ReliableListener(settings, Link(settings.url), Counts())
     listener.open()
     assert len(listener.take(10)) == 2

@@ -38,8 +38,9 @@ def publisher(server: Server) -> Iterator[Publisher]:
 
 
 def leftovers(client: redis.Redis) -> list[bytes]:
+    """What stays; the forwarder's keys live for seconds."""
     found = [key for key in client.keys("*") if isinstance(key, bytes)]
-    return [key for key in found if not key.startswith(b"townpost:")]
+    return [key for key in found if not key.startswith(b"townpost:") and not key.endswith((b":forwarder", b":bell"))]
 
 
 def letters(one: Consumer) -> list[Letter]:

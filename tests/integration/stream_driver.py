@@ -11,6 +11,7 @@ import redis
 from lab.server import Server
 from shared.connection import Link
 from shared.patterns import PATTERNS
+from shared.patterns.contract import Batch
 from shared.patterns.letters import DeadLetters, Letter
 from shared.patterns.stream.listener import StreamListener
 from shared.publishing import Publisher
@@ -23,6 +24,11 @@ GROUP = "townpost"
 class Consumer(driver.Consumer[StreamListener]):
     pattern = "stream"
     kind = StreamListener
+
+    def flush(self, batch: Batch) -> None:
+        self.listener.settle(batch)
+        while self.listener._settling.due:
+            self.listener._exchange([])
 
     @property
     def name(self) -> str:
@@ -42,7 +48,7 @@ def unhurried(server: Server) -> Iterator[MakeConsumer]:
 @pytest.fixture
 def consumer(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeConsumer]:
     """Makes consumers that look for what others left every tenth of a second: the tests need not wait."""
-    monkeypatch.setattr("shared.patterns.stream.listener._LOOK_SECONDS", 0.1)
+    monkeypatch.setattr("shared.patterns.stream.looking._LOOK_SECONDS", 0.1)
     monkeypatch.setattr("shared.patterns.stream.listener._BLOCK_SECONDS", 0.1)
     with driver.making(Consumer, server) as make:
         yield make

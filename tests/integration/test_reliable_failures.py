@@ -49,10 +49,11 @@ def test_a_failure_is_tried_again_and_then_dead(
 
 @pytest.mark.alone
 def test_the_pause_before_a_retry_doubles_up_to_the_cap(
-    consumer: MakeConsumer, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+    consumer: MakeConsumer, publisher: Publisher, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given no luck with the jitter
     monkeypatch.setattr("random.random", lambda: 1.0)
+    client.set(keys.forwarder(Q), "another")
     publisher.send(messages("bad"))
     one = consumer(backoff_seconds=0.05, backoff_cap_seconds=0.15)
 
@@ -62,7 +63,7 @@ def test_the_pause_before_a_retry_doubles_up_to_the_cap(
         for delivery in batch:
             delivery.fail(ValueError())
         one.flush(batch)
-        ((due, _),) = scheduled(one.listener._link, Q, 1)
+        ((due, _),) = scheduled(one.listener._link, Q, 1).rows
         pauses.append((due - datetime.now(UTC)).total_seconds())
 
     assert [round(pause, 2) for pause in pauses] == pytest.approx([0.05, 0.10, 0.15, 0.15], abs=0.02)

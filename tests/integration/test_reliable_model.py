@@ -16,6 +16,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from reliable_driver import leftovers
 
 from lab.server import Server
 from shared import keys
@@ -26,6 +27,7 @@ from shared.patterns import PATTERNS
 from shared.patterns.letters import DeadLetters
 from shared.patterns.reliable.claims import Claim
 from shared.patterns.reliable.listener import ReliableListener
+from shared.patterns.reliable.once import mark_known
 from shared.publishing import Publisher
 from shared.settings import Settings
 
@@ -56,13 +58,16 @@ class Model(RuleBasedStateMachine):
         )
         self.publisher = Publisher(settings=self.settings)
         self.publisher.open()
-        self.listeners = [ReliableListener(self.settings, Link(self.server.url), Counts()) for _ in range(2)]
+        # one that handles each id once, and one that does not
+        once = self.settings.model_copy(update={"once_seconds": LEASE})
+        self.listeners = [ReliableListener(chosen, Link(self.server.url), Counts()) for chosen in (self.settings, once)]
         for listener in self.listeners:
             listener.open()
         self.link = Link(self.server.url)
         self.link.connect()
         self.letters = DeadLetters(self.link, PATTERNS["reliable"], Q)
         self.alive: set[str] = set()
+        self.ids: dict[str, str] = {}
         self.number = 0
 
     def teardown(self) -> None:
@@ -85,6 +90,7 @@ class Model(RuleBasedStateMachine):
             self.number += 1
             made.append(Message.create(str(self.number), count=self.number, priority=priority))
         self.alive.update(message.message for message in made)
+        self.ids.update({message.message: str(message.id) for message in made})
         self.publisher.send(made, delay=delay)
 
     @rule(target=claims, who=strategies.integers(0, 1), limit=strategies.integers(1, 3), ahead=strategies.booleans())
@@ -107,11 +113,7 @@ class Model(RuleBasedStateMachine):
         listener = self.listeners[who]
         ahead = self._claimed(listener, 1) if listener._asked else None
         before = self._everything()
-        for delivery, answer in zip(claim, answers, strict=False):
-            if answer == "ack":
-                delivery.ack()
-            elif answer == "fail":
-                delivery.fail(ValueError("no"))
+        self._answer(claim, answers)
         mine = self.client.zscore(keys.leases(Q), claim.name) is not None
         listener.settle(claim)
         listener._settling.exchange([])
@@ -121,6 +123,23 @@ class Model(RuleBasedStateMachine):
         else:
             assert self._everything() == before, "a late answer changed something"
         return multiple() if ahead is None else (who, ahead)
+
+    @rule(
+        target=claims,
+        held=consumes(claims),
+        answers=strategies.lists(strategies.sampled_from(["ack", "fail", "leave"]), max_size=3),
+    )
+    def split(self, held: tuple[int, Claim], answers: list[str]) -> object:
+        """As the keeper does while the handler is busy: what is not begun goes back, and what was claimed ahead."""
+        who, claim = held
+        listener = self.listeners[who]
+        self._answer(claim, answers)
+        ahead = [listener._unsure] if listener._asked else []
+        held_before = self.client.llen(claim.name)
+        kept = claim.stop_beginning()
+        listener._keeper._upkeep.split(self.link, claim, kept, ahead)
+        assert self.client.llen(claim.name) == min(held_before, kept)
+        return multiple((who, claim))
 
     @rule()
     def leases_run_out(self) -> None:
@@ -145,13 +164,34 @@ class Model(RuleBasedStateMachine):
 
     @invariant()
     def every_claim_has_a_lease_and_every_lease_a_claim(self) -> None:
-        assert set(self._keys("claim:*")) == set(self._members(keys.leases(Q)))
+        held = set(self._members(keys.leases(Q))) - {keys.handoff(Q).encode()}
+        assert set(self._keys("claim:*")) == held
+
+    @invariant()
+    def every_mark_of_an_id_is_forgotten_some_day(self) -> None:
+        assert all(self.client.pttl(key) > 0 for key in self._keys("once:*"))
+
+    @invariant()
+    def nothing_that_is_there_is_marked_as_done(self) -> None:
+        marks = self.client.mget([keys.once(Q, self.ids[text]) for text in self.alive] or ["none"])
+        assert b"done" not in marks
 
     def _claimed(self, listener: ReliableListener, limit: int) -> Claim | None:
         claim, _, expired = listener._claim(limit)
         if expired:
             listener._recovery.take_over(listener._link, expired)
+        if claim is not None and listener._once:
+            mark_known(listener._link, Q, claim, listener._in_flight_ms)
+            assert not claim.closed, "no id comes twice, yet one was taken for done, or for another's"
         return claim
+
+    @staticmethod
+    def _answer(claim: Claim, answers: list[str]) -> None:
+        for answer, delivery in zip(answers, claim, strict=False):
+            if answer == "ack":
+                delivery.ack()
+            elif answer == "fail":
+                delivery.fail(ValueError("no"))
 
     def _keys(self, pattern: str) -> list[bytes]:
         return [key for key in self.client.keys(f"{{{Q}}}:{pattern}") if isinstance(key, bytes)]
@@ -161,7 +201,7 @@ class Model(RuleBasedStateMachine):
 
     def _now(self, name: str) -> None:
         for member in self._members(name):
-            self.client.zadd(name, {member: 1})
+            self.client.zadd(name, {member: 1.5})  # half a millisecond: it was seen to run out
 
     def _everything(self) -> Counter[str]:
         lists: list[str | bytes] = [Q, keys.handoff(Q), keys.suspects(Q), *self._keys("claim:*")]
@@ -204,7 +244,7 @@ def test_after_a_drain_nothing_is_left(server: Server) -> None:
                 model.leases_run_out()
             model.everything_falls_due()
         deadline = time.monotonic() + 30
-        while model.client.keys("*"):
+        while leftovers(model.client):
             assert time.monotonic() < deadline
             model.everything_falls_due()
             model.requeue_the_dead()

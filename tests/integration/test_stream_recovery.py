@@ -46,7 +46,7 @@ def test_a_lost_reply_to_a_take_over_loses_nothing(
     with Proxy(server.port) as proxy:
         one = consumer(proxy.url)
 
-        proxy.swallow(b"XCLAIM")
+        proxy.swallow(b"XRANGE")
         with pytest.raises(UnavailableError):
             one.take()
         one.listener.open()

@@ -1,11 +1,14 @@
 """With STREAM_MAXLEN a stream is cut, but never by what a group has still to handle."""
 
+import pytest
 import redis
 import stream_driver
 from driver import messages
-from stream_driver import GROUP, MakeConsumer, S, ids
+from stream_driver import GROUP, MakeConsumer, S, entries, ids
 
+from lab.proxy import Proxy
 from lab.server import Server
+from shared.message import Message
 from shared.patterns.contract import Receipt
 from shared.publishing import Publisher
 from shared.settings import Settings
@@ -77,10 +80,14 @@ def test_what_a_group_has_in_hand_is_never_trimmed(
     # Given a group that handled all but the 501st message
     publisher.send(messages(*["m"] * 1000))
     one = consumer(lease_seconds=30)
-    one.handle(limit=500)
+    handled = 0
+    while handled < 500:
+        handled += len(one.handle(limit=500 - handled))
     first, *others = (batch := one.take())
     for delivery in others:
         delivery.ack()
+    other = consumer(lease_seconds=30)
+    assert len(other.drain()) == 499 - len(others)
     wanted = ids(client)[500:]
     for entry_id in wanted[1:]:
         client.xack(S, GROUP, entry_id)
@@ -94,3 +101,67 @@ def test_what_a_group_has_in_hand_is_never_trimmed(
     one.flush(batch)
     assert trimming(server, 300, "and another").warning == ""
     assert 300 <= client.xlen(S) <= 400
+
+
+def test_trimming_reads_no_entry_and_runs_once_a_second(own_server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given a group that has read nothing, and 100 large entries
+    settings = Settings.read(redis_url=own_server.url, pattern="stream", stream_maxlen=10)
+    with redis.Redis(port=own_server.port) as client, Publisher(settings=settings) as publisher:
+        client.xgroup_create(S, GROUP, id="0", mkstream=True)
+        client.config_resetstat()
+
+        receipts = [publisher.send([Message.create("x" * 45_000)])[0] for _ in range(100)]
+
+        stats = client.info("commandstats")
+        assert stats["cmdstat_eval"]["calls"] <= 3
+        assert "cmdstat_xrange" not in stats
+        assert client.xlen(S) == 100
+        assert all(receipt.sent == 1 for receipt in receipts)
+
+        # And a later one tells who holds it back
+        monkeypatch.setattr("shared.patterns.stream.sender._TRIM_SECONDS", 0)
+        publisher._senders["stream"]._trim_at = 0  # type: ignore[attr-defined]
+        (late,) = publisher.send([Message.create("x" * 45_000)])
+        assert late.warning == ""  # as many as one node holds are not told of
+
+
+@pytest.mark.parametrize("how", ["refused", "unanswered"])
+def test_a_trim_that_fails_says_nothing_about_what_was_sent(
+    server: Server, client: redis.Redis, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.connection.REPLY_SECONDS", 0.5)
+    with Proxy(server.port) as proxy:
+        settings = Settings.read(redis_url=proxy.url, pattern="stream", stream_maxlen=10)
+        with Publisher(settings=settings) as publisher:
+            if how == "refused":
+                client.acl_setuser("default", enabled=True, nopass=True, commands=["+@all", "-xtrim"], keys=["*"])
+                client.xgroup_create(S, GROUP, id="0", mkstream=True)
+                for n in range(20):
+                    client.xadd(S, {"message": str(n)})
+            else:
+                proxy.swallow(b"EVAL")
+            try:
+                (receipt,) = publisher.send(messages("a"))
+                publisher.send(messages("b"))
+            finally:
+                client.acl_setuser("default", enabled=True, nopass=True, commands=["+@all"], keys=["*"])
+
+    assert receipt.sent == 1
+    assert sum(b'"a"' in fields[b"message"] for _, fields in entries(client)) == 1
+
+
+@pytest.mark.parametrize("count", [8_001, 20_000])
+def test_any_number_is_trimmed(consumer: MakeConsumer, server: Server, client: redis.Redis, count: int) -> None:
+    consumer()
+    pipe = client.pipeline()
+    for n in range(count):
+        pipe.xadd(S, {"message": str(n)})
+    pipe.execute()
+    client.xgroup_setid(S, GROUP, "$")
+
+    while client.xlen(S) > 400:
+        before = client.xlen(S)
+        assert trimming(server, 300, "m").warning == ""
+        client.xgroup_setid(S, GROUP, "$")
+        assert client.xlen(S) < before
+    assert client.xlen(S) >= 300

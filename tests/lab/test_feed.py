@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from lab.processes import Process
 from lab.trials.feed import Feed
+from lab.trials.poison import SLOW
 from lab.trials.records import Records
 from shared.message import read
 
@@ -204,3 +205,37 @@ def test_padding_makes_a_message_larger() -> None:
         return str(line["message"])
 
     assert len(text(large)) - len(text(small)) == 500
+
+
+def test_slow_messages_can_be_told_by_their_ids_and_others_are_not_slow() -> None:
+    feed, pipe = made(), Pipe()
+    slow = feed.burst(3, slow=True)
+    quick = feed.burst(3)
+
+    advance(feed, pipe)
+
+    assert pipe.ids == slow + quick
+    assert all(each.startswith(SLOW) for each in slow)
+    assert not any(each.startswith(SLOW) for each in quick)
+    assert [str(read(line).id) for line in pipe.taken.splitlines()] == slow + quick
+
+
+def test_a_priority_is_written_into_the_message() -> None:
+    feed, pipe = made(), Pipe()
+    feed.burst(1, priority=7)
+    feed.burst(1)
+
+    advance(feed, pipe)
+
+    assert [read(line).priority for line in pipe.taken.splitlines()] == [7, None]
+
+
+def test_what_another_process_hands_over_is_attempted_and_not_handed_over_again() -> None:
+    feed, pipe = made(), Pipe()
+
+    lines = feed.apart(2, 100)
+    advance(feed, pipe)
+
+    assert [str(read(line).id) for line in lines] == list(attempted(feed))
+    assert min(map(len, lines)) > 100
+    assert pipe.taken == b""

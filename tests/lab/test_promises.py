@@ -102,6 +102,39 @@ def test_a_queue_loses_nothing_while_its_consumers_are_well(breaks: Breaks) -> N
     assert broken(PROMISES["queue"], when(breaks, hits=9), replace(FINE, lost=1)) == ["1 lost"]
 
 
+def test_a_queue_may_lose_one_message_for_each_loop_that_raised() -> None:
+    what = Circumstances(breaks=frozenset({Breaks.CONSUMER}), raised=3)
+
+    assert broken(PROMISES["queue"], what, replace(FINE, lost=3)) == []
+    assert broken(PROMISES["queue"], what, replace(FINE, lost=4)) == ["4 lost, where 3 may be"]
+
+
+@pytest.mark.parametrize("pattern", [name for name, kept in PROMISES.items() if kept.redelivers])
+def test_an_exception_in_a_loop_excuses_neither_a_loss_nor_a_double_where_it_is_redelivered(pattern: str) -> None:
+    what = Circumstances(breaks=frozenset({Breaks.CONSUMER}), raised=3)
+
+    assert broken(PROMISES[pattern], what, replace(FINE, lost=1)) == ["1 lost"]
+    assert broken(PROMISES[pattern], what, replace(FINE, duplicated=1)) == ["1 came twice"]
+
+
+@EVERY
+def test_work_that_is_not_shared_takes_longer_than_the_fault_allows(pattern: str) -> None:
+    what = Circumstances(breaks=frozenset({Breaks.OVERRUN}), recovery_seconds=6)
+
+    assert broken(PROMISES[pattern], what, replace(FINE, recovery=5.9)) == []
+    assert broken(PROMISES[pattern], what, replace(FINE, recovery=10.0)) == ["took 10.0 s to recover, where 6 s may be"]
+
+
+@EVERY
+def test_what_is_given_back_may_change_places_and_is_neither_lost_nor_doubled(pattern: str) -> None:
+    overrun = when(Breaks.OVERRUN)
+
+    moved = [] if PROMISES[pattern].durable else ["3 out of order"]
+    assert broken(PROMISES[pattern], overrun, replace(FINE, reordered=3)) == moved
+    assert broken(PROMISES[pattern], overrun, replace(FINE, lost=1)) == ["1 lost"]
+    assert broken(PROMISES[pattern], overrun, replace(FINE, duplicated=1)) == ["1 came twice"]
+
+
 def test_a_queue_loses_nothing_if_nobody_was_interrupted() -> None:
     assert broken(PROMISES["queue"], when(Breaks.CONSUMER), replace(FINE, lost=1)) == ["1 lost"]
 

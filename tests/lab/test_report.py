@@ -1,5 +1,6 @@
 """How a cell is judged and told, and that what is written can be read again."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,18 @@ def test_each_outcome_has_its_judgement(given: Cell | None, expected: Judgement)
 )
 def test_a_cell_is_told_in_a_few_words(given: Verdict, expected: tuple[str, str]) -> None:
     assert words(cell(given)) == expected
+
+
+def test_what_cannot_be_run_here_says_why_in_the_table_and_briefly_in_the_picture() -> None:
+    why = "not run: libfaketime is not installed"
+    missing = Cell(subject="reliable", fault="nothing", verdict=None, problem=why)
+    matrix = replace(MATRIX, cells=(missing,), subjects=("reliable",), faults=("nothing",))
+
+    assert words(missing) == (why, "")
+    assert judgement(missing) is Judgement.ABSENT
+    assert f"| nothing goes wrong | \N{MIDDLE DOT} {why} |" in markdown.table(matrix)
+    assert ">not run<" in picture.draw(matrix)
+    assert matrix.wrong == []
 
 
 def test_what_is_written_as_json_is_read_the_same() -> None:

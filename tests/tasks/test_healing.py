@@ -51,9 +51,26 @@ class TestHealing:
         indexer.wait_for("stale for", "healed 3 (at the start)")
         assert sorted(here.found()) == ["changed", "new"]
 
+    def test_more_than_one_page_is_healed(self, town: MakeTown) -> None:
+        # Given more changes than the API tells at a time, of which the indexer hears none
+        here = town("pubsub")
+        here.start_api(PATTERN="reliable")
+        total = 505
+        for number in range(total):
+            here.create(f"task {number}")
+
+        # When it starts
+        indexer = here.start_indexer()
+
+        # Then a search finds the first and the last, and all of them
+        indexer.wait_for("healed 505 (at the start)", timeout=40)
+        here.until_found("task 0", text="0")
+        here.until_found("task 504", text="504")
+        assert here.total() == total
+
     @pytest.mark.parametrize("pattern", ["reliable", "stream"])
     def test_where_events_wait_there_is_nothing_to_heal(self, town: MakeTown, pattern: str) -> None:
-        here = town(pattern)
+        here = town(pattern, CHECK_SECONDS="3600")
         indexer = here.start()
         kept = here.create("kept")
         here.until_found("kept")
@@ -184,7 +201,7 @@ class TestOutagesOfTheIndex:
     @pytest.mark.parametrize("pattern", PATTERNS)
     def test_nothing_is_called_saved_before_it_is(self, town: MakeTown, elastic: ElasticStandIn, pattern: str) -> None:
         # Given an index that refuses
-        here = town(pattern, INDEX_URL=elastic.url)
+        here = town(pattern, INDEX_URL=elastic.url, CHECK_SECONDS="3600")
         indexer = here.start()
         here.create("before")
         until(lambda: len(_saved(indexer)) == 1)
@@ -206,17 +223,23 @@ class TestOutagesOfTheIndex:
     def test_what_was_in_hand_at_a_stop_comes_again(
         self, town: MakeTown, elastic: ElasticStandIn, pattern: str
     ) -> None:
-        here = town(pattern, INDEX_URL=elastic.url)
+        here = town(pattern, INDEX_URL=elastic.url, CHECK_SECONDS="3600")
         indexer = here.start()
+        here.create("before")
+        here.until_found("before")
         elastic.faults = [503] * 1000
         here.create("buy milk")
         indexer.wait_for("nothing is saved")
 
         assert indexer.stop() == 0
         elastic.faults = []
-        here.start_indexer()
+        indexer = here.start_indexer()
 
-        here.until_found("buy milk")
+        # Then as an event: healing would hide a lost one
+        indexer.wait_for("saved 1: change 2")
+        here.until_found("before", "buy milk")
+        indexer.stop()
+        assert indexer.matching("total: ", ", 0 tasks healed")
 
     def test_an_index_that_vanishes_is_made_anew_and_filled(self, town: MakeTown, elastic: ElasticStandIn) -> None:
         here = town("reliable", INDEX_URL=elastic.url, CHECK_SECONDS="0.2")

@@ -16,6 +16,7 @@ from messages import wire
 from ports import free_port
 from town import MakeTown, making_towns, until
 
+from lab.processes import Process
 from lab.server import Server
 from tasks.events import Event
 from tasks.indexer.__main__ import main
@@ -43,16 +44,25 @@ def event(kind: str = "created", **fields: Any) -> bytes:  # noqa: ANN401
 class TestFollowing:
     @pytest.mark.parametrize("pattern", PATTERNS)
     def test_search_follows_what_customers_do(self, town: MakeTown, pattern: str) -> None:
-        here = town(pattern)
-        here.start()
+        # Given an indexer that asks the API for nothing once it knows the first task
+        here = town(pattern, CHECK_SECONDS="3600")
+        indexer = here.start()
+        if pattern == "pubsub":
+            indexer.wait_for("nothing was missed (at the start)")
+        milk = here.create("buy milk")
+        here.until_found("buy milk")
 
-        milk, tea = here.create("buy milk"), here.create("buy tea", priority="high")
+        # When customers go on
+        tea = here.create("buy tea", priority="high")
         here.until_found("buy milk", "buy tea")
         here.replace(milk, "buy bread")
         here.until_found("buy bread", "buy tea")
         here.delete(tea)
         here.until_found("buy bread")
 
+        # Then each change came as an event, and none was healed
+        for number in (2, 3, 4):
+            indexer.wait_for(f"saved 1: change {number}")
         assert here.found(text="milk") == []
 
     def test_it_says_saved_with_the_number_of_the_change(self, town: MakeTown) -> None:
@@ -116,6 +126,44 @@ class TestUnreadable:
         here.create()
         here.until_found("buy milk")
 
+    @pytest.mark.parametrize("pattern", PATTERNS)
+    @pytest.mark.parametrize("field", ["version", "change"])
+    def test_a_number_that_no_database_counts_to_is_unreadable(
+        self, town: MakeTown, client: redis.Redis, pattern: str, field: str
+    ) -> None:
+        here = town(pattern)
+        indexer = here.start()
+        numbers = {"version": 1, "change": 1} | {field: 2**63}
+        forged = wire(data={"event": "deleted", "id": str(uuid4())} | numbers)
+
+        if pattern == "pubsub":
+            client.publish("tasks.event.deleted", forged)
+        elif pattern == "reliable":
+            client.rpush("tasks_reliable_queue", forged)
+        else:
+            client.xadd("tasks_stream", {"message": forged})
+
+        indexer.wait_for("not indexed", f"{field}: Input should be less than")
+        here.create()
+        here.until_found("buy milk")
+
+    def test_a_forged_number_ahead_of_all_is_a_gap_once(self, town: MakeTown, client: redis.Redis) -> None:
+        # Given an indexer that hears of change 1,000,000, which nobody has made
+        here = town("pubsub", CHECK_SECONDS="3600")
+        indexer = here.start()
+        indexer.wait_for("nothing was missed (at the start)")
+        client.publish("tasks.event.created", event(description="forged", change=1_000_000))
+        indexer.wait_for("nothing was missed (change 1000000 came after change 0)")
+
+        # When customers create tasks
+        for number in (1, 2, 3):
+            here.create(f"task {number}")
+            indexer.wait_for(f"saved 1: change {number}")
+
+        # Then no more is asked of the API
+        indexer.stop()
+        assert len(indexer.matching("came after change")) == 1
+
     def test_on_pubsub_it_is_told_and_the_next_is_taken(self, town: MakeTown, client: redis.Redis) -> None:
         here = town("pubsub")
         indexer = here.start()
@@ -145,11 +193,13 @@ class TestProcess:
         assert indexer.matching("total: 1 events, 1 saved (0 known before), 0 tasks healed, 0 unreadable")
 
     @pytest.mark.parametrize("pattern", ["reliable", "stream"])
-    def test_what_a_killed_indexer_had_in_hand_is_indexed_by_the_next(
+    def test_what_a_killed_indexer_had_in_hand_is_handed_to_the_next(
         self, town: MakeTown, elastic: ElasticStandIn, pattern: str
     ) -> None:
-        here = town(pattern, INDEX_URL=elastic.url)
+        here = town(pattern, INDEX_URL=elastic.url, CHECK_SECONDS="3600")
         indexer = here.start()
+        here.create("before")
+        here.until_found("before")
         elastic.faults = [503] * 1000
         here.create("in hand")
         indexer.wait_for("nothing is saved")
@@ -157,9 +207,37 @@ class TestProcess:
         os.kill(indexer.pid, signal.SIGKILL)
         indexer.wait()
         elastic.faults = []
-        here.start_indexer()
+        indexer = here.start_indexer()
 
-        here.until_found("in hand")
+        # Then it comes as an event: healing would hide a lost one
+        indexer.wait_for("saved 1: change 2")
+        here.until_found("before", "in hand")
+        indexer.stop()
+        assert indexer.matching("total: ", ", 0 tasks healed")
+
+    @pytest.mark.parametrize("pattern", ["reliable", "stream"])
+    def test_an_indexer_that_is_killed_again_and_again_needs_no_healing(self, town: MakeTown, pattern: str) -> None:
+        # Given an index that is not new, and an indexer that will not ask whether something is missing
+        here = town(pattern, CHECK_SECONDS="3600")
+        indexer = here.start()
+        here.create("before")
+        here.until_found("before")
+
+        # When it is killed amid the events of customers, and the last may end in peace
+        wanted = ["before"]
+        successors: list[Process] = []
+        for turn in range(4):
+            for number in range(10):
+                wanted.append(f"task {turn} {number}")
+                here.create(wanted[-1])
+            indexer.kill()
+            indexer = here.start_indexer()
+            successors.append(indexer)
+        here.until_found(*wanted, limit=100)
+        indexer.stop()
+
+        # Then every change came as an event
+        assert not [line for each in successors for line in each.matching(" healed ") if ", 0 tasks healed" not in line]
 
     def test_health_is_progress(self, town: MakeTown, run: Run) -> None:
         here = town("pubsub")

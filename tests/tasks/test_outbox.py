@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,12 @@ from conftest import Start
 
 from lab.server import Server
 from shared.message import read
+from tasks.api.database import ready
+from tasks.api.outbox import Outbox
+from tasks.api.store import Store
 from tasks.events import Event, event_in
+from tasks.settings import TasksSettings
+from tasks.task import TaskIn
 
 
 def in_stream(client: redis.Redis) -> list[Event]:
@@ -201,6 +207,29 @@ def test_a_stop_sends_what_the_last_requests_left(
     assert status == 0
     assert [event.change for event in in_stream(client)] == list(range(1, 21))
     assert api.process.matching("total: 20 events acknowledged by Redis")
+
+
+@pytest.mark.parametrize("total", [1, 199, 200, 201, 400, 450])
+def test_a_stop_sends_everything_that_is_pending_however_much(
+    server: Server, client: redis.Redis, tmp_path: Path, total: int
+) -> None:
+    # Given an outbox that was told to stop, and events that it has not sent
+    settings = TasksSettings.read(redis_url=server.url, pattern="stream", database_url=f"sqlite:///{tmp_path}/tasks.db")
+    engine = ready(settings)
+    store, stop = Store(engine), threading.Event()
+    for number in range(total):
+        store.create(TaskIn(description=f"task {number}"))
+    outbox = Outbox(engine, settings, stop)
+    stop.set()
+    outbox.served.set()
+
+    # When it ends
+    outbox.run()
+
+    # Then all were sent, each once, in their order
+    assert [event.change for event in in_stream(client)] == list(range(1, total + 1))
+    assert outbox.waiting().count == 0
+    engine.dispose()
 
 
 def test_a_stop_without_redis_says_what_stays(start: Start, own_server: Server, tmp_path: Path) -> None:

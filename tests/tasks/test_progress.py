@@ -53,3 +53,14 @@ def test_however_much_comes_ahead_it_stays_small_and_knows_of_the_gap() -> None:
     progress.reach(20_000)
 
     assert (progress.cursor, progress.gap) == (20_000, False)
+
+
+def test_a_number_that_was_never_given_leaves_no_gap() -> None:
+    progress = Progress(3)
+    progress.saved([5, 1_000_000])
+
+    progress.end_at(5)
+    assert progress.gap
+    progress.saved([4])
+
+    assert (progress.cursor, progress.gap) == (5, False)

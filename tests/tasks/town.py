@@ -90,6 +90,10 @@ class Town:
         hits = self._ok(self.http.post("/search/tasks", json=criteria))
         return [task["description"] for task in hits["tasks"]]
 
+    def total(self) -> int:
+        """How many tasks the index has."""
+        return int(self._ok(self.http.post("/search/tasks", json={}))["total"])
+
     def until_found(self, *descriptions: str, **criteria: object) -> None:
         until(
             lambda: sorted(self.found(**criteria)) == sorted(descriptions),

@@ -58,6 +58,28 @@ def test_a_generated_document_is_what_the_model_says(path: object) -> None:
             assert file.read_text() == text, "run `make schema`"
 
 
+def test_every_reference_of_the_asyncapi_document_resolves_inside_it() -> None:
+    text = (ROOT / "docs" / "asyncapi.json").read_text()
+    references = set(re.findall(r'"\$ref": "([^"]*)"', text))
+    assert len(references) > len(PATTERNS)
+
+    for reference in references:
+        place = json.loads(text)
+        start, *steps = reference.split("/")
+        assert start == "#"
+        for step in steps:
+            assert step in place, reference
+            place = place[step]
+
+
+def test_the_examples_of_the_asyncapi_document_are_messages() -> None:
+    document = json.loads((ROOT / "docs" / "asyncapi.json").read_text())
+
+    for example in document["components"]["messages"]["message"]["examples"]:
+        jsonschema.validate(example["payload"], SCHEMA)
+        Message.model_validate_json(json.dumps(example["payload"]))
+
+
 def test_what_we_write_is_valid_under_the_schema() -> None:
     message = Message.create("hi", epoch="e", priority=3, data={"a": [1, None]})
 

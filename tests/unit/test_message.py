@@ -173,3 +173,28 @@ def test_a_message_cannot_be_changed() -> None:
 def test_half_a_surrogate_pair_is_refused_before_it_is_sent(values: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"surrogates|unicode"):
         Message.create(**values).encode()
+
+
+def _nested(levels: int, kind: type[dict[str, JsonValue]] | type[list[JsonValue]]) -> dict[str, JsonValue]:
+    """An object that is so many levels deep, the first being itself."""
+    inner: JsonValue = kind()
+    for _ in range(levels - 2):
+        inner = {"a": inner} if kind is dict else [inner]
+    return {"a": inner}
+
+
+@pytest.mark.parametrize("kind", [dict, list])
+def test_data_of_128_levels_is_created_and_read(kind: type[Any]) -> None:
+    data = _nested(128, kind)
+
+    assert read(Message.create("deep", data=data).encode()).data == data
+
+
+@pytest.mark.parametrize("kind", [dict, list])
+def test_data_of_129_levels_is_neither_created_nor_read(kind: type[Any]) -> None:
+    data = _nested(129, kind)
+
+    with pytest.raises(UnreadableError, match="nested deeper than 128 levels"):
+        read(wire(data=data))
+    with pytest.raises(ValidationError, match="nested deeper than 128 levels"):
+        Message.create("deep", data=data)

@@ -1,11 +1,13 @@
 """reliable: registered mail. The letter is handed over against a receipt, or it goes out again.
 
 Commands:      RPUSH from any client (a script for priorities, delays and a limit); BLMOVE to wait; claim.lua and
-               settle.lua, one round trip for each batch; renew.lua and recover.lua beside them.
+               settle.lua, one round trip for each batch; renew.lua, split.lua, recover.lua and forward.lua beside them.
 Keys:          one list (RELIABLE_QUEUE) and its companions, {queue}:claim:*, :leases, :handoff, :priority, :scheduled,
-               :suspects, :attempts, :crashes, :history, :dead (see shared/keys.py). All are empty after a drain.
+               :suspects, :attempts, :crashes, :history, :counted, :dead (see shared/keys.py), which are empty after a
+               drain; and :forwarder and :bell, which live for seconds.
 Guarantee:     stored until handled: at least once, to one of the listeners at a time. In order while nothing fails;
-               retries, priorities and delays change places.
+               retries, priorities and delays change places, and, where several listeners compete, what an overrunning
+               batch gives back.
 How it fails:  a message whose consumer died comes again after LEASE_SECONDS, one that always fails or kills ends among
                the dead letters. So a handler may see a message twice: make it idempotent, or set ONCE_SECONDS.
                What Redis itself forgets (no AOF) is gone.

@@ -2,101 +2,124 @@
 -- Takes a batch out of a queue into a claim of its own, under a lease. One round trip.
 --
 -- KEYS  1 queue      list         ready messages, oldest first
---       2 handoff    list         what waking consumers moved out of the queue
+--       2 handoff    list         one message for each consumer that is waking up
 --       3 claim      list         the batch; must not exist
---       4 leases     sorted set   claim -> deadline
+--       4 leases     sorted set   claim -> deadline; the handoff, while something lies there
 --       5 priority   sorted set   urgent messages
 --       6 scheduled  sorted set   messages by due time
 --       7 suspects   list         messages of crashed consumers
+--       8 forwarder  string       the consumer that promotes what falls due
 -- ARGV  1 most       messages
 --       2 lease      ms
---       3 bytes      about how many the batch may have together
---       4 ahead      1 when the consumer still has another batch in hand: then it gets no suspect
--- Returns { ms until something falls due (-1: nothing will), { names of expired claims }, { payload... } }.
+--       3 grace      ms: see `overdue`
+--       4 bytes      the batch ends with the message that exceeds it
+--       5 longest    bytes of a message that is sent; of a longer one only its size is
+--       6 ahead      1 when the consumer still has another batch in flight: then it gets no suspect
+--       7 woken      1 when one message was moved into the handoff for this consumer
+--       8 plain      how many of the batch are left for the list, though more are urgent
+--       9 suspects   1 when this consumer's turn is a suspect
+--      10 consumer
+--      11 forward    ms that a forwarder is trusted to be there
+-- Returns { ms until a lease is to be looked at (-1: none is), { names of expired claims },
+--           { payload, or size of one that is too long... }, 1 if this consumer is now the forwarder,
+--           1 if the batch is a suspect }.
 --
--- A suspect travels alone, so that only the message that really kills its consumer is blamed for it.
+-- A suspect travels alone, so that only the message that really kills its consumer is blamed for it. A script that is
+-- refused half-way (ACL, a key of another type) is not rolled back: so whatever moves, moves in one step, or is first
+-- written to where it goes and only then taken from where it was.
+
+--#include reliable/common.lua
 
 local queue, handoff, claim, leases = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local priority, scheduled, suspects = KEYS[5], KEYS[6], KEYS[7]
-local most, lease, bytes = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local CHUNK = 500 -- unpack fails at about 8,000 values
+local priority, scheduled, suspects, forwarder = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
+local most, lease, grace = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local bytes, longest, plain = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[8])
 local PROMOTE = 200
+local FEW = 16
+local HANDOFF_MS = 250 -- who was woken has claimed by then; or is gone, and another takes what lies there
 
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-
--- A script that is refused half-way (ACL, a key of another type) is not rolled back. So whatever moves is first
--- written to where it goes, and only then taken from where it was; a lease comes before what it is for.
-local kind = redis.call('TYPE', queue).ok
-if kind ~= 'list' and kind ~= 'none' then
+local ready = redis.pcall('LLEN', queue)
+if type(ready) == 'table' then
     return redis.error_reply('WRONGTYPE Operation against a key holding the wrong kind of value')
 end
 
--- what fell due becomes ready
-local due = redis.call('ZRANGE', scheduled, '-inf', now, 'BYSCORE', 'LIMIT', 0, PROMOTE)
-for _, member in ipairs(due) do
-    local level = string.sub(member, 21, 21)
-    if level ~= '0' and redis.call('EXISTS', queue) == 1 then
-        redis.call('ZADD', priority, string.format('%.0f', (9 - level) * 1e15 + now), member)
-    else
-        redis.call('RPUSH', queue, string.sub(member, 22))
-    end
-    redis.call('ZREM', scheduled, member)
-end
+ready = ready + promote(queue, priority, scheduled, PROMOTE, bytes / 2) -- the forwarder does the rest
 
-local batch = {}
-local size = 0
-local function take(payloads)
+local batch, size = {}, 0
+local function lease_first() -- a lease comes before what it is for
     if #batch == 0 then redis.call('ZADD', leases, now + lease, claim) end
-    redis.call('RPUSH', claim, unpack(payloads))
-    for _, payload in ipairs(payloads) do
-        batch[#batch + 1] = payload
-        size = size + #payload
+end
+local function took(payload)
+    size = size + #payload
+    batch[#batch + 1] = #payload <= longest and payload or #payload
+end
+local function take_one(from)
+    lease_first()
+    local payload = redis.call('LMOVE', from, claim, 'LEFT', 'RIGHT')
+    if payload then took(payload) end
+end
+-- A few at a time cost half of one by one. How large they are is only known when they were read, so it begins with one.
+local function take_list()
+    local few = 1
+    while #batch < most and size < bytes do
+        local payloads = redis.call('LRANGE', queue, 0, math.min(few, most - #batch) - 1)
+        if #payloads == 0 then break end
+        lease_first()
+        local fitting = #payloads
+        for i, payload in ipairs(payloads) do
+            took(payload)
+            if size >= bytes and i < fitting then fitting = i break end
+        end
+        redis.call('RPUSH', claim, unpack(payloads, 1, fitting))
+        redis.call('LTRIM', queue, fitting, -1)
+        few = math.min(few * 2, FEW)
     end
 end
 
-local suspect = redis.call('LINDEX', suspects, 0)
-if suspect and ARGV[4] == '1' then return { 0, {}, {} } end
-if suspect then
-    take({ suspect })
-    redis.call('LTRIM', suspects, 1, -1)
+local function take_ready()
+    if ARGV[7] == '1' then take_one(handoff) end
+    local others = redis.call('LLEN', handoff)
+    if others > 0 then
+        -- others were woken as well: they are on their way, and get their share
+        redis.call('ZADD', leases, 'NX', now + HANDOFF_MS + 0.5, handoff)
+        most = math.min(most, math.max(1, math.ceil((#batch + ready) / (others + 1))))
+    elseif ARGV[7] == '1' then
+        redis.call('ZREM', leases, handoff)
+    end
+    local share = most - math.min(plain, ready)
+    while #batch < share and size < bytes do
+        local member = redis.call('ZRANGE', priority, 0, 0)[1]
+        if not member then break end
+        local _, payload = parts(member)
+        lease_first()
+        redis.call('RPUSH', claim, payload)
+        redis.call('ZREMRANGEBYRANK', priority, 0, 0) -- by its place: ZREM would copy and hash a member of 1 MiB again
+        took(payload)
+        size = size + #payload -- copied, not moved: that takes twice as long
+    end
+    take_list()
+    if #batch == 0 then redis.call('ZREM', leases, claim) end
+end
+
+local suspicious = redis.call('EXISTS', suspects) == 1
+local suspect = 0
+if suspicious and ARGV[6] == '1' then
+    -- none ahead: the consumer has to come back with nothing in flight
+elseif suspicious and ARGV[9] == '1' and ARGV[7] == '0' then
+    suspect = 1
+    take_one(suspects)
 else
-    -- everything, whoever put it there: a consumer that died between its two steps strands nothing
-    local adopted = redis.call('LRANGE', handoff, 0, CHUNK - 1)
-    if #adopted > 0 then
-        take(adopted)
-        redis.call('LTRIM', handoff, #adopted, -1)
-    end
-    while #batch < most and size < bytes do
-        local members = redis.call('ZRANGE', priority, 0, math.min(most - #batch, CHUNK) - 1)
-        if #members == 0 then break end
-        local payloads = {}
-        for i, member in ipairs(members) do payloads[i] = string.sub(member, 22) end
-        take(payloads)
-        redis.call('ZREM', priority, unpack(members))
-    end
-    while #batch < most and size < bytes do
-        -- the first one stands for the others: a queue of 1 MiB messages is taken a few at a time
-        local first = redis.call('LINDEX', queue, 0)
-        if not first then break end
-        local fitting = math.max(1, math.floor((bytes - size) / math.max(#first, 1)))
-        local payloads = redis.call('LRANGE', queue, 0, math.min(most - #batch, CHUNK, fitting) - 1)
-        take(payloads)
-        redis.call('LTRIM', queue, #payloads, -1)
+    take_ready()
+    if #batch == 0 and suspicious then
+        suspect = 1
+        take_one(suspects)
     end
 end
 
-local wait = -1
-local function soonest(key)
-    local first = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
-    if first[2] then
-        local left = math.max(0, first[2] - now)
-        if wait < 0 or left < wait then wait = left end
-    end
+local forward = 0
+if redis.call('EXISTS', forwarder) == 0 then
+    redis.call('SET', forwarder, ARGV[10], 'PX', ARGV[11])
+    forward = 1
 end
-soonest(scheduled)
-soonest(leases)
-local expired = {}
-if wait == 0 then expired = redis.call('ZRANGE', leases, '-inf', now, 'BYSCORE', 'LIMIT', 0, 4) end
-
-return { math.ceil(wait), expired, batch }
+local expired, wait = overdue(leases, lease, grace)
+return { wait, expired, batch, forward, suspect }

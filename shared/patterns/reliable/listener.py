@@ -9,19 +9,26 @@ import logging
 import os
 import socket
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, cast
 from uuid import uuid4
 
 from shared import keys
 from shared.connection import Link, Reply
 from shared.counts import Counts
-from shared.errors import FullError, RefusedError, TownpostError, UnavailableError, UnreadableError
-from shared.message import read
+from shared.errors import FullError, RefusedError, TownpostError, UnavailableError, WrongTypeError
 from shared.patterns.contract import Batch, Command
-from shared.patterns.leased import Keeper, Settling
-from shared.patterns.reliable.claims import BusyError, Claim, Rules
-from shared.patterns.reliable.recovery import Recovery
-from shared.patterns.reliable.scripts import CLAIM, ONCE, SETTLE
+from shared.patterns.foreign import set_aside
+from shared.patterns.keeper import Keeper
+from shared.patterns.reliable.bounds import SCRIPT_BYTES
+from shared.patterns.reliable.claims import Claim, Rules
+from shared.patterns.reliable.forwarder import TRUSTED_MS, Forwarder
+from shared.patterns.reliable.once import mark_known
+from shared.patterns.reliable.recovery import Recovery, grace_ms
+from shared.patterns.reliable.scripts import CLAIM, LOOK, ONCE, SETTLE, SETTLE_WHEN_FULL
+from shared.patterns.reliable.turns import Turns
+from shared.patterns.reliable.upkeep import ClaimUpkeep
+from shared.patterns.settling import Settling
+from shared.prefetch import OVERRUN_SECONDS
 
 if TYPE_CHECKING:
     from shared.settings import Settings
@@ -29,13 +36,25 @@ if TYPE_CHECKING:
 __all__ = ["ReliableListener"]
 
 _BLOCK_SECONDS = 1.0
-_CLAIM_BYTES = 16 * 1024 * 1024
 _IDLE_SECONDS = 2.0
-"""How often an idle consumer looks for what fell due that it has not been told of."""
+"""How often an idle consumer looks for what others left behind."""
+_FORWARDER_IDLE_SECONDS = 5.0
+"""The same for the one that forwards, which so sends no more than the others."""
+_LEAST_IDLE_SECONDS = 0.25
+"""A lease that is about to run out is looked at no more often: mostly it is renewed."""
 _FULL_SECONDS = 0.2
 _AHEAD = 100
 """From how many messages in 50 ms the next claim is asked for ahead: not where a handler takes its time."""
-_DONE, _BUSY = 2, 3  # what once.lua answers
+
+
+class _Claimed(NamedTuple):
+    """What one answer of claim.lua says."""
+
+    claim: Claim | None
+    wait: float = 0
+    """ms until a lease is to be looked at; -1 when there is none."""
+    expired: tuple[bytes, ...] = ()
+    """Names of claims to recover."""
 
 
 class ReliableListener:
@@ -48,12 +67,13 @@ class ReliableListener:
         self._link = link
         self._counts = counts
         self._max_bytes = settings.max_message_bytes
-        self._lease_ms = int(settings.lease_seconds * 1000)
+        self._lease = settings.lease_seconds
         self._once = settings.once_seconds > 0
-        # PREFETCH says how many one consumer has in hand; and what is handled once has to be asked about in between
+        # PREFETCH says how many one consumer has in flight; and what is handled once has to be asked about in between
         self._ahead = _AHEAD if settings.prefetch is None and not self._once else None
-        # an id in hand is remembered for longer than anyone may have it there; whether its claim lives decides
-        self._in_hand_ms = int(1000 * (settings.once_seconds + settings.handler_timeout + settings.lease_seconds))
+        self._overrun = OVERRUN_SECONDS if settings.prefetch is None else None
+        # an id in flight is remembered for longer than it takes to renew its mark; whether its claim lives decides
+        self._in_flight_ms = int(1000 * (settings.once_seconds + settings.handler_timeout + settings.lease_seconds))
         self._rules = Rules(
             max_attempts=settings.max_attempts,
             backoff=settings.backoff_seconds,
@@ -62,12 +82,7 @@ class ReliableListener:
         )
         self._consumer = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
         self._numbers = itertools.count(1)
-        self._shared_keys = [
-            keys.leases(queue),
-            keys.priority(queue),
-            keys.scheduled(queue),
-            keys.suspects(queue),
-        ]
+        self._turns = Turns()
         self._recovery, self._keepers_recovery = (
             Recovery(queue, lease=settings.lease_seconds, max_crashes=settings.max_crashes, by=self._consumer)
             for _ in range(2)  # one for each thread
@@ -75,9 +90,12 @@ class ReliableListener:
         self._keeper = Keeper(
             "reliable",
             Link(settings.url, name="townpost-reliable-keeper"),
-            self._keepers_recovery.renew,
+            ClaimUpkeep(queue, self._keepers_recovery, once_ms=self._in_flight_ms),
             lease=settings.lease_seconds,
             handler_timeout=settings.handler_timeout,
+        )
+        self._forwarder = Forwarder(
+            queue, Link(settings.url, name="townpost-reliable-forwarder"), consumer=self._consumer
         )
         self._died = 0
         self._claim_at = 0.0
@@ -86,51 +104,75 @@ class ReliableListener:
         """A claim that was asked for, and whose reply has not come, or never came."""
         self._asked = 0
         """How many messages were asked for, while the reply is on its way."""
+        self._asked_at = 0.0
+        self._woken = False
+        """Whether a message lies in the handoff for this consumer."""
+        self._waiting = False
         self._log = logging.getLogger("townpost.reliable")
 
     def open(self) -> None:
         self._link.connect()
+        self._settling.opened()
         self._claim_at = 0.0
         self._asked = 0
-        for script in (CLAIM, SETTLE, ONCE):
+        self._woken = self._waiting  # the reply to the wait was lost: a message may lie in the handoff for us
+        for script in (CLAIM, LOOK, ONCE, SETTLE, SETTLE_WHEN_FULL):
             script.load(self._link)
 
     def take(self, limit: int) -> Batch:
-        claim, expired = self._ready(limit)
+        try:
+            claim = self._take(limit)
+        except WrongTypeError:
+            if not set_aside(self._link, keys.types(self._queue), self._log):
+                raise
+            claim = None
+        self._sum_up()
+        return Batch("reliable", []) if claim is None else claim
+
+    def _take(self, limit: int) -> Claim | None:
+        claim, _, expired = self._ready(limit)
         try:
             if expired:
                 self._recovery.take_over(self._link, expired)
             if claim is not None and self._once:
-                self._mark_known(claim)
+                self._counts.duplicates += mark_known(self._link, self._queue, claim, self._in_flight_ms)
         except TownpostError:
             # once the link is back, the claim is looked up as if its reply had been lost
             self._unsure = claim.name if claim is not None else ""
             raise
-        self._sum_up()
         if claim is None:
-            return Batch("reliable", [])
-        self._keeper.hold(claim.name, claim)
-        if claim.full and self._ahead is not None and limit >= self._ahead:
-            with contextlib.suppress(UnavailableError):  # the next turn will meet it again, with nothing in hand
+            return None
+        claim.take_up(self._overrun, claim.leased_until)
+        self._keeper.hold(claim.name, claim, claim.leased_until)
+        if claim.more and self._ahead is not None and limit >= self._ahead:
+            with contextlib.suppress(UnavailableError):  # the next turn will meet it again, with nothing in flight
                 self._ask(limit, behind=claim)
         return claim
 
-    def _ready(self, limit: int) -> tuple[Claim | None, list[str]]:
-        """A claim, at once or after a wait, or None; and the names of expired claims."""
-        claim, expired = None, list[str]()
+    def _ready(self, limit: int) -> _Claimed:
+        """A claim, at once or after a wait, or none; and the names of expired claims."""
+        claimed = _Claimed(None)
         if time.monotonic() >= self._claim_at:
-            claim, wait, expired = self._claim(limit)
-            idle = _IDLE_SECONDS if wait < 0 else min(wait / 1000, _IDLE_SECONDS)
-            self._claim_at = 0.0 if claim is not None or expired else time.monotonic() + idle
-        if claim is None and not expired:
+            claimed = self._claim(limit)
+            self._claim_at = 0.0 if claimed.claim or claimed.expired else time.monotonic() + self._idle(claimed.wait)
+        if not claimed.claim and not claimed.expired:
             seconds = min(_BLOCK_SECONDS, max(self._claim_at - time.monotonic(), 0.001))
             if self._wait(seconds):
                 self._claim_at = 0.0
-                claim, _, expired = self._claim(limit)
-        return claim, expired
+                claimed = self._claim(limit)
+        return claimed
+
+    def _idle(self, wait: float) -> float:
+        """Seconds until it looks again though nothing wakes it."""
+        if self._forwarder.elected:
+            self._forwarder.start()  # unless it runs
+        most = _FORWARDER_IDLE_SECONDS if self._forwarder.elected else _IDLE_SECONDS
+        return most if wait < 0 else min(max(wait / 1000, _LEAST_IDLE_SECONDS), most)
 
     def _wait(self, seconds: float) -> bool:
         """Whether something may have come before the time was up."""
+        self._waiting = True
+        self._link.longest = self._max_bytes  # the reply is the message, of which nothing is needed
         try:
             # exactly one consumer wakes for each message, and the message never leaves Redis
             moved = self._link.call(
@@ -139,15 +181,21 @@ class ReliableListener:
         except FullError:
             time.sleep(min(seconds, _FULL_SECONDS))  # BLMOVE is refused then, claims are not
             return True
-        return moved is not None
+        finally:
+            self._link.longest = None
+        self._waiting = False
+        self._woken = moved is not None
+        return self._woken
 
     def settle(self, batch: Batch) -> None:
         """Travels with the next claim, in one round trip; `close` sends what has none."""
         if isinstance(batch, Claim):
+            if self._asked and batch.open:
+                self._give_back_what_comes()  # or it would overtake what this one gives back
             self._settling.due.append(batch)
 
     def lost(self) -> str:
-        return "nothing is lost; what others had in hand comes again when its lease has run out"
+        return "nothing is lost; what others had in flight comes again when its lease has run out"
 
     def interrupt(self, control: Link) -> None:
         if self._link.client_id is not None:
@@ -157,6 +205,8 @@ class ReliableListener:
         try:
             self._give_back_what_comes()
             self._settling.finish([], self._log)
+            with contextlib.suppress(TownpostError):  # then another takes its place a little later
+                self._forwarder.close(self._link)
         finally:
             self._keeper.close()
             self._link.close()
@@ -165,62 +215,84 @@ class ReliableListener:
         if not self._asked:
             return
         try:
-            claim, _, _ = self._claim(0)
+            claim = self._answer()
         except TownpostError as error:
             self._log.warning("what was on its way comes again when its lease has run out: %s", error)
         else:
-            if claim is not None:
-                self._settling.due.insert(0, claim)  # first, so that what the last batch has left comes before it
+            if claim is not None and claim.claim is not None:
+                self._settling.due.insert(0, claim.claim)  # first, so that what the last batch has left comes before it
 
     def _ask(self, limit: int, behind: Claim | None = None) -> None:
-        name = keys.claim(self._queue, self._consumer, next(self._numbers), ahead=behind is not None)
-        leases, priority, scheduled, suspects = self._shared_keys
+        queue = self._queue
+        name = keys.claim(queue, self._consumer, next(self._numbers), ahead=behind is not None)
+        companions = (keys.leases, keys.priority, keys.scheduled, keys.suspects, keys.forwarder)
         claiming = CLAIM.command(
-            [self._queue, keys.handoff(self._queue), name, leases, priority, scheduled, suspects],
-            limit,
-            self._lease_ms,
-            _CLAIM_BYTES,
-            int(behind is not None),
+            [queue, keys.handoff(queue), name, *(companion(queue) for companion in companions)],
+            *(limit, int(self._lease * 1000), grace_ms(self._lease), SCRIPT_BYTES, self._max_bytes),
+            *(int(behind is not None), int(self._woken), self._turns.plain(limit), int(self._turns.suspects)),
+            *(self._consumer, TRUSTED_MS),
         )
+        self._woken = False
         self._unsure = name
+        self._asked_at = time.monotonic()
         if behind is not None:
-            self._keeper.hold(name, behind)
+            self._keeper.hold(name, behind, self._asked_at + self._lease)
         self._settling.ask([claiming])
         self._asked = limit
 
-    def _claim(self, limit: int) -> tuple[Claim | None, float, list[str]]:
-        """A claim or None, ms until something falls due (-1: nothing), and the names of expired claims."""
-        if not self._asked:
-            if self._unsure:
-                return self._look_up(self._unsure), 0, []
-            self._ask(limit)
+    def _claim(self, limit: int) -> _Claimed:
+        while True:
+            if not self._asked:
+                if self._unsure:
+                    return _Claimed(self._look_up(self._unsure))
+                self._ask(limit)
+            claimed = self._answer()
+            if claimed is not None:
+                return claimed
+
+    def _answer(self) -> _Claimed | None:
+        """What claim.lua answered; None if the claim was made ahead and is no longer ours."""
         asked, self._asked = self._asked, 0
         try:
-            (claimed,) = self._settling.answer()
+            (reply,) = self._settling.answer()
         except RefusedError:
             if not self._settling.refused:
                 self._sure()  # it is the claim that was refused, not the settlement before it
             raise
-        name = self._sure()
-        if not isinstance(claimed, list):
-            raise TypeError(f"claim.lua answered {claimed!r}")
-        wait, expired, payloads = claimed
-        batch = _bytes(payloads)
-        claim = Claim(name, batch, self._max_bytes, full=len(batch) >= asked) if batch else None
-        return claim, float(wait if isinstance(wait, int) else -1), [n.decode() for n in _bytes(expired)]
+        name = self._unsure
+        leased_until = self._sure()
+        match reply:
+            case [int(wait), list(expired), list(found), int(forward), int(suspect)]:
+                pass
+            case _:
+                raise TypeError(f"claim.lua answered {reply!r}")
+        if forward:
+            self._forwarder.start()
+        self._turns.took(suspect=bool(suspect))
+        if leased_until is None and name.endswith(keys.AHEAD):
+            return None
+        names = tuple(one for one in expired if isinstance(one, bytes))
+        claim = self._made(name, found, leased_until, more=len(found) >= asked) if found else None
+        return _Claimed(claim, wait, names)
 
-    def _sure(self) -> str:
-        """The claim that was in doubt no longer is."""
+    def _made(self, name: str, found: list[Reply], leased_until: float | None, *, more: bool = False) -> Claim:
+        # no test of each one's type: here it would cost as much as all the rest of taking a message
+        claim = Claim(name, cast("list[bytes | int]", found), self._max_bytes, full=more)
+        claim.leased_until = leased_until or self._asked_at + self._lease
+        return claim
+
+    def _sure(self) -> float | None:
+        """The claim that was in doubt no longer is. Until when its lease runs, if it was kept."""
         name, self._unsure = self._unsure, ""
-        self._keeper.release(name)
-        return name
+        return self._keeper.release(name)
 
     def _look_up(self, name: str) -> Claim | None:
         """After a lost reply: the batch that was claimed, if it was."""
-        looking = [("ZSCORE", keys.leases(self._queue), name), ("LRANGE", name, 0, -1)]
-        score, payloads = self._settling.exchange(looking)
+        asked_at = time.monotonic()
+        looking = LOOK.command([name, keys.leases(self._queue)], self._max_bytes, int(self._lease * 1000))
+        (found,) = self._settling.exchange([looking])
         self._sure()
-        return Claim(name, _bytes(payloads), self._max_bytes) if score is not None and payloads else None
+        return self._made(name, found, asked_at + self._lease) if isinstance(found, list) and found else None
 
     def _sum_up(self) -> None:
         recoveries = (self._recovery, self._keepers_recovery)
@@ -232,51 +304,20 @@ class ReliableListener:
 
     def _note_settled(self, claim: Claim, reply: Reply, repeated: bool) -> None:  # noqa: FBT001
         match reply:
-            case [1, int(died), int(again)]:
+            case [1, int(died), int(again), int(uncounted)]:
                 self._counts.retried += again
                 self._died += died
                 self._sum_up()
                 if died:
                     self._log.error("%d more dead: see `python -m subscriber dead list`", died)
+                if uncounted:
+                    self._log.warning(
+                        "Redis is full: %d failed messages go to the end of the queue, the attempt is not counted",
+                        uncounted,
+                    )
             case _ if not repeated:
                 self._counts.late += 1
                 self._log.warning(
                     "too late: the lease of %d messages had run out (LEASE_SECONDS), they go to others again",
                     len(claim),
                 )
-
-    def _mark_known(self, claim: Claim) -> None:
-        """Answer those messages that were handled before, or are in other hands."""
-        ids: dict[int, str] = {}
-        for index, payload in enumerate(claim.payloads):
-            try:
-                ids[index] = str(read(payload, self._max_bytes).id)
-            except UnreadableError:
-                continue
-        first = {message_id: index for index, message_id in reversed(ids.items())}
-        fresh = {index: message_id for message_id, index in first.items()}
-        for index in ids.keys() - fresh.keys():
-            claim.answered(index, BusyError("the same id comes twice in one batch"))
-        if not fresh:
-            return
-        verdicts = self._link.call(
-            *ONCE.command(
-                [keys.leases(self._queue), *(keys.once(self._queue, message_id) for message_id in fresh.values())],
-                claim.name,
-                self._in_hand_ms,
-            )
-        )
-        if not isinstance(verdicts, list):
-            raise TypeError(f"once.lua answered {verdicts!r}")
-        known = {index for index, verdict in zip(fresh, verdicts, strict=True) if verdict == _DONE}
-        for index, verdict in zip(fresh, verdicts, strict=True):
-            if verdict == _DONE:
-                claim.answered(index, None)
-            elif verdict == _BUSY:
-                claim.answered(index, BusyError("another consumer is handling this id"))
-        self._counts.duplicates += len(known)
-        claim.once = {index: message_id for index, message_id in fresh.items() if index not in known}
-
-
-def _bytes(reply: Reply) -> list[bytes]:
-    return [item for item in reply if isinstance(item, bytes)] if isinstance(reply, list) else []

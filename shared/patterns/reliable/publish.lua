@@ -4,35 +4,43 @@
 -- KEYS  1 queue      list         ready messages
 --       2 priority   sorted set   urgent messages
 --       3 scheduled  sorted set   messages that are not due yet
--- ARGV  1 limit      longest the three may be together; 0 for no limit
+--       4 bell       list         wakes the forwarder
+-- ARGV  1 limit      how many may wait; 0 for no limit
 --       2 delay      ms from now; -1 for none
 --       3 at         ms of Redis TIME; -1 for none
 --       4.. pairs    level ("0" to "9"), payload
 -- Returns the length of the list.
--- Error TOWNPOST_FULL: the limit would be exceeded; nothing was added.
+-- Error TOWNPOST_FULL waiting room: the limit would be exceeded; nothing was added. Messages to hand out now are
+-- limited by those that wait for now, or one that is due tomorrow would keep them out until then; delayed ones by all.
 --
 -- Members of the sorted sets are stamp (20 digits), level (1 digit), payload: the stamp keeps equal payloads apart
 -- and those of one level in order.
 
+--#include reliable/common.lua
+
 local queue, priority, scheduled = KEYS[1], KEYS[2], KEYS[3]
 local limit, delay, at = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 
-local waiting = redis.call('LLEN', queue)
-if limit > 0 then
-    local total = waiting + redis.call('ZCARD', priority) + redis.call('ZCARD', scheduled)
-    if total > 0 and total + (#ARGV - 3) / 2 > limit then
-        return redis.error_reply('TOWNPOST_FULL ' .. total .. ' messages are waiting')
-    end
-end
-
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local due = at
 if delay >= 0 then due = now + delay end
 
+local waiting = redis.call('LLEN', queue)
+if limit > 0 then
+    local until_when = '+inf'
+    if due <= now then until_when = string.format('%d', now) end
+    local total = waiting + redis.call('ZCARD', priority) + redis.call('ZCOUNT', scheduled, '-inf', until_when)
+    if total > 0 and total + (#ARGV - 3) / 2 > limit then
+        return redis.error_reply(string.format('TOWNPOST_FULL %d %d', total, math.max(0, limit - total)))
+    end
+end
+
+local stamp = time[1] * 1000000 + time[2]
 for i = 4, #ARGV, 2 do
     local level, payload = ARGV[i], ARGV[i + 1]
-    local member = string.format('%010d%06d%04d', time[1], time[2], ((i - 4) / 2) % 10000) .. level .. payload
+    local number = (i - 4) / 2
+    -- ten thousand to each microsecond, and adding as many takes longer than that
+    local place = string.format('%016.0f%04d', stamp + math.floor(number / 10000), number % 10000)
+    local member = place .. level .. payload
     if due > now then
         redis.call('ZADD', scheduled, string.format('%d', due), member)
     elseif level ~= '0' and waiting > 0 then
@@ -41,5 +49,8 @@ for i = 4, #ARGV, 2 do
     else
         waiting = redis.call('RPUSH', queue, payload)
     end
+end
+if due > now and redis.call('ZRANGE', scheduled, 0, 0, 'WITHSCORES')[2] == string.format('%d', due) then
+    ring(KEYS[4]) -- nothing is due before
 end
 return redis.call('LLEN', queue)

@@ -1,5 +1,5 @@
-#!lua flags=allow-oom
--- Takes the messages of a consumer that is gone away from it: its lease has run out.
+#!lua
+-- Takes the messages of a lost consumer away from it: its lease has run out.
 --
 -- KEYS  1 leases     sorted set   claim -> deadline
 --       2 suspects   list
@@ -7,53 +7,87 @@
 --       4 attempts   hash         SHA-1 -> how often its handler failed
 --       5 history    hash         SHA-1 -> earlier deaths
 --       6 dead       stream
---       7.. claims
+--       7 counted    sorted set   which messages have counts -> when they last changed
+--       8 queue      list
+--       9 handoff    list         a claim that belongs to nobody: its messages were never begun
+--      10.. claims
 -- ARGV  1 most       crashes before a message is dead
 --       2 by         who recovers
--- Returns { messages recovered, messages that died }.
+--       3 prefix     of the names of claims
+--       4 bytes      moved in one run; the rest stays expired, under another name, so that it is no longer its consumer's
+--       5 full       1 when Redis is full: then nobody is blamed, since only what frees or moves is allowed
+-- Returns { messages recovered, messages that died, leases dropped that were not of claims }.
 --
--- Only a message that was alone in its claim is blamed: of a batch nobody knows which one it was, and of a claim that
+-- Only a message that was alone in its claim is blamed: a larger batch does not tell which one it was, and a claim that
 -- was made ahead not even whether it had been begun.
 
-local leases, suspects, crashes, attempts, history, dead =
-    KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
-local most, by = tonumber(ARGV[1]), ARGV[2]
-local CHUNK = 500
+--#include reliable/common.lua
 
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local recovered, died = 0, 0
+local leases, suspects, crashes, attempts, history = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local dead, counted, queue, handoff = KEYS[6], KEYS[7], KEYS[8], KEYS[9]
+local most, by, prefix, bytes, full = tonumber(ARGV[1]), ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5] == '1'
+local recovered, died, foreign = 0, 0, 0
+local REST = ':rest'
+local EACH = 256 -- bytes that moving one message costs, however small it is
 
-for i = 7, #KEYS do
+local function blame(claim)
+    local blamed = redis.call('LINDEX', claim, 0)
+    local sum = identity(blamed)
+    local crashed = whole(redis.call('HGET', crashes, sum)) + 1
+    if crashed < most then
+        mention(counted, sum, blamed)
+        redis.call('HSET', crashes, sum, crashed)
+        return
+    end
+    redis.call('XADD', dead, '*', 'payload', blamed, 'reason', 'crashed',
+        'error', 'its consumer died or hung with it ' .. crashed .. ' times',
+        'attempts', whole(redis.call('HGET', attempts, sum)), 'crashes', crashed,
+        'history', redis.call('HGET', history, sum) or '[]', 'by', by)
+    for _, counts in ipairs({ crashes, attempts, history }) do redis.call('HDEL', counts, sum) end
+    redis.call('ZREM', counted, sum .. string.sub(blamed, 1, PREFIX))
+    redis.call('LTRIM', claim, 1, -1)
+    died = died + 1
+end
+
+local function move(from, to)
+    while bytes > 0 do
+        local payload = redis.call('LMOVE', from, to, 'RIGHT', 'LEFT')
+        if not payload then return true end
+        bytes = bytes - #payload - EACH
+        if from ~= handoff then recovered = recovered + 1 end
+    end
+    return redis.call('EXISTS', from) == 0
+end
+
+-- The lease of the new name comes before what it is for; of a name that has no list it is simply removed later.
+local function keep_rest(claim)
+    redis.call('ZADD', leases, now - 0.5, claim .. REST)
+    redis.call('RENAME', claim, claim .. REST)
+end
+
+local function was_larger_or_ahead(claim)
+    return string.sub(claim, -#REST) == REST or string.sub(claim, -6) == ':ahead'
+end
+
+for i = 10, #KEYS do
     local claim = KEYS[i]
-    local deadline = redis.call('ZSCORE', leases, claim)
-    if deadline and tonumber(deadline) <= now then
-        local count = redis.call('LLEN', claim)
-        if count == 1 and string.sub(claim, -6) ~= ':ahead' then
-            local blamed = redis.call('LINDEX', claim, 0)
-            local sum = redis.sha1hex(blamed)
-            local crashed = tonumber(redis.call('HGET', crashes, sum) or 0) + 1
-            if crashed >= most then
-                redis.call('XADD', dead, '*', 'payload', blamed, 'reason', 'crashed',
-                    'error', 'its consumer died or hung with it ' .. crashed .. ' times',
-                    'attempts', redis.call('HGET', attempts, sum) or 0, 'crashes', crashed,
-                    'history', redis.call('HGET', history, sum) or '[]', 'by', by)
-                for _, counts in ipairs({ crashes, attempts, history }) do redis.call('HDEL', counts, sum) end
-                redis.call('LTRIM', claim, 1, -1)
-                died = died + 1
-                count = 0
-            else
-                redis.call('HSET', crashes, sum, crashed)
+    local deadline = tonumber(redis.call('ZSCORE', leases, claim))
+    if deadline and deadline <= now then
+        local kind = redis.call('TYPE', claim).ok
+        local emptied = true
+        if claim == handoff then
+            emptied = kind == 'none' or move(handoff, queue)
+        elseif string.sub(claim, 1, #prefix) ~= prefix or (kind ~= 'list' and kind ~= 'none') then
+            foreign = foreign + 1
+        elseif kind == 'list' then
+            if not full and redis.call('LLEN', claim) == 1 and not was_larger_or_ahead(claim) then blame(claim) end
+            emptied = move(claim, suspects)
+            if not emptied and string.sub(claim, -#REST) ~= REST then
+                keep_rest(claim)
+                emptied = true
             end
         end
-        recovered = recovered + count
-        while count > 0 do
-            local part = redis.call('LRANGE', claim, 0, CHUNK - 1)
-            redis.call('RPUSH', suspects, unpack(part))
-            redis.call('LTRIM', claim, #part, -1)
-            count = count - #part
-        end
-        redis.call('ZREM', leases, claim) -- last: what is refused half-way can be done again
+        if emptied then redis.call('ZREM', leases, claim) end -- last: what is refused half-way can be done again
     end
 end
-return { recovered, died }
+return { recovered, died, foreign }

@@ -1,13 +1,21 @@
-"""Looks after the claims of consumers that are gone: every live consumer does, no one is elected."""
+"""Recovers the claims of lost consumers: every live consumer does, none is elected."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from shared import keys
 from shared.connection import Link
-from shared.patterns.reliable.scripts import RECOVER, RENEW
+from shared.errors import FullError
+from shared.patterns.keeper import renewal_pause
+from shared.patterns.reliable.bounds import SCRIPT_BYTES
+from shared.patterns.reliable.scripts import RECOVER, RECOVER_WHEN_FULL, RENEW
 
-__all__ = ["Recovery"]
+__all__ = ["Recovery", "grace_ms"]
+
+
+def grace_ms(lease: float) -> int:
+    """How long before its end a lease is watched: its consumer renews it at least once in that time."""
+    return int(2000 * renewal_pause(lease))
 
 
 class Recovery:
@@ -18,32 +26,46 @@ class Recovery:
         self.died = 0
         self._queue = queue
         self._lease_ms = int(lease * 1000)
+        self._grace_ms = grace_ms(lease)
         self._max_crashes = max_crashes
         self._by = by
         self._log = logging.getLogger("townpost.reliable")
 
-    def renew(self, link: Link, names: Iterable[str]) -> None:
-        """Extend the leases of these claims, and take over what has expired."""
-        expired = link.call(*RENEW.whole([keys.leases(self._queue)], self._lease_ms, *names))
-        if isinstance(expired, list):
-            self.take_over(link, [name.decode() for name in expired if isinstance(name, bytes)])
+    def renew(self, link: Link, names: Iterable[str]) -> Collection[str]:
+        """Extend the leases of these claims, and recover what has expired; returns which of them are lost."""
+        reply = link.call(*RENEW.whole([keys.leases(self._queue)], self._lease_ms, self._grace_ms, *names))
+        match reply:
+            case [list(expired), list(lost)]:
+                self.take_over(link, [name for name in expired if isinstance(name, bytes)])
+                return {name.decode() for name in lost if isinstance(name, bytes)}
+        raise TypeError(f"renew.lua answered {reply!r}")
 
-    def take_over(self, link: Link, names: Sequence[str]) -> None:
-        """The messages of these claims, if they have expired, become suspects, or dead."""
+    def take_over(self, link: Link, names: Sequence[bytes]) -> None:
+        """The messages of these claims, if they have expired, become suspects, or dead letters."""
         if not names:
             return
         queue = self._queue
-        companions = [
+        companions: list[str | bytes] = [
             keys.leases(queue),
             keys.suspects(queue),
             keys.crashes(queue),
             keys.attempts(queue),
             keys.history(queue),
             keys.dead(queue),
+            keys.counted(queue),
+            queue,
+            keys.handoff(queue),
         ]
-        reply = link.call(*RECOVER.whole([*companions, *names], self._max_crashes, self._by))
+        arguments = (self._max_crashes, self._by, keys.claims(queue), SCRIPT_BYTES)
+        try:
+            reply = link.call(*RECOVER.whole([*companions, *names], *arguments, 0))
+        except FullError:
+            reply = link.call(*RECOVER_WHEN_FULL.whole([*companions, *names], *arguments, 1))
         match reply:
-            case [int(recovered), int(died)] if recovered or died:
+            case [int(recovered), int(died), int(foreign)]:
                 self.recovered += recovered
                 self.died += died
-                self._log.warning("a consumer is gone: %d of its messages go out again, %d are dead", recovered, died)
+                if recovered or died:
+                    self._log.warning("recovered %d messages of a lost consumer, %d dead-lettered", recovered, died)
+                if foreign:
+                    self._log.warning("%s held %d members that are no claims: removed", keys.leases(queue), foreign)

@@ -3,12 +3,19 @@
 --
 -- KEYS  1 leases     sorted set   claim -> deadline
 -- ARGV  1 lease      ms
---       2.. claims
--- Returns the names of expired claims, those of others, for recovery.
+--       2 grace      ms: see `overdue`
+--       3.. claims
+-- Returns { names of expired claims, those of others, for recovery; names of these claims that are lost }.
 
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-for i = 2, #ARGV do
-    redis.call('ZADD', KEYS[1], 'XX', 'GT', now + ARGV[1], ARGV[i])
+--#include reliable/common.lua
+
+local leases, lease = KEYS[1], tonumber(ARGV[1])
+local lost = {}
+for i = 3, #ARGV do
+    if redis.call('ZSCORE', leases, ARGV[i]) then
+        redis.call('ZADD', leases, 'XX', now + lease, ARGV[i])
+    else
+        lost[#lost + 1] = ARGV[i]
+    end
 end
-return redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', 0, 4)
+return { (overdue(leases, lease, tonumber(ARGV[2]))), lost }

@@ -21,7 +21,7 @@ class ReliableSender:
     def __init__(self, settings: "Settings") -> None:
         self._queue = settings.reliable_queue
         self._limit = settings.reliable_limit
-        self._keys = [self._queue, keys.priority(self._queue), keys.scheduled(self._queue)]
+        self._keys = [self._queue, keys.priority(self._queue), keys.scheduled(self._queue), keys.bell(self._queue)]
 
     def commands(self, messages: Sequence[Message], payloads: Sequence[bytes], due: Due | None) -> list[Command]:
         if due is None and not self._limit and not any(message.priority for message in messages):

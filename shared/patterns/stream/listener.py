@@ -3,21 +3,27 @@
 import contextlib
 import logging
 import os
-import random
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from shared import keys
 from shared.connection import Link, Reply
 from shared.counts import Counts
-from shared.errors import FullError, RefusedError
+from shared.errors import FullError, RefusedError, TownpostError, WrongTypeError
 from shared.patterns.contract import Batch, Command
-from shared.patterns.leased import CrashedError, Keeper, LeasedBatch, Settling, describe, reason
-from shared.patterns.stream.scripts import RENEW, SETTLE, TIDY
-from shared.patterns.stream.sender import FIELD
+from shared.patterns.foreign import set_aside
+from shared.patterns.keeper import Keeper
+from shared.patterns.leased import CrashedError
+from shared.patterns.settling import Settling
+from shared.patterns.stream.entries import Entries, Found, ReadSize, parse
+from shared.patterns.stream.looking import Look, Taken
+from shared.patterns.stream.scripts import FREE, SETTLE, TAKE, TIDY
+from shared.patterns.stream.settlement import Settled, Settlement
+from shared.patterns.stream.upkeep import EntriesUpkeep
+from shared.prefetch import OVERRUN_SECONDS
 
 if TYPE_CHECKING:
     from shared.settings import Settings
@@ -25,84 +31,132 @@ if TYPE_CHECKING:
 __all__ = ["StreamListener"]
 
 _BLOCK_SECONDS = 1.0
-_LOOK_SECONDS = 1.0
-"""How often it looks for what dead members hold, when anything is pending at all; else a third as often."""
 _GONE_MS = 3_600_000
-_MOST_DOUBLINGS = 30
-_OURS = 2
-"""One field and its value."""
-_WAITING = b"waiting"
-"""The member in whose name entries are pending that nobody has in hand: retries, and what a stop gave back."""
 _STARTS = {"beginning": "0", "now": "$"}
 
 
-class _Entries(LeasedBatch):
-    """Entries of the stream, with how often each was handed out."""
-
-    def __init__(self, name: str, entries: Sequence[tuple[bytes, bytes]], attempts: int, max_bytes: int) -> None:
-        super().__init__("stream", name, [payload for _, payload in entries], max_bytes)
-        self.ids = [entry_id for entry_id, _ in entries]
-        self.attempts = attempts
-
-
 class StreamListener:
-    """See the module's docstring in shared/patterns/stream."""
+    """See the module's docstring in shared/patterns/stream, and looking.py for what is taken over."""
 
     unhandled_return = True
 
     def __init__(self, settings: "Settings", link: Link, counts: Counts) -> None:
-        self._stream = settings.stream
-        self._group = settings.consumer_group
+        self._stream = stream = settings.stream
+        self._group = group = settings.consumer_group
+        self._wake = keys.wake(stream, group)
         self._start = _STARTS.get(settings.stream_start, settings.stream_start)
         self._link = link
         self._counts = counts
         self._max_bytes = settings.max_message_bytes
-        self._lease_ms = int(settings.lease_seconds * 1000)
+        self._lease = settings.lease_seconds
         self._max_attempts = settings.max_attempts
-        self._backoff = settings.backoff_seconds
-        self._consumer = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
+        self._overrun = OVERRUN_SECONDS if settings.prefetch is None else None
+        self._member = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
+        self._consumer = self._member
+        self._opened = 0
+        self._settlement = Settlement(
+            stream, group, lease=self._lease, max_attempts=self._max_attempts, backoff=settings.backoff_seconds
+        )
         self._keeper = Keeper(
             "stream",
             Link(settings.url, name="townpost-stream-keeper"),
-            self._renew,
+            EntriesUpkeep(stream, group, self._settlement),
             lease=settings.lease_seconds,
             handler_timeout=settings.handler_timeout,
         )
-        self._settling = Settling(link, self._keeper, self._settlement, self._note_settled)
-        self._look_at = 0.0
+        self._settling = Settling(link, self._keeper, self._settlement.command, self._note_settled)
+        self._look = Look(stream, group, self._lease)
+        self._size = ReadSize()
+        self._said_full = False
         self._log = logging.getLogger("townpost.stream")
 
     def open(self) -> None:
         self._link.connect()
-        try:
-            self._link.call("XGROUP", "CREATE", self._stream, self._group, self._start, "MKSTREAM")
-        except RefusedError as error:
-            # a full Redis refuses to create even what is there
-            if "BUSYGROUP" not in str(error) and not (isinstance(error, FullError) and self._group_fields()):
-                raise
+        self._settling.opened()
+        self._create(self._stream, self._start)
         self._start = "0"  # a group that vanishes later is made anew from the beginning: nothing may be missed
-        for script in (SETTLE, TIDY):
+        set_aside(self._link, keys.stream_types(self._stream, self._group), self._log)
+        self._create(self._wake, "0")
+        for script in (SETTLE, FREE, TAKE, TIDY):
             script.load(self._link)
-        self._link.call(*TIDY.command([self._stream], self._group, "", _GONE_MS))
+        self._link.call(*self._tidy(self._consumer if self._opened else ""))
+        self._renamed()
+        self._look.opened()
         self._say_lag()
 
+    def _create(self, stream: str, start: str) -> None:
+        try:
+            self._link.call("XGROUP", "CREATE", stream, self._group, start, "MKSTREAM")
+        except RefusedError as error:
+            # a full Redis refuses to create even what is there
+            if "BUSYGROUP" not in str(error) and not (isinstance(error, FullError) and self._group_fields(stream)):
+                raise
+
+    def _renamed(self) -> None:
+        """What was read and never arrived is left to a name that nobody keeps alive."""
+        self._consumer = self._member if not self._opened else f"{self._member}-{self._opened}"
+        self._opened += 1
+
     def take(self, limit: int) -> Batch:
-        if time.monotonic() >= self._look_at:
-            taken = self._take_over() if self._pending() else None
-            if taken is not None:
-                return taken
-        block = int(_BLOCK_SECONDS * 1000)
+        try:
+            batch = self._take(limit)
+        except WrongTypeError:
+            if not set_aside(self._link, keys.stream_types(self._stream, self._group), self._log):
+                raise
+            self._create(self._wake, "0")
+            batch = None
+        return Batch("stream", []) if batch is None else batch
+
+    def _take(self, limit: int) -> Batch | None:
+        if time.monotonic() >= self._look.at and (batch := self._taken_over(limit)) is not None:
+            return batch
+        found = self._read(limit)
+        return self._batch(found, 1) if found.ids else None
+
+    def _read(self, limit: int) -> Found:
+        count = self._size.of(limit)
+        seconds = max(0.001, min(_BLOCK_SECONDS, self._lease / 3, self._look.at - time.monotonic()))
         reading: Command = (
-            *("XREADGROUP", "GROUP", self._group, self._consumer, "COUNT", limit),
-            *("BLOCK", block, "STREAMS", self._stream, ">"),
+            *("XREADGROUP", "GROUP", self._group, self._consumer, "COUNT", count),
+            *("BLOCK", max(1, int(seconds * 1000)), "STREAMS", self._stream, self._wake, ">", ">"),
         )
-        (reply,) = self._settling.exchange([reading], block=_BLOCK_SECONDS)
-        entries = _entries(reply[0][1]) if isinstance(reply, list) and isinstance(reply[0], list) else []
-        return self._batch(entries, 1)
+        self._sent = time.monotonic()
+        (reply,) = self._exchange([reading], block=seconds)
+        found, woken = Found(), Found()
+        for part in reply if isinstance(reply, list) else []:
+            match part:
+                case [name, entries]:
+                    parse(entries, woken if name == self._wake.encode() else found)
+        self._size.came(found.payloads)
+        if woken.ids:
+            self._look.wake(woken.ids)
+        if found.ids and self._look.promised:
+            self._pass_on()
+        return found
+
+    def _pass_on(self) -> None:
+        """We are busy now: another looks after what is due next."""
+        with contextlib.suppress(RefusedError):
+            self._link.call("XADD", self._wake, "MAXLEN", 1, "*", "look", "1")
+            self._look.passed_on()
+
+    def _exchange(self, commands: Sequence[Command], block: float = 0.0) -> list[Reply]:
+        try:
+            return self._settling.exchange(commands, block)
+        except FullError:
+            self._renamed()
+            if not any(batch.full for batch in self._settling.due):
+                raise
+        except RefusedError:
+            self._renamed()  # what was read behind a refused settlement is not in our hands
+            raise
+        # there is no room for what failed; what was handled can be acknowledged all the same
+        return self._settling.exchange(commands, block)
 
     def settle(self, batch: Batch) -> None:
         """Travels with the next read, in one round trip; `close` sends what has none."""
-        if isinstance(batch, _Entries):
+        if isinstance(batch, Entries):
+            batch.settling = True
             self._settling.due.append(batch)
 
     def lost(self) -> str:
@@ -113,103 +167,89 @@ class StreamListener:
             control.call("CLIENT", "UNBLOCK", self._link.client_id)
 
     def close(self) -> None:
-        leaving = TIDY.command([self._stream], self._group, self._consumer, _GONE_MS)
         try:
-            self._settling.finish([leaving] if self._link.connected else [], self._log)
+            with contextlib.suppress(TownpostError):  # said below
+                while self._settling.due:
+                    self._exchange([])
+            self._settling.finish([self._tidy(self._consumer)] if self._link.connected else [], self._log)
         finally:
             self._keeper.close()
             self._link.close()
 
-    def _batch(self, entries: Sequence[tuple[bytes, bytes]], attempts: int) -> Batch:
-        if not entries:
-            return Batch("stream", [])
-        self._look_at = min(self._look_at, time.monotonic() + _LOOK_SECONDS)  # now something is pending
-        batch = _Entries(entries[0][0].decode(), entries, attempts, self._max_bytes)
-        self._keeper.hold(batch.name, batch)
+    def _tidy(self, leaving: str) -> Command:
+        return TIDY.command([self._stream, self._wake], self._group, leaving, _GONE_MS)
+
+    def _batch(self, found: Found, attempts: int, *, again: bool = False) -> Entries:
+        batch = Entries(found, self._consumer, attempts, self._max_bytes, again=again)
+        for index, fields in found.extra.items():
+            if fields.get(b"group", self._group.encode()) != self._group.encode():
+                batch.answered(index, None)  # requeued for another group
+        batch.take_up(self._overrun, self._sent + self._lease)
+        self._look.soon()
+        self._keeper.hold(batch.name, batch, batch.leased_until)
         return batch
 
-    def _pending(self) -> bool:
-        """Whether any member holds anything; sets when to look again."""
-        (reply,) = self._settling.exchange([("XPENDING", self._stream, self._group)])
-        pending = bool(isinstance(reply, list) and reply[0])
-        self._look_at = time.monotonic() + _LOOK_SECONDS * (1 if pending else 3)
-        return pending
+    def _taken_over(self, limit: int) -> Batch | None:
+        """What waits in nobody's hands or was held for too long."""
+        self._sent = time.monotonic()
+        (reply,) = self._exchange([self._look.command(self._consumer, self._size.of(limit))])
+        taken = self._look.answer(reply)
+        if taken is None:
+            return None
+        if taken.malformed:
+            self._log.warning(
+                "%d members of %s are no entries: removed, see who writes it",
+                taken.malformed,
+                keys.retries(self._stream, self._group),
+            )
+        return self._fetched(taken) if taken.ids else None
 
-    def _take_over(self) -> Batch | None:
-        """One message that was held for too long; alone, so that only it is blamed for the next crash."""
-        # not XAUTOCLAIM, which looks at ten entries for each it may take: older ones at work would hide the others
-        (overdue,) = self._settling.exchange(
-            [("XPENDING", self._stream, self._group, "IDLE", self._lease_ms, "-", "+", 1)]
-        )
-        match overdue:
-            case [[bytes(entry_id), bytes(holder), _, int(before)]]:
-                pass
-            case _:
-                return None
-        self._look_at = 0.0  # there may be more
-        entries = _entries(
-            self._link.call("XCLAIM", self._stream, self._group, self._consumer, self._lease_ms, entry_id)
-        )
-        if not entries:
-            return Batch("stream", [])  # somebody was faster, or it was deleted
-        if holder != _WAITING:
-            self._counts.recovered += 1
-        batch = self._batch(entries, before + 1)
+    def _fetched(self, taken: Taken) -> Batch:
+        ranges: list[Command] = [("XRANGE", self._stream, entry_id, entry_id) for entry_id in taken.ids]
+        found = Found()
+        for reply in self._exchange(ranges):
+            parse(reply, found)
+        self._size.came(found.payloads)
+        if not found.ids:
+            return Batch("stream", [])  # deleted meanwhile
+        self._counts.recovered += taken.from_dead
+        batch = self._batch(found, taken.before + 1, again=True)
         # the first time it was handed out with others, and who knows which of them was to blame
-        if before <= self._max_attempts:
+        if taken.before <= self._max_attempts:
             return batch
-        for delivery in batch:
-            delivery.fail(CrashedError(f"its consumers died or hung with it, {before} times"))
+        for index in range(len(batch)):
+            batch.answered(index, CrashedError(f"its consumers died or hung with it, {taken.before} times"))
         self.settle(batch)
         return Batch("stream", [])
 
-    def _settlement(self, batch: _Entries) -> Command:
-        failed = {index for index, _ in batch.failed}
-        left = batch.open
-        if not failed and not left:
-            return ("XACK", self._stream, self._group, *batch.ids)
-        kept = failed.union(left)
-        acked = [entry_id for index, entry_id in enumerate(batch.ids) if index not in kept]
-        failures: list[str | bytes | float] = []
-        for index, error in batch.failed:
-            dead = batch.attempts >= self._max_attempts or reason(error) != "failed"
-            doubled = self._backoff * 2 ** min(batch.attempts - 1, _MOST_DOUBLINGS)
-            pause = min(doubled, self._lease_ms / 1000) * random.random()  # noqa: S311 - jitter
-            crashed = isinstance(error, CrashedError)
-            counts = (0, batch.attempts - 1) if crashed else (batch.attempts, 0)
-            failures += (batch.ids[index], batch.payloads[index], "dead" if dead else "retry", int(pause * 1000))
-            failures += (reason(error), describe(error), *counts)
-        back = [batch.ids[index] for index in left]
-        return SETTLE.command(
-            [self._stream, keys.dead(self._stream)],
-            *(self._group, self._consumer, _WAITING, self._lease_ms, batch.attempts - 1),
-            *(len(acked), *acked, len(back), *back, *failures),
-        )
-
-    def _note_settled(self, batch: _Entries, reply: Reply, repeated: bool) -> None:  # noqa: FBT001
-        acknowledged, died, again = reply if isinstance(reply, list) else (reply, 0, 0)
-        if isinstance(died, int) and isinstance(again, int):
-            self._counts.dead += died
-            self._counts.retried += again
-            if died:
-                self._log.error("%d more dead: see `python -m subscriber dead --pattern stream list`", died)
-        answered = len(batch) - len(batch.open)
-        taken = sum(number for number in (acknowledged, died, again) if isinstance(number, int))
-        if taken < answered and not repeated:
+    def _note_settled(self, batch: Entries, reply: Reply, repeated: bool) -> None:  # noqa: FBT001
+        settled = Settled(reply)
+        self._counts.dead += settled.died
+        self._counts.retried += settled.again
+        if settled.died:
+            self._log.error("%d more dead: see `python -m subscriber dead --pattern stream list`", settled.died)
+        if settled.problem:
+            self._log.error("%d dead letters are refused, and come again: %s", settled.refused, settled.problem)
+        if settled.waiting and not self._said_full:
+            self._log.error(
+                "Redis is full: what failed comes again after LEASE_SECONDS, there is no room to note that it failed"
+            )
+        self._said_full = batch.full
+        if settled.taken < batch.asked and not repeated:
             self._counts.late += 1
             self._log.warning(
-                "too late: %d messages are in other hands, their lease had run out (LEASE_SECONDS)", answered - taken
+                "too late: %d messages are in other hands, their lease had run out (LEASE_SECONDS)",
+                batch.asked - settled.taken,
             )
+        batch.told += batch.telling
+        if batch.told < len(batch.failed):
+            batch.sent = 0
+            self._settling.due.append(batch)
+            self._keeper.hold(batch.name, batch, batch.leased_until)
 
-    def _renew(self, link: Link, held: Mapping[str, LeasedBatch]) -> None:
-        for batch in held.values():
-            if isinstance(batch, _Entries):
-                ids = batch.ids
-                link.call(*RENEW.whole([self._stream], self._group, self._consumer, ids[0], ids[-1], len(ids)))
-
-    def _group_fields(self) -> dict[Reply, Reply] | None:
+    def _group_fields(self, stream: str) -> dict[Reply, Reply] | None:
         """What XINFO GROUPS says of our group; None if there is no such group."""
-        groups = self._link.call("XINFO", "GROUPS", self._stream)
+        groups = self._link.call("XINFO", "GROUPS", stream)
         for fields in groups if isinstance(groups, list) else []:
             group = dict(zip(fields[::2], fields[1::2], strict=True)) if isinstance(fields, list) else {}
             if group.get(b"name") == self._group.encode():
@@ -218,24 +258,7 @@ class StreamListener:
 
     def _say_lag(self) -> None:
         with contextlib.suppress(RefusedError):  # an ACL may forbid it
-            if group := self._group_fields():
+            if group := self._group_fields(self._stream):
                 self._log.info(
                     "group '%s': %s to read, %s pending", self._group, group.get(b"lag"), group.get(b"pending")
                 )
-
-
-def _entries(reply: Reply) -> list[tuple[bytes, bytes]]:
-    """(id, payload) of each; an entry without our field is shown by all it has."""
-    found = []
-    for entry in reply if isinstance(reply, list) else []:
-        # plain indexing: a match statement takes three times as long, for each entry
-        entry_id, fields = entry if isinstance(entry, list) else (None, None)
-        if not isinstance(entry_id, bytes) or not isinstance(fields, list):
-            continue  # deleted meanwhile
-        if len(fields) == _OURS and fields[0] == FIELD and isinstance(payload := fields[1], bytes):
-            found.append((entry_id, payload))
-            continue
-        values = [field for field in fields if isinstance(field, bytes)]
-        pairs = dict(zip(values[::2], values[1::2], strict=False))
-        found.append((entry_id, pairs.get(FIELD, b" ".join(values))))
-    return found

@@ -1,5 +1,6 @@
 """Appends messages to a stream, and keeps it from growing without end where that is asked for."""
 
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -17,19 +18,30 @@ __all__ = ["FIELD", "StreamSender"]
 
 FIELD = b"message"
 
+_TRIM_SECONDS = 1.0
+_TRIM_ENTRIES = 2_000
+"""How many more than twice what it has sent since the last time a publisher trims at once."""
+
 
 class StreamSender:
-    """One XADD for each message; the trimming follows, which is what makes room if Redis is full."""
+    """One XADD for each message; the trimming follows now and then, which is what makes room if Redis is full."""
 
     def __init__(self, settings: "Settings") -> None:
         self._stream = settings.stream
         self._maxlen = settings.stream_maxlen
+        self._sent = 0
+        self._trim_at = 0.0
 
     def commands(self, _messages: Sequence[Message], payloads: Sequence[bytes], _due: Due | None) -> list[Command]:
+        self._sent += len(payloads)
         return [("XADD", self._stream, "*", FIELD, payload) for payload in payloads]
 
     def upkeep(self) -> list[Command]:
-        return [TRIM.whole([self._stream], self._maxlen)] if self._maxlen else []
+        if not self._maxlen or time.monotonic() < self._trim_at:
+            return []
+        self._trim_at = time.monotonic() + _TRIM_SECONDS
+        most, self._sent = _TRIM_ENTRIES + 2 * self._sent, 0
+        return [TRIM.whole([self._stream], self._maxlen, most)]
 
     def receipt(self, replies: Sequence[Reply], upkeep: Sequence[Reply], count: int) -> Receipt:
         last = replies[-1]

@@ -1,24 +1,34 @@
-#!lua flags=allow-oom
--- Ends a batch of which something failed or was not begun.
+#!lua
+-- Ends a batch, or a part of it, of which something failed or was not begun. Needs room; where there is none: free.lua.
 --
 -- KEYS  1 stream
 --       2 dead       stream
+--       3 retries    sorted set   padded id -> due (ms)
+--       4 wake       stream       at most one entry: whoever reads it looks after the retries
+--       5 deaths     hash         id of a requeued entry -> its earlier deaths, as JSON
 -- ARGV  1 group
 --       2 consumer
 --       3 waiting    consumer that stands for what waits in nobody's hands
 --       4 lease      ms; what is idle for longer may be taken by anyone
 --       5 before     how often these messages had been handed out before this time
---       6 acked      how many ids of handled messages follow, and these
+--       6 again      1: taken over, so that there may be earlier deaths to forget
+--       7 acked      how many ids of handled messages follow, and these
 --       then returned: how many ids of messages not begun, and these
---       then for each failed message: id, payload, "retry" or "dead", pause in ms, reason, error, attempts, crashes
--- Returns { acknowledged, died, scheduled }.
+--       then for each failed message: id, payload, "retry", "dead" or "copy" (dead; the payload is the entry's own), pause
+--       in ms, reason, error, attempts, crashes, earlier deaths (empty: look in the hash)
+-- Returns { acknowledged, died, scheduled, refused, error }; refused: could not be put among the dead letters, and comes
+-- again.
 --
--- A retry stays pending, in the name of `waiting` so that nobody renews it, with its idle time set so that the lease
--- runs out when the pause is over.
+-- A retry stays pending, in the name of `waiting` so that nobody's sign of life keeps it, and is due by the sorted set.
+-- What is given back is due at once, in the order of the stream.
 
-local stream, dead = KEYS[1], KEYS[2]
+local stream, dead, retries, wake, deaths = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local group, consumer, waiting, lease, before = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
-local at = 6
+local again_taken = ARGV[6] == '1'
+local at = 7
+
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 local function ids()
     local found = {}
@@ -31,30 +41,56 @@ local function still_ours(id)
     return redis.call('XPENDING', stream, group, id, id, 1, consumer)[1] ~= nil
 end
 
-local acknowledged, died, again = 0, 0, 0
-for _, id in ipairs(ids()) do acknowledged = acknowledged + redis.call('XACK', stream, group, id) end
-for _, id in ipairs(ids()) do
-    if still_ours(id) then
-        redis.call('XCLAIM', stream, group, waiting, 0, id, 'IDLE', lease, 'RETRYCOUNT', before, 'JUSTID')
-    end
+local waits = false
+local function park(id, due, count)
+    local ms, n = string.match(id, '^(%d+)-(%d+)$')
+    local member = string.rep('0', 20 - #ms) .. ms .. '-' .. string.rep('0', 20 - #n) .. n
+    redis.call('ZADD', retries, math.min(due or tonumber(ms), due or now), member)
+    local idle = math.max(0, lease - math.max(0, (due or now) - now))
+    redis.call('XCLAIM', stream, group, waiting, 0, id, 'IDLE', idle, 'RETRYCOUNT', count, 'JUSTID')
+    waits = true
 end
-for i = at, #ARGV, 8 do
+
+local acknowledged, died, again, refused, problem = 0, 0, 0, 0, ''
+for _, id in ipairs(ids()) do
+    acknowledged = acknowledged + redis.call('XACK', stream, group, id)
+    if again_taken then redis.pcall('HDEL', deaths, id) end
+end
+for _, id in ipairs(ids()) do
+    if still_ours(id) then park(id, nil, before) end
+end
+for i = at, #ARGV, 9 do
     local id, payload, verdict, pause = ARGV[i], ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 3])
     if not still_ours(id) then
         -- somebody else has it: what becomes of it is not ours to say
-    elseif verdict == 'dead' then
-        local history = '[]'
-        local entry = redis.call('XRANGE', stream, id, id)[1]
-        for j = 1, entry and #entry[2] or 0, 2 do
-            if entry[2][j] == 'history' then history = entry[2][j + 1] end
-        end
-        redis.call('XADD', dead, '*', 'payload', payload, 'reason', ARGV[i + 4], 'error', ARGV[i + 5],
-            'attempts', ARGV[i + 6], 'crashes', ARGV[i + 7], 'history', history, 'by', consumer)
-        redis.call('XACK', stream, group, id)
-        died = died + 1
-    else
-        redis.call('XCLAIM', stream, group, waiting, 0, id, 'IDLE', math.max(0, lease - pause), 'JUSTID')
+    elseif verdict == 'retry' then
+        park(id, now + pause, before + 1)
         again = again + 1
+    else
+        if verdict == 'copy' then
+            local entry = redis.call('XRANGE', stream, id, id)[1]
+            for j = 1, entry and #entry[2] or 0, 2 do
+                if entry[2][j] == 'message' then payload = entry[2][j + 1] end
+            end
+        end
+        local history = ARGV[i + 8]
+        if history == '' then
+            local known = again_taken and redis.pcall('HGET', deaths, id)
+            history = type(known) == 'string' and known or '[]'
+        end
+        local added = redis.pcall('XADD', dead, '*', 'payload', payload, 'reason', ARGV[i + 4], 'error', ARGV[i + 5],
+            'attempts', ARGV[i + 6], 'crashes', ARGV[i + 7], 'history', history, 'by', consumer,
+            'group', group, 'entry', id)
+        if type(added) == 'table' and added.err then
+            park(id, now + lease, before)
+            refused = refused + 1
+            problem = added.err
+        else
+            redis.call('XACK', stream, group, id)
+            if again_taken then redis.pcall('HDEL', deaths, id) end
+            died = died + 1
+        end
     end
 end
-return { acknowledged, died, again }
+if waits and redis.call('XLEN', wake) == 0 then redis.call('XADD', wake, '*', 'look', '1') end
+return { acknowledged, died, again, refused, problem }

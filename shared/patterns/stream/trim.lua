@@ -1,31 +1,40 @@
 #!lua flags=allow-oom
--- Shortens a stream to about so many entries, but never takes what a group has not acknowledged.
+-- Shortens a stream to about so many entries, but never takes what a group has not acknowledged. Reads no entry.
 --
 -- KEYS  1 stream
 -- ARGV  1 length     to shorten it to
+--       2 most       entries to remove in this call
 -- Returns { length now, group that holds it back (empty: none) }.
 
 local stream, length = KEYS[1], tonumber(ARGV[1])
-local MOST = 5000 -- in one call
+local NODE = 100 -- entries, that are only removed together
 
 local function before(a, b)
     local a_ms, a_n = string.match(a, '(%d+)-(%d+)')
     local b_ms, b_n = string.match(b, '(%d+)-(%d+)')
-    a_ms, a_n, b_ms, b_n = tonumber(a_ms), tonumber(a_n), tonumber(b_ms), tonumber(b_n)
-    return a_ms < b_ms or (a_ms == b_ms and a_n < b_n)
+    if a_ms ~= b_ms then return #a_ms < #b_ms or (#a_ms == #b_ms and a_ms < b_ms) end
+    return #a_n < #b_n or (#a_n == #b_n and a_n < b_n)
 end
 
 local excess = redis.call('XLEN', stream) - length
 if excess <= 0 then return { length + excess, '' } end
 
-local oldest = redis.call('XRANGE', stream, '-', '+', 'COUNT', math.min(excess, MOST) + 1)
-local cut, holder = oldest[#oldest][1], ''
+local needed, holder
 for _, fields in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
     local group = {}
     for i = 1, #fields, 2 do group[fields[i]] = fields[i + 1] end
-    local needed = group['last-delivered-id']
-    if group.pending > 0 then needed = redis.call('XPENDING', stream, group.name)[2] end
-    if before(needed, cut) then cut, holder = needed, group.name end
+    local first = group['last-delivered-id']
+    if group.pending > 0 then first = redis.call('XPENDING', stream, group.name)[2] end
+    if not needed or before(first, needed) then needed, holder = first, group.name end
 end
-redis.call('XTRIM', stream, 'MINID', '~', cut)
-return { redis.call('XLEN', stream), holder }
+
+-- LIMIT keeps as many as were asked for, MINID what is needed, whichever are more
+local limit = math.min(excess, tonumber(ARGV[2]))
+local removed
+if needed then
+    removed = redis.call('XTRIM', stream, 'MINID', '~', needed, 'LIMIT', limit)
+else
+    removed = redis.call('XTRIM', stream, 'MAXLEN', '~', length, 'LIMIT', limit)
+end
+local held_back = needed and excess - removed > NODE and removed + NODE < limit
+return { length + excess - removed, held_back and holder or '' }

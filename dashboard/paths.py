@@ -1,0 +1,67 @@
+"""One way that messages take: a pattern, the name of its channel, list or stream, and on a stream a consumer group.
+
+Everything the dashboard counts is counted by path: two queues of one pattern, and two groups of one stream, have
+nothing in common but their pattern.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import NamedTuple, TypeAlias
+from urllib.parse import quote
+
+from shared.keys import has_tag
+from shared.patterns import PATTERNS
+from shared.settings import Settings
+
+__all__ = ["SENDING", "Path", "Tally", "known_as", "own_path", "share"]
+
+Tally: TypeAlias = Counter[str]
+
+SENDING = ("sent", "unheard")
+"""What a sender counts: of the stream, whatever the group."""
+
+_LONGEST = 500
+
+
+class Path(NamedTuple):
+    """Without a group it is a place: what senders know."""
+
+    pattern: str
+    name: str
+    group: str = ""
+
+    @property
+    def id(self) -> str:
+        """Fit for an attribute, and no two have the same."""
+        return ":".join(quote(part, safe="") for part in self if part)
+
+    @property
+    def place(self) -> "Path":
+        return Path(self.pattern, self.name)
+
+
+def own_path(settings: Settings, pattern: str) -> Path:
+    """That of a service with these settings."""
+    groups = PATTERNS[pattern].guarantees.groups
+    return Path(pattern, settings.name_of(PATTERNS[pattern]), settings.consumer_group if groups else "")
+
+
+def known_as(pattern: str, name: object) -> bool:
+    """Whether this can be the name of a channel or key of the pattern, as the settings would have it."""
+    if not isinstance(name, str) or not 0 < len(name) <= _LONGEST:
+        return False
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    braces = "{" in name or "}" in name
+    return has_tag(name) or not braces or not PATTERNS[pattern].guarantees.redelivers
+
+
+def share(counts: Mapping[Path, Tally], path: Path) -> Tally:
+    """What of these counts belongs to a path: all of its group's, and what was sent to any."""
+    found: Tally = Counter()
+    for other, tally in counts.items():
+        if other.place == path.place:
+            found.update(tally if other.group == path.group else {name: tally[name] for name in SENDING})
+    return found

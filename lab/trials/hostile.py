@@ -1,0 +1,113 @@
+"""A client that writes under keys that are not its own, as an older version, another program or an attacker might.
+
+It adds, and makes what does not exist; it deletes and overwrites nothing that holds a message.
+"""
+
+import inspect
+import random
+import typing
+
+import redis
+
+from lab.trials.subjects import Subject
+from shared import keys
+from shared.settings import Settings
+
+__all__ = ["HostileHand", "owned"]
+
+_KINDS = {"List": "list", "Sorted": "zset", "Hash": "hash", "Stream": "stream", "String": "string"}
+"""How the docstrings of shared.keys begin, and what Redis calls that type."""
+_FOREIGN = (
+    b"",
+    b"\xff",
+    b"short",
+    b"0" * 5000,
+    b"9" * 21,
+    b"[" * 5000,
+    b'{"id": "\\ud800"}',
+    b"\x1b[31m",
+    b"townpost:instances",
+)
+_GROUP = str(Settings.model_fields["consumer_group"].default)
+_SCORES = ("1", "-inf", "inf", "0.5", "1e15")
+_MAKE_IF_ABSENT = (
+    "if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end return redis.call(ARGV[1], KEYS[1], ARGV[2]) and 1"
+)
+
+
+def owned(queue: str) -> dict[str, str]:
+    """Every key that is ours to name, beside a queue or a stream of this name -> its type, as shared.keys tells it."""
+    found = {}
+    for name, function in vars(keys).items():
+        if name.startswith("_") or not inspect.isfunction(function) or function.__annotations__["return"] is not str:
+            continue
+        kind = _KINDS.get(str(function.__doc__).split(":")[0].split()[0])
+        if kind is None:
+            continue  # the beginning of names, no name
+        wanted = [each for each in inspect.signature(function).parameters.values() if each.default is each.empty]
+        given = [_word(each, queue) for each in wanted]
+        found[function(*given)] = kind
+    return found
+
+
+def _word(parameter: inspect.Parameter, queue: str) -> str | int:
+    words: dict[str, str | int] = {"queue": queue, "stream": queue, "group": _GROUP, "number": 1}
+    return words.get(parameter.name, "mallory")
+
+
+class HostileHand:
+    """For one thread."""
+
+    def __init__(self, client: redis.Redis, subject: Subject, chance: random.Random) -> None:
+        self._client = client
+        self._subject = subject
+        self._chance = chance
+        self._keys = owned(subject.key)
+        self._usurped: dict[str, bytes] = {}
+
+    def add(self) -> None:
+        """Something foreign under every key, in the type that the key has or should have."""
+        self._send(self._some())
+        for name, kind in self._keys.items():
+            self._add(name, kind)
+
+    def usurp(self) -> None:
+        """Make what does not exist, in a wrong type."""
+        for name, kind in self._keys.items():
+            command = "RPUSH" if kind == "string" else "SET"
+            if self._client.eval(_MAKE_IF_ABSENT, 1, name, command, b"usurped"):
+                self._usurped[name] = b"list" if kind == "string" else b"string"
+
+    def withdraw(self) -> None:
+        """Take away what `usurp` made, as an operator would."""
+        for name, kind in self._usurped.items():
+            if self._client.type(name) == kind:
+                self._client.delete(name)
+        self._usurped.clear()
+
+    def _some(self) -> bytes:
+        return self._chance.choice((*_FOREIGN, self._chance.randbytes(self._chance.randrange(1, 60))))
+
+    def _send(self, payload: bytes) -> None:
+        """What cannot be read, where messages are."""
+        if self._subject.name == "stream":
+            self._client.xadd(self._subject.key, {self._some(): payload})
+        elif self._subject.fan_out:
+            self._client.publish(self._subject.key, payload)
+        else:
+            self._client.rpush(self._subject.key, payload)
+
+    def _add(self, name: str, kind: str) -> None:
+        there = typing.cast("bytes", self._client.type(name)).decode()
+        kind = kind if there == "none" else there
+        foreign = self._some()
+        if kind == "list":
+            self._client.rpush(name, foreign)
+        elif kind == "zset":
+            self._client.execute_command("ZADD", name, self._chance.choice(_SCORES), foreign)
+        elif kind == "hash":
+            self._client.hset(name, foreign, self._some())
+        elif kind == "stream":
+            self._client.xadd(name, {foreign: self._some()})
+        else:
+            self._client.set(name, foreign, nx=True)

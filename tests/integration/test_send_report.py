@@ -1,0 +1,161 @@
+"""A publisher of the library is known to the dashboard as the service is, and costs its program next to nothing."""
+
+import gc
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import pytest
+import redis
+
+from lab.server import Server
+from shared import keys
+from shared.counts import Counts
+from shared.send_report import SendReport
+from shared.settings import Settings
+
+T = TypeVar("T")
+
+
+class Owner:
+    """Stands for a publisher."""
+
+
+@pytest.fixture
+def counts() -> dict[str, Counts]:
+    return {"reliable": Counts()}
+
+
+@pytest.fixture
+def owner() -> Owner:
+    return Owner()
+
+
+@pytest.fixture
+def report(server: Server, owner: Owner, counts: dict[str, Counts]) -> Iterator[SendReport]:
+    settings = Settings(redis_url=server.url, pattern="reliable", reliable_queue="orders")
+    one = SendReport(owner, settings, counts)
+    yield one
+    one.close()
+
+
+def _until(look: Callable[[], T]) -> T:
+    deadline = time.monotonic() + 10
+    while not (seen := look()):
+        assert time.monotonic() < deadline, "it did not come to that in 10 s"
+        time.sleep(0.01)
+    return seen
+
+
+def _reports(client: redis.Redis) -> list[Any]:
+    found = [client.get(key) for key in client.keys(keys.instance("*")) if isinstance(key, bytes)]
+    return [json.loads(report) for report in found if report]
+
+
+def _threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name == "report"]
+
+
+@pytest.mark.usefixtures("report")
+def test_nothing_runs_before_the_first_send(client: redis.Redis) -> None:
+    assert _threads() == []
+    assert [row for row in client.client_list() if row["name"] == "townpost-publisher-control"] == []
+
+
+def test_what_was_sent_is_reported_with_where(
+    report: SendReport, client: redis.Redis, counts: dict[str, Counts]
+) -> None:
+    # When twelve are sent, from several threads at once
+    counts["reliable"].sent = 12
+    threads = [threading.Thread(target=report.begin) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    # Then one thread reports them
+    (told,) = _until(lambda: _reports(client))
+    assert _threads() == ["report"]
+    assert (told["role"], told["names"], told["patterns"]["reliable"]["sent"]) == (
+        "publisher",
+        {"reliable": "orders"},
+        12,
+    )
+    assert client.zscore(keys.instances(), told["id"])
+
+
+def test_its_last_counts_outlive_a_short_run(
+    report: SendReport, client: redis.Redis, counts: dict[str, Counts]
+) -> None:
+    counts["reliable"].sent = 3
+    report.begin()
+
+    report.close()
+
+    (told,) = _until(lambda: [one for one in _reports(client) if one["ended"]])
+    assert told["patterns"]["reliable"]["sent"] == 3
+    assert _until(lambda: not _threads())
+
+
+def test_one_that_sends_again_goes_on_under_its_name(
+    report: SendReport, client: redis.Redis, counts: dict[str, Counts]
+) -> None:
+    # Given one that was closed
+    counts["reliable"].sent = 3
+    report.begin()
+    report.close()
+    (before,) = _until(lambda: [one for one in _reports(client) if one["ended"]])
+
+    # When it sends more, nothing is counted twice
+    counts["reliable"].sent = 5
+    report.begin()
+
+    (told,) = _until(lambda: [one for one in _reports(client) if not one["ended"]])
+    assert (told["id"], told["patterns"]["reliable"]["sent"]) == (before["id"], 5)
+
+
+def test_it_ends_with_a_publisher_that_nobody_closed(server: Server, counts: dict[str, Counts]) -> None:
+    owner = Owner()
+    report = SendReport(owner, Settings(redis_url=server.url, pattern="reliable"), counts)
+    report.begin()
+    assert _threads() == ["report"]
+
+    del owner
+    gc.collect()
+
+    assert _until(lambda: not _threads())
+
+
+def test_without_redis_it_neither_fails_nor_holds_up_the_end(owner: Owner, counts: dict[str, Counts]) -> None:
+    report = SendReport(owner, Settings(redis_url="redis://127.0.0.1:1"), counts)
+
+    report.begin()
+    began = time.monotonic()
+    report.close()
+
+    assert time.monotonic() - began < 1
+
+
+@pytest.mark.alone
+def test_telling_it_costs_less_than_a_microsecond_a_send(report: SendReport) -> None:
+    report.begin()
+
+    began = time.perf_counter()
+    for _ in range(100_000):
+        report.begin()
+
+    assert (time.perf_counter() - began) / 100_000 < 1e-6
+
+
+def test_it_writes_no_health_file(server: Server, owner: Owner, counts: dict[str, Counts], tmp_path: Any) -> None:  # noqa: ANN401 - pytest's
+    file = tmp_path / "health"
+    report = SendReport(owner, Settings(redis_url=server.url, pattern="reliable", health_file=file), counts)
+
+    report.begin()
+    with redis.Redis(port=server.port) as client:
+        _until(lambda: _reports(client))
+    report.close()
+
+    assert not file.exists()
