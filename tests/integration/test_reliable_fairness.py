@@ -50,18 +50,17 @@ def test_one_push_wakes_every_idle_consumer_that_it_has_a_message_for(
         assert time.monotonic() - started < 1.0
 
 
-def test_a_consumer_takes_no_more_of_the_handoff_than_its_own(consumer: MakeConsumer, client: redis.Redis) -> None:
-    # Given three messages that three waking consumers moved, of which one has come so far
-    client.rpush(keys.handoff(Q), wire("a"), wire("b"), wire("c"))
-    one, other = consumer(), consumer()
-    one.listener._woken = True
+def test_what_woken_consumers_could_not_adopt_goes_back_to_the_head_of_the_queue(
+    consumer: MakeConsumer, client: redis.Redis
+) -> None:
+    # Given two messages that two waking consumers moved, which were then refused the script that adopts
+    client.rpush(keys.handoff(Q), wire("a"), wire("b"))
+    client.rpush(Q, wire("c"), wire("d"))
 
-    batch = one.take()
-    assert [delivery.message and delivery.message.message for delivery in batch] == ["a"]
-
-    # When the two others never come, then what they moved goes back to the head of the queue, in order
-    client.rpush(Q, wire("d"))
-    assert other.drain(seconds=0.7) == ["d", "b", "c"]
+    # When another takes one at a time, then it takes what waits, and theirs once it is clear that they do not come
+    one = consumer()
+    assert one.handle(limit=1) == ["c"]
+    assert one.drain(seconds=0.7) == ["d", "a", "b"]
 
 
 @pytest.mark.alone
@@ -98,8 +97,8 @@ def test_what_is_not_begun_goes_to_others_while_the_handler_is_at_work(server: S
         behind = [text for text in texts if text.startswith("behind")]
         until(lambda: set(behind) <= set(workers.texts), seconds=10)
 
-        # Then all that was behind it was handled by the other, each once, in order
-        assert [text for text in workers.texts if text.startswith("behind")] == behind
+        # Then all that was behind it was handled by the other, each once
+        assert Counter(text for text in workers.texts if text.startswith("behind")) == Counter(behind)
         hold.set()
         workers.wait(len(texts))
     assert Counter(workers.texts) == Counter(texts)

@@ -24,7 +24,7 @@ from shared.patterns.reliable.claims import Claim, Rules
 from shared.patterns.reliable.forwarder import TRUSTED_MS, Forwarder
 from shared.patterns.reliable.once import mark_known
 from shared.patterns.reliable.recovery import Recovery, grace_ms
-from shared.patterns.reliable.scripts import CLAIM, LOOK, ONCE, SETTLE, SETTLE_WHEN_FULL
+from shared.patterns.reliable.scripts import ADOPT, CLAIM, LOOK, ONCE, SETTLE, SETTLE_WHEN_FULL
 from shared.patterns.reliable.turns import Turns
 from shared.patterns.reliable.upkeep import ClaimUpkeep
 from shared.patterns.settling import Settling
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ReliableListener"]
 
-_BLOCK_SECONDS = 1.0
+_BLOCK_SECONDS = 2.0
 _IDLE_SECONDS = 2.0
 """How often an idle consumer looks for what others left behind."""
 _FORWARDER_IDLE_SECONDS = 5.0
@@ -68,6 +68,7 @@ class ReliableListener:
         self._counts = counts
         self._max_bytes = settings.max_message_bytes
         self._lease = settings.lease_seconds
+        self._block = min(_BLOCK_SECONDS, self._lease / 3)  # what wakes it is trusted for a lease from the question on
         self._once = settings.once_seconds > 0
         # PREFETCH says how many one consumer has in flight; and what is handled once has to be asked about in between
         self._ahead = _AHEAD if settings.prefetch is None and not self._once else None
@@ -105,9 +106,6 @@ class ReliableListener:
         self._asked = 0
         """How many messages were asked for, while the reply is on its way."""
         self._asked_at = 0.0
-        self._woken = False
-        """Whether a message lies in the handoff for this consumer."""
-        self._waiting = False
         self._log = logging.getLogger("townpost.reliable")
 
     def open(self) -> None:
@@ -115,8 +113,7 @@ class ReliableListener:
         self._settling.opened()
         self._claim_at = 0.0
         self._asked = 0
-        self._woken = self._waiting  # the reply to the wait was lost: a message may lie in the handoff for us
-        for script in (CLAIM, LOOK, ONCE, SETTLE, SETTLE_WHEN_FULL):
+        for script in (ADOPT, CLAIM, LOOK, ONCE, SETTLE, SETTLE_WHEN_FULL):
             script.load(self._link)
 
     def take(self, limit: int) -> Batch:
@@ -156,10 +153,7 @@ class ReliableListener:
             claimed = self._claim(limit)
             self._claim_at = 0.0 if claimed.claim or claimed.expired else time.monotonic() + self._idle(claimed.wait)
         if not claimed.claim and not claimed.expired:
-            seconds = min(_BLOCK_SECONDS, max(self._claim_at - time.monotonic(), 0.001))
-            if self._wait(seconds):
-                self._claim_at = 0.0
-                claimed = self._claim(limit)
+            claimed = _Claimed(self._wait(max(self._claim_at - time.monotonic(), 0.001)))
         return claimed
 
     def _idle(self, wait: float) -> float:
@@ -169,23 +163,33 @@ class ReliableListener:
         most = _FORWARDER_IDLE_SECONDS if self._forwarder.elected else _IDLE_SECONDS
         return most if wait < 0 else min(max(wait / 1000, _LEAST_IDLE_SECONDS), most)
 
-    def _wait(self, seconds: float) -> bool:
-        """Whether something may have come before the time was up."""
-        self._waiting = True
-        self._link.longest = self._max_bytes  # the reply is the message, of which nothing is needed
+    def _wait(self, seconds: float) -> Claim | None:
+        """The message that wakes this consumer before the time is up, if one does.
+
+        Both commands are sent at once. Redis carries out the second as soon as the first no longer blocks, so that a
+        message which wakes a consumer is under its lease, and on its way to it, without a further round trip.
+        """
+        seconds = min(seconds, self._block)
+        handoff = keys.handoff(self._queue)
+        name = keys.claim(self._queue, self._consumer, next(self._numbers))
+        # exactly one consumer wakes for each message, and the message never leaves Redis
+        waiting = ("BLMOVE", self._queue, handoff, "LEFT", "RIGHT", seconds)
+        adopting = ADOPT.command([handoff, name, keys.leases(self._queue)], int(self._lease * 1000), self._max_bytes)
+        self._unsure = name
+        self._asked_at = time.monotonic()
+        self._link.longest = self._max_bytes  # the reply of BLMOVE is the message as well
         try:
-            # exactly one consumer wakes for each message, and the message never leaves Redis
-            moved = self._link.call(
-                "BLMOVE", self._queue, keys.handoff(self._queue), "LEFT", "RIGHT", seconds, block=seconds
-            )
+            moved, found = self._settling.exchange([waiting, adopting], seconds)
         except FullError:
             time.sleep(min(seconds, _FULL_SECONDS))  # BLMOVE is refused then, claims are not
-            return True
+            self._claim_at = 0.0
+            return None
         finally:
             self._link.longest = None
-        self._waiting = False
-        self._woken = moved is not None
-        return self._woken
+        self._sure()
+        if moved is not None:
+            self._claim_at = 0.0  # more may have come with it
+        return self._made(name, found) if isinstance(found, list) and found else None
 
     def settle(self, batch: Batch) -> None:
         """Travels with the next claim, in one round trip; `close` sends what has none."""
@@ -229,10 +233,9 @@ class ReliableListener:
         claiming = CLAIM.command(
             [queue, keys.handoff(queue), name, *(companion(queue) for companion in companions)],
             *(limit, int(self._lease * 1000), grace_ms(self._lease), SCRIPT_BYTES, self._max_bytes),
-            *(int(behind is not None), int(self._woken), self._turns.plain(limit), int(self._turns.suspects)),
+            *(int(behind is not None), self._turns.plain(limit), int(self._turns.suspects)),
             *(self._consumer, TRUSTED_MS),
         )
-        self._woken = False
         self._unsure = name
         self._asked_at = time.monotonic()
         if behind is not None:
@@ -275,7 +278,7 @@ class ReliableListener:
         claim = self._made(name, found, leased_until, more=len(found) >= asked) if found else None
         return _Claimed(claim, wait, names)
 
-    def _made(self, name: str, found: list[Reply], leased_until: float | None, *, more: bool = False) -> Claim:
+    def _made(self, name: str, found: list[Reply], leased_until: float | None = None, *, more: bool = False) -> Claim:
         # no test of each one's type: here it would cost as much as all the rest of taking a message
         claim = Claim(name, cast("list[bytes | int]", found), self._max_bytes, full=more)
         claim.leased_until = leased_until or self._asked_at + self._lease

@@ -3,6 +3,7 @@
 from shared.patterns.scripts import Script
 
 __all__ = [
+    "ADOPT",
     "CLAIM",
     "FORWARD",
     "LOOK",
@@ -16,6 +17,7 @@ __all__ = [
     "SPLIT",
 ]
 
+ADOPT = Script("reliable/adopt.lua")
 CLAIM = Script("reliable/claim.lua")
 FORWARD = Script("reliable/forward.lua")
 LOOK = Script("reliable/look.lua")

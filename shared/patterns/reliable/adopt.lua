@@ -1,0 +1,19 @@
+#!lua flags=allow-oom
+-- Takes the message that woke this consumer out of the handoff, into a claim of its own and under a lease. It is sent
+-- together with the BLMOVE that waits. It does nothing else: what waits besides comes with the next claim.
+--
+-- KEYS  1 handoff    list         one message for each consumer that is waking up
+--       2 claim      list         the batch of one; must not exist
+--       3 leases     sorted set   claim -> deadline; the handoff, while something lies there
+-- ARGV  1 lease      ms
+--       2 longest    bytes of a message that is sent; of a longer one only its size is
+-- Returns { payload, or size of one that is too long }; empty when nothing came, or another has it.
+
+local handoff, claim, leases = KEYS[1], KEYS[2], KEYS[3]
+if redis.call('EXISTS', handoff) == 0 then return {} end -- nothing is written when the time was up
+
+local time = redis.call('TIME')
+redis.call('ZADD', leases, time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[1], claim) -- before what it is for
+local payload = redis.call('LMOVE', handoff, claim, 'LEFT', 'RIGHT')
+if redis.call('EXISTS', handoff) == 0 then redis.call('ZREM', leases, handoff) end
+return { #payload <= tonumber(ARGV[2]) and payload or #payload }
