@@ -1,6 +1,7 @@
 """What `listen` has handed out on a pattern that redelivers, until each delivery is answered, by whatever thread."""
 
 import copy
+import logging
 import sys
 import threading
 import time
@@ -11,6 +12,7 @@ from shared.errors import UnreadableError
 from shared.message import Message
 from shared.patterns.contract import Delivery
 from shared.patterns.leased import LeasedBatch
+from shared.text import told
 
 __all__ = ["InFlight", "UnansweredError"]
 
@@ -64,16 +66,24 @@ class InFlight:
     """For the one thread that listens; only the deliveries themselves are for any thread."""
 
     def __init__(
-        self, settle: Callable[[LeasedBatch], None], stop: threading.Event, *, handler_timeout: float, most: int
+        self,
+        pattern: str,
+        settle: Callable[[LeasedBatch], None],
+        stop: threading.Event,
+        *,
+        handler_timeout: float,
+        most: int,
     ) -> None:
         """Nothing is in flight.
 
         Args:
+            pattern: for the log.
             settle: called with each batch once all of its deliveries are answered.
             stop: ends every wait.
             handler_timeout: seconds after which a delivery without an answer has failed.
             most: how many may be without an answer before the next one is handed out.
         """
+        self._log = logging.getLogger(f"townpost.{pattern}")
         self._settle = settle
         self._stop = stop
         self._handler_timeout = handler_timeout
@@ -129,6 +139,8 @@ class InFlight:
             waited_for.add(id(self._running))  # the rest of it is still to be handed out
         for batch in self._batches:
             if id(batch) not in waited_for:
+                for _, error in batch.failed:
+                    self._log.warning("a message failed with %s: %s", type(error).__name__, told(error))
                 self._settle(batch)
         self._batches = [batch for batch in self._batches if id(batch) in waited_for]
 

@@ -5,12 +5,13 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from shared.connection import Link, endpoint
 from shared.counts import Counts
 from shared.deliveries import InFlight
 from shared.errors import RefusedError, SettingError, TownpostError, UnavailableError
+from shared.library_report import LibraryReport
 from shared.patterns import PATTERNS
 from shared.patterns.contract import Batch, Delivery
 from shared.patterns.leased import LeasedBatch
@@ -169,53 +170,101 @@ def listen(
     if pattern not in PATTERNS:
         raise SettingError(f"listen() takes one of {', '.join(PATTERNS)}, not '{pattern}'")
     stop = stop or threading.Event()
-    listening = Listening(pattern, settings, stop, at_once=True)
+    told = _Told(pattern, settings)
+    listening = Listening(pattern, settings, stop, told.kept, at_once=True)
     prefetch = Prefetch(settings.prefetch)
     if listening.pattern.guarantees.redelivers:
-        return _answered(listening, settings, prefetch, stop)
-    return _taken_for_good(listening, prefetch, stop)
+        return _answered(listening, settings, prefetch, stop, told)
+    return _taken_for_good(listening, prefetch, stop, told)
+
+
+class _Told:
+    """What a loop over `listen` has received and handled; asked by the thread that reports."""
+
+    def __init__(self, pattern: str, settings: Settings) -> None:
+        settings = settings.model_copy(update={"pattern": pattern})
+        self.report = LibraryReport("subscriber", self, settings, self._counts)
+        """Closed with the loop, of which the interpreter takes care."""
+        self.kept = Counts()
+        """By the listener as well."""
+        self._pattern = pattern
+        self._progress = (0, 0, Batch(pattern, []))
+        """Begun and done before this batch. Swapped as one: another thread reads it."""
+
+    def begins(self, batch: Batch) -> None:
+        """A batch that is taken once and for all; what becomes of each message is counted as it is handed out."""
+        begun, done, last = self._progress
+        self._progress = (begun + last.position, done + last.done, batch)
+
+    def settled(self, batch: LeasedBatch) -> None:
+        failed, begun = len(batch.failed), batch.answers.count(1)
+        self.kept.received += begun
+        self.kept.handled += begun - failed
+        self.kept.failed += failed
+
+    def _counts(self) -> Mapping[str, Counts]:
+        begun, done, batch = self._progress
+        if begun + batch.position:
+            unreadable = self.kept.unreadable
+            self.kept.received = begun + batch.position - unreadable
+            self.kept.handled = max(0, done + batch.done - unreadable)
+        return {self._pattern: self.kept}
 
 
 def _answered(
-    listening: Listening, settings: Settings, prefetch: Prefetch, stop: threading.Event
+    listening: Listening, settings: Settings, prefetch: Prefetch, stop: threading.Event, told: _Told
 ) -> Iterator[Delivery]:
+    def settle(batch: LeasedBatch) -> None:
+        told.settled(batch)
+        listening.settle_if_possible(batch)
+
     in_flight = InFlight(
-        listening.settle_if_possible,
+        listening.pattern.name,
+        settle,
         stop,
         handler_timeout=settings.handler_timeout,
         most=1 + (settings.prefetch or _MOST_IN_FLIGHT),  # the loop's own variable holds the last one
     )
-    with contextlib.closing(listening), contextlib.closing(in_flight):
+    with contextlib.closing(told.report), contextlib.closing(listening), contextlib.closing(in_flight):
         while (batch := listening.take(prefetch.limit)) is not None:
+            told.report.begin()
             if isinstance(batch, LeasedBatch):
                 started = time.perf_counter()
+                told.kept.recent.see(batch.payloads[0])
                 yield from in_flight.deliveries(batch)
                 prefetch.worked(batch.position, time.perf_counter() - started)
             in_flight.sweep()
 
 
-def _taken_for_good(listening: Listening, prefetch: Prefetch, stop: threading.Event) -> Iterator[Delivery]:
-    with contextlib.closing(listening):
+def _taken_for_good(listening: Listening, prefetch: Prefetch, stop: threading.Event, told: _Told) -> Iterator[Delivery]:
+    with contextlib.closing(told.report), contextlib.closing(listening):
         while (batch := listening.take(prefetch.limit)) is not None:
+            told.report.begin()
             started = time.perf_counter()
+            told.begins(batch)
+            if batch.payloads:
+                told.kept.recent.see(batch.payloads[0])
             settled = False
             try:
-                yield from _until_stopped(batch, stop)
+                yield from _until_stopped(batch, stop, told.kept)
                 if batch.left and not stop.is_set():  # it overran
                     try:
                         listening.settle(batch)
                         settled = True
                     except TownpostError:  # it cannot be given back, so it is handled here
                         batch.until = math.inf
-                        yield from _until_stopped(batch, stop)
+                        yield from _until_stopped(batch, stop, told.kept)
             finally:
                 if not settled:
                     listening.settle_if_possible(batch)
             prefetch.worked(batch.position, time.perf_counter() - started)
 
 
-def _until_stopped(batch: Batch, stop: threading.Event) -> Iterator[Delivery]:
+def _until_stopped(batch: Batch, stop: threading.Event, counts: Counts) -> Iterator[Delivery]:
     for delivery in batch:
+        if delivery.message is None:
+            counts.unreadable += 1
         yield delivery
+        batch.done = delivery.index + 1
         if stop.is_set():
             return

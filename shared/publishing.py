@@ -16,13 +16,13 @@ from pydantic_core import PydanticSerializationError
 from shared.connection import Link, Reply, pack
 from shared.counts import Counts
 from shared.errors import HalfSentError, RefusedError, SettingError, UnavailableError, UnsendableError
+from shared.library_report import LibraryReport
 from shared.message import Message
 from shared.numbering import Numbering
 from shared.patterns import PATTERNS
 from shared.patterns.contract import Command, Due, Receipt
 from shared.refusals import refusal
 from shared.rounds import Call, Rounds
-from shared.send_report import SendReport
 from shared.settings import Settings
 from shared.text import printable
 
@@ -69,10 +69,10 @@ class Publisher:
         self._numbering = Numbering()
         self._order = threading.Lock()
         """Numbers are given in the order in which messages are sent."""
-        self.counts = {name: Counts() for name in self._senders}
+        self.counts = counts = {name: Counts() for name in self._senders}
         """By pattern: what Redis has acknowledged."""
         self._counting = threading.Lock()
-        self._report = SendReport(self, self._settings, self.counts) if report else None
+        self._report = LibraryReport("publisher", self, self._settings, lambda: counts) if report else None
 
     def open(self) -> None:
         """Connect; `send` does it by itself after a loss."""

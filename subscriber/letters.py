@@ -5,6 +5,7 @@ Usage: python -m subscriber dead list|show|requeue|purge, scheduled, in-hand; --
 
 import argparse
 import json
+import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -57,6 +58,16 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str], settings: Settings) -> int:
     """Run one command; the exit status: 1 when there was nothing of that name, or Redis did not answer."""
     given = _parser().parse_args(arguments)
+    try:
+        status = _run(given, settings)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read it has seen enough, as `head` does; at exit Python would try once more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return status
+
+
+def _run(given: argparse.Namespace, settings: Settings) -> int:
     link = Link(settings.url, name="townpost-letters")
     try:
         link.connect()
@@ -102,7 +113,10 @@ def _act(letters: DeadLetters, given: argparse.Namespace) -> int:
     else:
         chosen = letters.all(given.reason)
     if not chosen:
-        sys.stderr.write("subscriber: there is no such dead letter\n")
+        if given.id is None:  # then all there are is none
+            print(f"{given.action}d 0")  # noqa: T201
+            return 0
+        sys.stderr.write(f"subscriber: there is no dead letter {printable(given.id)}\n")
         return 1
     what = f"{given.action} {len(chosen):,} dead letter{'s' * (len(chosen) != 1)}"
     if not given.yes:

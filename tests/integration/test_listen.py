@@ -1,11 +1,12 @@
 """`listen`: what becomes of a delivery that is answered late, elsewhere, or never."""
 
+import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 import redis
@@ -16,10 +17,12 @@ from lab.server import Server
 from shared import keys
 from shared.listening import listen
 from shared.message import Message
+from shared.patterns import PATTERNS
 from shared.patterns.contract import Delivery
 from shared.publishing import Publisher
 from shared.settings import Settings
 
+T = TypeVar("T")
 KEPT = pytest.mark.parametrize("pattern", ["reliable", "stream"])
 ALL = pytest.mark.parametrize("pattern", ["pubsub", "queue", "reliable", "stream"])
 NAMES = {"reliable": "reliable_queue", "stream": "message_stream"}
@@ -32,6 +35,14 @@ def settings(url: str, pattern: str, **others: object) -> Settings:
 def publish(server: Server, pattern: str, *texts: str) -> None:
     with Publisher(settings=settings(server.url, pattern)) as publisher:
         publisher.send([Message.create(text) for text in texts])
+
+
+def until(look: Callable[[], T]) -> T:
+    deadline = time.monotonic() + 10
+    while not (seen := look()):
+        assert time.monotonic() < deadline, "it did not come to that in 10 s"
+        time.sleep(0.01)
+    return seen
 
 
 def text(delivery: Delivery) -> str:
@@ -294,3 +305,42 @@ def test_what_other_threads_have_is_not_handed_out_again_while_the_batch_is_hand
             time.sleep(0.15)
 
     assert seen == Counter(str(n) for n in range(12))
+
+
+@ALL
+def test_what_it_does_is_reported_as_a_service_reports_it(server: Server, client: redis.Redis, pattern: str) -> None:
+    # Given a loop that fails one message of three, unless its pattern knows no failure
+    class Failing(Loop):
+        def body(self, delivery: Delivery) -> None:
+            if text(delivery) == "bad":
+                delivery.fail(ValueError("no"))
+            delivery.ack()
+
+    def reports() -> list[Any]:
+        found = [json.loads(client.get(key) or b"{}") for key in client.keys(keys.instance("*"))]
+        return [one for one in found if one["role"] == "subscriber"]
+
+    loop = Failing(server.url, pattern, max_attempts=1)
+    until(reports)
+    publish(server, pattern, "a", "bad", "b")
+    until(lambda: len(loop.texts) == 3)
+    loop.end()
+
+    # Then that stands in its report, which it takes leave with
+    (told,) = until(lambda: [one for one in reports() if one["ended"]])
+    counts = told["patterns"][pattern]
+    failed = int(pattern in NAMES)
+    assert (counts["received"], counts["handled"], counts["failed"]) == (3, 3 - failed, failed)
+    assert told["names"] == {pattern: settings(server.url, pattern).name_of(PATTERNS[pattern])}
+
+
+@KEPT
+def test_a_failure_is_told_in_the_log(server: Server, pattern: str, caplog: pytest.LogCaptureFixture) -> None:
+    publish(server, pattern, "a")
+    stop = threading.Event()
+
+    for delivery in listen(pattern, settings=settings(server.url, pattern), stop=stop):
+        delivery.fail(ValueError("no such customer"))
+        stop.set()
+
+    assert "a message failed with ValueError: no such customer" in caplog.text

@@ -36,6 +36,7 @@ local most, lease, grace = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3
 local bytes, longest, plain = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[7])
 local PROMOTE = 200
 local FEW = 16
+local MOVED = 1000 -- as arguments of one call
 local HANDOFF_MS = 250 -- who was woken has adopted it by then; or could not, and what lies there goes to another
 
 local ready = redis.pcall('LLEN', queue)
@@ -45,30 +46,36 @@ end
 
 ready = ready + promote(queue, priority, scheduled, PROMOTE, bytes / 2) -- the forwarder does the rest
 
-local batch, size = {}, 0
+local batch, size, leased = {}, 0, false
 local function lease_first() -- a lease comes before what it is for
-    if #batch == 0 then redis.call('ZADD', leases, now + lease, claim) end
+    if not leased then redis.call('ZADD', leases, now + lease, claim) end
+    leased = true
 end
 local function took(payload)
     size = size + #payload
     batch[#batch + 1] = #payload <= longest and payload or #payload
 end
--- A few at a time cost half of one by one. How large they are is only known when they were read, so it begins with one.
+-- A few are read at a time, which costs half of one by one. How large they are is only known when they were read, so it
+-- begins with one.
 local function take_list()
-    local few = 1
+    local payloads, taken, few = {}, 0, 1
     while #batch < most and size < bytes do
-        local payloads = redis.call('LRANGE', queue, 0, math.min(few, most - #batch) - 1)
-        if #payloads == 0 then break end
-        lease_first()
-        local fitting = #payloads
-        for i, payload in ipairs(payloads) do
-            took(payload)
-            if size >= bytes and i < fitting then fitting = i break end
+        local found = redis.call('LRANGE', queue, taken, taken + math.min(few, most - #batch) - 1)
+        for i = 1, #found do
+            taken = taken + 1
+            payloads[taken] = found[i]
+            took(found[i])
+            if size >= bytes then break end
         end
-        redis.call('RPUSH', claim, unpack(payloads, 1, fitting))
-        redis.call('LTRIM', queue, fitting, -1)
+        if #found < few then break end
         few = math.min(few * 2, FEW)
     end
+    if taken == 0 then return end
+    lease_first()
+    for first = 1, taken, MOVED do
+        redis.call('RPUSH', claim, unpack(payloads, first, math.min(first + MOVED - 1, taken)))
+    end
+    redis.call('LTRIM', queue, taken, -1)
 end
 
 local function take_ready()

@@ -1,6 +1,6 @@
-"""What a `Publisher` of this library tells of itself, as a service does: its counts, once a second.
+"""What a `Publisher` or a `listen` in somebody's program tells of itself, as a service does: its counts, once a second.
 
-report = SendReport(self, settings, counts)    # nothing runs yet
+report = LibraryReport("publisher", self, settings, lambda: counts)    # nothing runs yet
 report.begin()                                 # after each send, once it is counted: the first starts a thread
 report.close()                                 # its last counts stay for a few seconds
 """
@@ -9,24 +9,28 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from shared.connection import Link
 from shared.counts import Counts
 from shared.reporting import Reporter
 from shared.settings import Settings
 
-__all__ = ["SendReport"]
+__all__ = ["LibraryReport"]
 
 
-class _Sending:
-    """Implements `shared.reporting.Loop` for one who sends when its caller says so: it never stands still."""
+class _Called:
+    """Implements `shared.reporting.Loop` for what is done when its caller says so: it never stands still."""
 
-    name = "send"
     abandonable = True
 
-    def __init__(self, counts: Mapping[str, Counts]) -> None:
-        self.counts = counts
+    def __init__(self, name: str, counts: Callable[[], Mapping[str, Counts]]) -> None:
+        self.name = name
+        self._counts = counts
+
+    @property
+    def counts(self) -> Mapping[str, Counts]:
+        return self._counts()
 
     @property
     def turned(self) -> float:
@@ -42,20 +46,24 @@ class _Sending:
         return []
 
 
-class SendReport:
-    """Of one publisher. It handles no signals, writes no health file, and its thread holds up no exit."""
+class LibraryReport:
+    """Of one publisher or listener. It handles no signals, writes no health file, and its thread holds up no exit."""
 
-    def __init__(self, owner: object, settings: Settings, counts: Mapping[str, Counts]) -> None:
+    def __init__(
+        self, role: str, owner: object, settings: Settings, counts: Callable[[], Mapping[str, Counts]]
+    ) -> None:
         """Nothing is started or connected before `begin`.
 
         Args:
+            role: as the services have it, ``publisher`` or ``subscriber``.
             owner: when it is gone without a `close`, the report ends by itself.
             settings: name Redis and what is used there.
-            counts: by pattern, kept up to date by whoever sends.
+            counts: tells them by pattern, from another thread; it must not hold the owner.
         """
         # the file is that of the service this may be a part of
         self._settings = settings.model_copy(update={"health_file": None})
-        self._sending = _Sending(counts)
+        self._role = role
+        self._called = _Called(role, counts)
         self._owner = weakref.ref(owner)
         self._first = threading.Lock()
         self._running: tuple[Reporter, threading.Event] | None = None
@@ -63,7 +71,7 @@ class SendReport:
         self._pid: int | None = None
 
     def begin(self) -> None:
-        """Something was sent. Cheap, and safe from any thread."""
+        """There is something to tell. Cheap, and safe from any thread."""
         if self._running is None:
             self._begin()
 
@@ -79,13 +87,13 @@ class SendReport:
 
     def _begin(self) -> None:
         with self._first:
-            # the child of a parent that sent before has the parent's counts, which are told already
+            # the child of a parent that told before has the parent's counts, which are told already
             if self._running is None and self._pid in (None, os.getpid()):
                 self._running = self._start()
 
     def _start(self) -> tuple[Reporter, threading.Event]:
         stop = threading.Event()
-        reporter = Reporter("publisher", self._settings, [self._sending], stop)
+        reporter = Reporter(self._role, self._settings, [self._called], stop)
         if self._id is not None:
             reporter.instance_id = self._id
         self._id, self._pid = reporter.instance_id, os.getpid()

@@ -1,4 +1,4 @@
-"""A publisher of the library is known to the dashboard as the service is, and costs its program next to nothing."""
+"""What uses the library in a program of its own is known to the dashboard as a service is, and that costs nothing."""
 
 import gc
 import json
@@ -13,7 +13,7 @@ import redis
 from lab.server import Server
 from shared import keys
 from shared.counts import Counts
-from shared.send_report import SendReport
+from shared.library_report import LibraryReport
 from shared.settings import Settings
 
 T = TypeVar("T")
@@ -34,9 +34,9 @@ def owner() -> Owner:
 
 
 @pytest.fixture
-def report(server: Server, owner: Owner, counts: dict[str, Counts]) -> Iterator[SendReport]:
+def report(server: Server, owner: Owner, counts: dict[str, Counts]) -> Iterator[LibraryReport]:
     settings = Settings(redis_url=server.url, pattern="reliable", reliable_queue="orders")
-    one = SendReport(owner, settings, counts)
+    one = LibraryReport("publisher", owner, settings, lambda: counts)
     yield one
     one.close()
 
@@ -66,7 +66,7 @@ def test_nothing_runs_before_the_first_send(client: redis.Redis) -> None:
 
 
 def test_what_was_sent_is_reported_with_where(
-    report: SendReport, client: redis.Redis, counts: dict[str, Counts]
+    report: LibraryReport, client: redis.Redis, counts: dict[str, Counts]
 ) -> None:
     # When twelve are sent, from several threads at once
     counts["reliable"].sent = 12
@@ -88,7 +88,7 @@ def test_what_was_sent_is_reported_with_where(
 
 
 def test_its_last_counts_outlive_a_short_run(
-    report: SendReport, client: redis.Redis, counts: dict[str, Counts]
+    report: LibraryReport, client: redis.Redis, counts: dict[str, Counts]
 ) -> None:
     counts["reliable"].sent = 3
     report.begin()
@@ -101,7 +101,7 @@ def test_its_last_counts_outlive_a_short_run(
 
 
 def test_one_that_sends_again_goes_on_under_its_name(
-    report: SendReport, client: redis.Redis, counts: dict[str, Counts]
+    report: LibraryReport, client: redis.Redis, counts: dict[str, Counts]
 ) -> None:
     # Given one that was closed
     counts["reliable"].sent = 3
@@ -119,7 +119,7 @@ def test_one_that_sends_again_goes_on_under_its_name(
 
 def test_it_ends_with_a_publisher_that_nobody_closed(server: Server, counts: dict[str, Counts]) -> None:
     owner = Owner()
-    report = SendReport(owner, Settings(redis_url=server.url, pattern="reliable"), counts)
+    report = LibraryReport("publisher", owner, Settings(redis_url=server.url, pattern="reliable"), lambda: counts)
     report.begin()
     assert _threads() == ["report"]
 
@@ -130,7 +130,7 @@ def test_it_ends_with_a_publisher_that_nobody_closed(server: Server, counts: dic
 
 
 def test_without_redis_it_neither_fails_nor_holds_up_the_end(owner: Owner, counts: dict[str, Counts]) -> None:
-    report = SendReport(owner, Settings(redis_url="redis://127.0.0.1:1"), counts)
+    report = LibraryReport("publisher", owner, Settings(redis_url="redis://127.0.0.1:1"), lambda: counts)
 
     report.begin()
     began = time.monotonic()
@@ -140,7 +140,7 @@ def test_without_redis_it_neither_fails_nor_holds_up_the_end(owner: Owner, count
 
 
 @pytest.mark.alone
-def test_telling_it_costs_less_than_a_microsecond_a_send(report: SendReport) -> None:
+def test_telling_it_costs_less_than_a_microsecond_a_send(report: LibraryReport) -> None:
     report.begin()
 
     began = time.perf_counter()
@@ -152,7 +152,9 @@ def test_telling_it_costs_less_than_a_microsecond_a_send(report: SendReport) -> 
 
 def test_it_writes_no_health_file(server: Server, owner: Owner, counts: dict[str, Counts], tmp_path: Any) -> None:  # noqa: ANN401 - pytest's
     file = tmp_path / "health"
-    report = SendReport(owner, Settings(redis_url=server.url, pattern="reliable", health_file=file), counts)
+    report = LibraryReport(
+        "publisher", owner, Settings(redis_url=server.url, pattern="reliable", health_file=file), lambda: counts
+    )
 
     report.begin()
     with redis.Redis(port=server.port) as client:
