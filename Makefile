@@ -52,7 +52,7 @@ screenshots: .venv/dev.stamp  ## photograph the dashboard anew into docs/screens
 	@exec $(BIN)/python -m lab.screenshots
 
 schema: .venv/run.stamp  ## write docs/message.schema.json and docs/asyncapi.json anew from the model
-	$(BIN)/python -m shared.schema
+	$(BIN)/python -m townpost.schema
 
 compose-test: .venv/dev.stamp  ## the tests that need a Docker engine
 	$(BIN)/python -m pytest -m compose tests/compose
@@ -81,6 +81,11 @@ define pip-install
 $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes --requirement $(1)
 endef
 
+# the library is found where it stands, from any folder: what is installed would have to be installed anew
+define library-path
+echo '$(CURDIR)/shared' >"$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/townpost.pth"
+endef
+
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Townpost needs Python 3.11 or newer: make PYTHON=/path/to/python3 ..." >&2; exit 2; }
@@ -90,9 +95,11 @@ endef
 .venv/run.stamp: requirements-demo.lock | .venv/bin/python
 	@echo "installing what the demo needs into .venv"
 	@$(call pip-install,$<)
+	@$(library-path)
 	@touch $@
 
 .venv/dev.stamp: requirements-dev.lock | .venv/bin/python
 	@echo "installing what developing needs into .venv"
 	@$(call pip-install,$<)
+	@$(library-path)
 	@touch $@ .venv/run.stamp

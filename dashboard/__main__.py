@@ -8,11 +8,12 @@ import logging
 import sys
 import threading
 
-from dashboard.settings import DashboardSettings
-from shared import logs
-from shared.errors import SettingError
-from shared.health import check
-from shared.service import Service
+from townpost import logs
+from townpost.errors import SettingError
+from townpost.health import check
+from townpost.service import Service
+
+from .settings import DashboardSettings
 
 
 def main(arguments: list[str]) -> int:
@@ -28,7 +29,7 @@ def main(arguments: list[str]) -> int:
         if arguments:
             sys.stderr.write(f"{__doc__}\n")
             return 2
-        from dashboard.web import Web, bind  # noqa: PLC0415 - slow to import, and a health check is to be quick
+        from .web import Web, bind  # noqa: PLC0415 - slow to import, and a health check is to be quick
 
         with bind(settings) as sock:
             stop = threading.Event()

@@ -13,18 +13,26 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.middleware.gzip import GZipMiddleware
 
-from dashboard import metrics
-from dashboard.bursts import Bursts, BusyError
-from dashboard.exchange import MAX_BURST, Login, Publish, Published
-from dashboard.guard import COOKIE, Guard, Keys
-from dashboard.hub import Hub, event
-from dashboard.letters import letters_routes
-from dashboard.poller import Poller
-from dashboard.settings import DashboardSettings
-from dashboard.snapshot import History, Problem, Seen, SeenWhole, Session, Snapshot
-from shared.connection import endpoint
-from shared.errors import RefusedError, SettingError, TownpostError, UnavailableError, UnreadableError, UnsendableError
-from shared.text import printable
+from townpost.errors import (
+    RefusedError,
+    SettingError,
+    TownpostError,
+    UnavailableError,
+    UnreadableError,
+    UnsendableError,
+)
+from townpost.redis.connection import endpoint
+from townpost.text import printable
+
+from . import metrics
+from .bursts import Bursts, BusyError
+from .exchange import MAX_BURST, Login, Publish, Published
+from .guard import COOKIE, Guard, Keys
+from .hub import Hub, event
+from .letters import letters_routes
+from .poller import Poller
+from .settings import DashboardSettings
+from .snapshot import History, Problem, Seen, SeenWhole, Session, Snapshot
 
 __all__ = ["application"]
 

@@ -8,14 +8,15 @@ from uuid import uuid4
 
 from pydantic import ValidationError
 
-from dashboard.exchange import Publish, Published, Went
-from shared.counts import Counts
-from shared.errors import HalfSentError, SettingError, TownpostError, UnsendableError
-from shared.message import Message
-from shared.patterns import choose
-from shared.patterns.contract import Receipt
-from shared.publishing import Publisher
-from shared.settings import Settings
+from townpost.counts import Counts
+from townpost.errors import HalfSentError, SettingError, TownpostError, UnsendableError
+from townpost.message import Message
+from townpost.patterns import choose
+from townpost.patterns.contract import Receipt
+from townpost.publishing.publisher import Publisher
+from townpost.settings import Settings
+
+from .exchange import Publish, Published, Went
 
 __all__ = ["Bursts", "BusyError"]
 

@@ -4,15 +4,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from dashboard import scripts
-from dashboard.paths import Path
-from dashboard.replies import bytes_of, fields, number, pairs
-from dashboard.reports import number_of
-from shared import keys
-from shared.connection import Reply
-from shared.errors import UnreadableError
-from shared.message import read
-from shared.patterns.contract import Command
+from townpost import keys
+from townpost.errors import UnreadableError
+from townpost.message import read
+from townpost.patterns.contract import Command
+from townpost.redis.connection import Reply
+
+from . import scripts
+from .paths import Path
+from .replies import bytes_of, fields, number, pairs
+from .reports import number_of
 
 __all__ = ["RETRIES", "Depth", "Oldest", "Part", "holders_of", "part"]
 

@@ -7,8 +7,8 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
-from dashboard.reading import Reading
-from dashboard.snapshot import Finding, InstanceView, PatternView
+from .reading import Reading
+from .snapshot import Finding, InstanceView, PatternView
 
 __all__ = ["Config", "examine"]
 

@@ -1,4 +1,4 @@
-"""The feed: messages that the services happened to keep (shared/recent.py), each once, the last five hundred."""
+"""The feed: messages that the services happened to keep (`MessageSample`), each once, the last five hundred."""
 
 import itertools
 from collections import deque
@@ -6,11 +6,12 @@ from typing import Literal, TypeAlias
 
 from pydantic_core import from_json
 
-from dashboard.instances import Instance, Instances
-from dashboard.paths import Path
-from dashboard.snapshot import Seen, SeenWhole
-from shared.errors import UnreadableError
-from shared.message import read
+from townpost.errors import UnreadableError
+from townpost.message import read
+
+from .instances import Instance, Instances
+from .paths import Path
+from .snapshot import Seen, SeenWhole
 
 __all__ = ["Feed", "parsed"]
 

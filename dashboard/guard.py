@@ -17,7 +17,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dashboard.settings import DashboardSettings
+from .settings import DashboardSettings
 
 __all__ = ["COOKIE", "Guard", "Keys"]
 

@@ -8,9 +8,9 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from typing import Literal, TypeAlias
 
-from dashboard.paths import Path, Tally, share
-from dashboard.reading import Reading
-from dashboard.reports import Report
+from .paths import Path, Tally, share
+from .reading import Reading
+from .reports import Report
 
 __all__ = ["Instance", "Instances", "State"]
 

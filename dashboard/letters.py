@@ -6,16 +6,17 @@ from typing import Annotated, Literal
 from fastapi import Depends, FastAPI, HTTPException, Query, params
 from fastapi import Path as InPath
 
-from dashboard import scripts, tables
-from dashboard.exchange import Choice, DeadLetter, DeadPage, Done, Edit, FlightPage, Members, ScheduledPage
-from dashboard.paths import Path, own_path
-from dashboard.poller import Poller
-from dashboard.settings import DashboardSettings
-from shared import keys
-from shared.connection import Link
-from shared.message import read
-from shared.patterns import PATTERNS
-from shared.patterns.letters import DeadLetters
+from townpost import keys
+from townpost.message import read
+from townpost.patterns import PATTERNS
+from townpost.patterns.letters import DeadLetters
+from townpost.redis.connection import Connection
+
+from . import scripts, tables
+from .exchange import Choice, DeadLetter, DeadPage, Done, Edit, FlightPage, Members, ScheduledPage
+from .paths import Path, own_path
+from .poller import Poller
+from .settings import DashboardSettings
 
 __all__ = ["letters_routes"]
 
@@ -27,13 +28,13 @@ Name = Annotated[str | None, Query(max_length=500)]
 
 
 def letters_routes(app: FastAPI, settings: DashboardSettings, poller: Poller) -> None:
-    def connected() -> Iterator[Link]:
-        link = Link(settings.url, name="townpost-dashboard-request")
-        link.connect()
+    def connected() -> Iterator[Connection]:
+        connection = Connection(settings.url, name="townpost-dashboard-request")
+        connection.connect()
         try:
-            yield link
+            yield connection
         finally:
-            link.close()
+            connection.close()
 
     def chosen(pattern: Redelivering, name: Name = None, group: Name = None) -> Path:
         own = own_path(settings, pattern)
@@ -51,81 +52,81 @@ def letters_routes(app: FastAPI, settings: DashboardSettings, poller: Poller) ->
 
 
 def _dead_routes(app: FastAPI, settings: DashboardSettings, redis: params.Depends, path: params.Depends) -> None:
-    Redis = Annotated[Link, redis]  # noqa: N806 - a type
+    Redis = Annotated[Connection, redis]  # noqa: N806 - a type
     Chosen = Annotated[Path, path]  # noqa: N806 - a type
 
-    def dead(link: Link, path: Path) -> DeadLetters:
-        return DeadLetters(link, PATTERNS[path.pattern], path.name)
+    def dead(connection: Connection, path: Path) -> DeadLetters:
+        return DeadLetters(connection, PATTERNS[path.pattern], path.name)
 
-    def ids(link: Link, path: Path, choice: Choice) -> list[str]:
+    def ids(connection: Connection, path: Path, choice: Choice) -> list[str]:
         if choice.ids is not None:
             return choice.ids
-        every = tables.each_letter(link, keys.dead(path.name))
+        every = tables.each_letter(connection, keys.dead(path.name))
         return [letter for letter, reason in every if choice.all or reason == choice.reason]
 
     @app.get("/api/dead/{pattern}")
     def dead_page(
         path: Chosen,
-        link: Redis,
+        connection: Redis,
         after: Annotated[str | None, Query(pattern=r"^[0-9]{1,19}-[0-9]{1,19}$")] = None,
         limit: Limit = 50,
         reason: Annotated[str | None, Query(max_length=100)] = None,
     ) -> DeadPage:
-        return tables.dead_page(link, keys.dead(path.name), after, limit, reason)
+        return tables.dead_page(connection, keys.dead(path.name), after, limit, reason)
 
     @app.get("/api/dead/{pattern}/{letter_id}")
-    def dead_letter(path: Chosen, letter_id: LetterId, link: Redis) -> DeadLetter:
-        letter = tables.dead_letter(link, keys.dead(path.name), letter_id, settings.max_message_bytes)
+    def dead_letter(path: Chosen, letter_id: LetterId, connection: Redis) -> DeadLetter:
+        letter = tables.dead_letter(connection, keys.dead(path.name), letter_id, settings.max_message_bytes)
         if letter is None:
             raise HTTPException(404, "this dead letter is no longer there")
         return letter
 
     @app.post("/api/dead/{pattern}/requeue")
-    def requeue(path: Chosen, choice: Choice, link: Redis) -> Done:
-        return _done(dead(link, path).requeue(ids(link, path, choice)), "requeued")
+    def requeue(path: Chosen, choice: Choice, connection: Redis) -> Done:
+        return _done(dead(connection, path).requeue(ids(connection, path, choice)), "requeued")
 
     @app.post("/api/dead/{pattern}/purge")
-    def purge(path: Chosen, choice: Choice, link: Redis) -> Done:
-        return _done(dead(link, path).purge(ids(link, path, choice)), "deleted")
+    def purge(path: Chosen, choice: Choice, connection: Redis) -> Done:
+        return _done(dead(connection, path).purge(ids(connection, path, choice)), "deleted")
 
     @app.post("/api/dead/{pattern}/{letter_id}/edit")
-    def edit(path: Chosen, letter_id: LetterId, given: Edit, link: Redis) -> Done:
+    def edit(path: Chosen, letter_id: LetterId, given: Edit, connection: Redis) -> Done:
         payload = given.payload.encode()
         read(payload, settings.max_message_bytes)
-        return _done(dead(link, path).replace(letter_id, payload), "requeued with other content")
+        return _done(dead(connection, path).replace(letter_id, payload), "requeued with other content")
 
 
 def _scheduled_routes(app: FastAPI, settings: DashboardSettings, redis: params.Depends, path: params.Depends) -> None:
-    Redis = Annotated[Link, redis]  # noqa: N806 - a type
+    Redis = Annotated[Connection, redis]  # noqa: N806 - a type
     Chosen = Annotated[Path, path]  # noqa: N806 - a type
 
     @app.get("/api/scheduled/{pattern}")
-    def scheduled(path: Chosen, link: Redis, offset: Offset = 0, limit: Limit = 50) -> ScheduledPage:
-        return tables.scheduled(link, path, settings.lease_seconds, offset, limit)
+    def scheduled(path: Chosen, connection: Redis, offset: Offset = 0, limit: Limit = 50) -> ScheduledPage:
+        return tables.scheduled(connection, path, settings.lease_seconds, offset, limit)
 
     @app.get("/api/in-flight/{pattern}")
-    def in_flight(path: Chosen, link: Redis, offset: Offset = 0, limit: Limit = 50) -> FlightPage:
-        return tables.flights(link, path, offset, limit)
+    def in_flight(path: Chosen, connection: Redis, offset: Offset = 0, limit: Limit = 50) -> FlightPage:
+        return tables.flights(connection, path, offset, limit)
 
 
 def _purging_routes(app: FastAPI, redis: params.Depends, path: params.Depends, poller: Poller) -> None:
-    Redis = Annotated[Link, redis]  # noqa: N806 - a type
+    Redis = Annotated[Connection, redis]  # noqa: N806 - a type
     Chosen = Annotated[Path, path]  # noqa: N806 - a type
 
-    def changed(link: Link, path: Path, action: str, given: Members) -> int:
+    def changed(connection: Connection, path: Path, action: str, given: Members) -> int:
         if path.pattern != "reliable":
             raise HTTPException(404, "only what is scheduled on reliable can be changed")
         named = [(score, sha) for score, _, sha in (name.rpartition("-") for name in given.members) if score]
-        reply = link.call(*scripts.reschedule(keys.scheduled(path.name), action, named))
+        reply = connection.call(*scripts.reschedule(keys.scheduled(path.name), action, named))
         return reply if isinstance(reply, int) else 0
 
     @app.post("/api/scheduled/{pattern}/now")
-    def now(path: Chosen, given: Members, link: Redis) -> Done:
-        return _done(changed(link, path, "now", given), "handed out")
+    def now(path: Chosen, given: Members, connection: Redis) -> Done:
+        return _done(changed(connection, path, "now", given), "handed out")
 
     @app.post("/api/scheduled/{pattern}/purge")
-    def purge_scheduled(path: Chosen, given: Members, link: Redis) -> Done:
-        removed = changed(link, path, "purge", given)
+    def purge_scheduled(path: Chosen, given: Members, connection: Redis) -> Done:
+        removed = changed(connection, path, "purge", given)
         poller.losses.rebase(path.place)
         return _done(removed, "deleted")
 

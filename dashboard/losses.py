@@ -13,10 +13,11 @@ was received; at most, as it may have finished them in its last second.
 from collections import deque
 from collections.abc import Iterable, Sequence
 
-from dashboard.depths import Depth
-from dashboard.instances import Instance, Instances
-from dashboard.paths import Path, Tally, share
-from shared.patterns import PATTERNS
+from townpost.patterns import PATTERNS
+
+from .depths import Depth
+from .instances import Instance, Instances
+from .paths import Path, Tally, share
 
 __all__ = ["Losses"]
 

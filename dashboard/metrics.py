@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from dashboard.reports import COUNTED
-from dashboard.snapshot import PatternView, Snapshot
+from .reports import COUNTED
+from .snapshot import PatternView, Snapshot
 
 __all__ = ["CONTENT_TYPE", "exposition"]
 
@@ -46,7 +46,9 @@ def _lines(snapshot: Snapshot) -> Iterator[str]:
                 yield _line(name, getattr(view.latency, f"{quantile}_ms") / 1000, **_path(view))
     for count in COUNTED:
         yield from _head(
-            f"{count}_total", "counter", f"'{count}' of all instances since this started; see shared/counts.py."
+            f"{count}_total",
+            "counter",
+            f"'{count}' of all instances since this started; see shared/townpost/counts.py.",
         )
         for view in snapshot.patterns:
             yield _line(f"{count}_total", getattr(view.since_start, count), **_path(view))

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import NamedTuple, TypeAlias
 from urllib.parse import quote
 
-from shared.keys import has_tag
-from shared.patterns import PATTERNS
-from shared.settings import Settings
+from townpost.keys import has_tag
+from townpost.patterns import PATTERNS
+from townpost.settings import Settings
 
 __all__ = ["SENDING", "Path", "Tally", "known_as", "own_path", "share"]
 

@@ -6,23 +6,24 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
-from dashboard.depths import Oldest
-from dashboard.doctor import Config, examine
-from dashboard.feed import Feed
-from dashboard.instances import Instances
-from dashboard.losses import Losses
-from dashboard.paths import Path, own_path
-from dashboard.reading import Reading, read_all
-from dashboard.replies import pairs
-from dashboard.reports import number_of
-from dashboard.snapshot import History, RedisView, Seen, Snapshot
-from dashboard.sums import Sums
-from dashboard.view import Counted, difference, instance_view, pattern_view, redis_view
-from shared.connection import Link, endpoint
-from shared.counts import Counts
-from shared.errors import TownpostError
-from shared.patterns import PATTERNS
-from shared.settings import Settings
+from townpost.counts import Counts
+from townpost.errors import TownpostError
+from townpost.patterns import PATTERNS
+from townpost.redis.connection import Connection, endpoint
+from townpost.settings import Settings
+
+from .depths import Oldest
+from .doctor import Config, examine
+from .feed import Feed
+from .instances import Instances
+from .losses import Losses
+from .paths import Path, own_path
+from .reading import Reading, read_all
+from .replies import pairs
+from .reports import number_of
+from .snapshot import History, RedisView, Seen, Snapshot
+from .sums import Sums
+from .view import Counted, difference, instance_view, pattern_view, redis_view
 
 __all__ = ["NOTHING_YET", "Poller"]
 
@@ -66,7 +67,7 @@ _CHARTED = ("sent_rate", "received_rate", "handled_rate", "failed_rate", "depth"
 
 
 class Poller:
-    """Implements `shared.reporting.Loop`."""
+    """Implements `townpost.heartbeat.Loop`."""
 
     name = "poller"
 
@@ -87,7 +88,7 @@ class Poller:
         self._settings = settings
         self._stop = stop
         self._tell = tell
-        self._link = Link(settings.url, name="townpost-dashboard")
+        self._connection = Connection(settings.url, name="townpost-dashboard")
         self._instances = Instances()
         self.losses = Losses()
         self._sums = Sums()
@@ -129,9 +130,9 @@ class Poller:
         self.close()
 
     def close(self) -> None:
-        self._link.close()
+        self._connection.close()
 
-    def interrupt(self, control: Link) -> None:  # noqa: ARG002 - a wait of ours needs no help from Redis
+    def interrupt(self, control: Connection) -> None:  # noqa: ARG002 - a wait of ours needs no help from Redis
         self._wake.set()
 
     def totals(self) -> list[str]:
@@ -161,13 +162,15 @@ class Poller:
     def turn(self) -> None:
         """Look once, and tell."""
         try:
-            if not self._link.connected:
+            if not self._connection.connected:
                 self._instances.disturbed()
-                self._link.connect()
-            reading = read_all(self._link, self._settings, self._places(), self._instances.connections, self._oldest)
+                self._connection.connect()
+            reading = read_all(
+                self._connection, self._settings, self._places(), self._instances.connections, self._oldest
+            )
             self._read_config()
         except TownpostError as error:
-            self._link.close()
+            self._connection.close()
             self._away(str(error))
             return
         if not self.snapshot.redis.up:
@@ -187,7 +190,7 @@ class Poller:
     def _read_config(self) -> None:
         if time.monotonic() - self._config_at >= _CONFIG_SECONDS:
             self._config_at = time.monotonic()
-            (reply,) = self._link.pipeline([("CONFIG", "GET", *_CONFIG)])
+            (reply,) = self._connection.pipeline([("CONFIG", "GET", *_CONFIG)])
             self._config = {name.decode(): value.decode(errors="replace") for name, value in pairs(reply)}
 
     def _publish(self, reading: Reading) -> None:

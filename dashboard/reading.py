@@ -7,15 +7,16 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from dashboard import scripts
-from dashboard.depths import Depth, Oldest, part
-from dashboard.paths import Path, own_path
-from dashboard.replies import bytes_of, floats, info
-from dashboard.reports import MOST_BYTES, Report, read_report
-from shared import keys
-from shared.connection import Link, Reply
-from shared.patterns.contract import Command
-from shared.settings import Settings
+from townpost import keys
+from townpost.patterns.contract import Command
+from townpost.redis.connection import Connection, Reply
+from townpost.settings import Settings
+
+from . import scripts
+from .depths import Depth, Oldest, part
+from .paths import Path, own_path
+from .replies import bytes_of, floats, info
+from .reports import MOST_BYTES, Report, read_report
 
 __all__ = ["Reading", "read_all"]
 
@@ -43,12 +44,12 @@ class Reading:
 
 
 def read_all(
-    link: Link, settings: Settings, places: Iterable[Path], connections: Sequence[int], oldest: Oldest
+    connection: Connection, settings: Settings, places: Iterable[Path], connections: Sequence[int], oldest: Oldest
 ) -> Reading:
     """One reading.
 
     Args:
-        link: connected.
+        connection: connected.
         settings: name Redis, and the group that stands for a stream that has none.
         places: that are looked at.
         connections: client ids of instances, to be looked for.
@@ -66,7 +67,7 @@ def read_all(
         ("CLIENT", "LIST", "ID", *connections) if connections else ("PING",),
     ]
     started = time.perf_counter()
-    replies = link.pipeline([*head, *(command for one in parts for command in one.commands)])
+    replies = connection.pipeline([*head, *(command for one in parts for command in one.commands)])
     round_trip = time.perf_counter() - started
     moment, about, entered, ended, clients = replies[: len(head)]
     at = len(head)
@@ -78,7 +79,7 @@ def read_all(
     seen = [name for name, score in all_entered.items() if score > now - _SEEN_SECONDS]
     seen += [name for name in floats(ended) if name not in seen]
     second = [scripts.texts([keys.instance(name) for name in seen], MOST_BYTES)] if seen else []
-    replies = link.pipeline([*second, *(command for one in parts for command in one.more)])
+    replies = connection.pipeline([*second, *(command for one in parts for command in one.more)])
     told = bytes_of(replies[0]) if seen else []
     reports = [report for text in told if (report := read_report(text, lambda name: own_path(settings, name)))]
     at = len(second)

@@ -2,7 +2,7 @@
 
 import hiredis
 
-from shared.connection import Reply
+from townpost.redis.connection import Reply
 
 __all__ = ["bytes_of", "fields", "floats", "info", "number", "pairs"]
 

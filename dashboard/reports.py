@@ -8,9 +8,10 @@ from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from dashboard.paths import Path, Tally, known_as
-from shared.counts import Counts
-from shared.patterns import PATTERNS
+from townpost.counts import Counts
+from townpost.patterns import PATTERNS
+
+from .paths import Path, Tally, known_as
 
 __all__ = ["COUNTED", "MOST_BYTES", "Own", "Report", "Sample", "number_of", "read_report"]
 

@@ -6,9 +6,9 @@ Each script opens with its keys, arguments and result. All but the last write no
 from collections.abc import Sequence
 from pathlib import Path
 
-from shared import keys
-from shared.patterns.contract import Command
-from shared.patterns.letters import STAMP
+from townpost import keys
+from townpost.patterns.contract import Command
+from townpost.patterns.letters import STAMP
 
 __all__ = ["claims", "entries", "entries_of", "heads", "names", "reschedule", "scheduled", "texts"]
 

@@ -110,7 +110,7 @@ class RedisView(_Model):
 
 
 class Totals(_Model):
-    """Sums over all instances, those that are gone included, since each of them started. See shared/counts.py."""
+    """Sums over all instances, those that are gone included, since each of them started. See `Counts`."""
 
     sent: int = 0
     unheard: int = 0

@@ -6,9 +6,9 @@ of messages is counted up to the last moment for which every sender is known, an
 
 from collections import Counter
 
-from dashboard.instances import Instance, Instances
-from dashboard.paths import SENDING, Path, Tally, share
-from dashboard.reports import COUNTED
+from .instances import Instance, Instances
+from .paths import SENDING, Path, Tally, share
+from .reports import COUNTED
 
 __all__ = ["Sums"]
 

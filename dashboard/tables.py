@@ -5,15 +5,16 @@ from collections.abc import Iterator, Sequence
 
 from pydantic import JsonValue
 
-from dashboard import scripts
-from dashboard.depths import RETRIES, holders_of
-from dashboard.exchange import DeadLetter, DeadPage, Flight, FlightPage, ScheduledMessage, ScheduledPage
-from dashboard.feed import parsed
-from dashboard.paths import Path
-from dashboard.replies import fields, number, pairs
-from dashboard.reports import number_of
-from shared import keys
-from shared.connection import Link, Reply
+from townpost import keys
+from townpost.redis.connection import Connection, Reply
+
+from . import scripts
+from .depths import RETRIES, holders_of
+from .exchange import DeadLetter, DeadPage, Flight, FlightPage, ScheduledMessage, ScheduledPage
+from .feed import parsed
+from .paths import Path
+from .replies import fields, number, pairs
+from .reports import number_of
 
 __all__ = ["dead_letter", "dead_page", "each_letter", "flights", "scheduled"]
 
@@ -47,15 +48,15 @@ class _Entry:
         return self._fields.get(name, (b"", 0))
 
 
-def each_letter(link: Link, dead: str, after: str | None = None) -> Iterator[tuple[str, str]]:
+def each_letter(connection: Connection, dead: str, after: str | None = None) -> Iterator[tuple[str, str]]:
     """Id and reason of every dead letter, oldest first."""
     start = "-" if after is None else f"({after}"
-    while found := _entries(link, dead, start, _AT_A_TIME, "reason"):
+    while found := _entries(connection, dead, start, _AT_A_TIME, "reason"):
         yield from ((entry.id, entry.text("reason", "unknown")) for entry in found)
         start = f"({found[-1].id}"
 
 
-def dead_page(link: Link, dead: str, after: str | None, limit: int, reason: str | None) -> DeadPage:
+def dead_page(connection: Connection, dead: str, after: str | None, limit: int, reason: str | None) -> DeadPage:
     """One page; where few are of that reason it may be short, with more on the next."""
     found: list[DeadLetter] = []
     last = after
@@ -63,19 +64,19 @@ def dead_page(link: Link, dead: str, after: str | None, limit: int, reason: str 
     more = True
     while more and len(found) < limit and scanned < _SCANNED:
         start = "-" if last is None else f"({last}"
-        some = _entries(link, dead, start, min(_AT_A_TIME, limit - len(found)), *_FIELDS)
+        some = _entries(connection, dead, start, min(_AT_A_TIME, limit - len(found)), *_FIELDS)
         more = bool(some)
         scanned += len(some)
         last = some[-1].id if some else last
         letters = [_letter(entry) for entry in some]
         found += [letter for letter in letters if reason is None or letter.reason == reason]
-    more = more and bool(_entries(link, dead, f"({last}", 1, "reason"))
-    return DeadPage(letters=found, total=number(link.call("XLEN", dead)) or 0, next=last if more else None)
+    more = more and bool(_entries(connection, dead, f"({last}", 1, "reason"))
+    return DeadPage(letters=found, total=number(connection.call("XLEN", dead)) or 0, next=last if more else None)
 
 
-def dead_letter(link: Link, dead: str, letter_id: str, most: int) -> DeadLetter | None:
+def dead_letter(connection: Connection, dead: str, letter_id: str, most: int) -> DeadLetter | None:
     """One of them, with its payload up to so many bytes, and its history."""
-    reply = link.call(*scripts.entries(dead, letter_id, 1, max(most, _MOST_HISTORY), *_FIELDS, "history"))
+    reply = connection.call(*scripts.entries(dead, letter_id, 1, max(most, _MOST_HISTORY), *_FIELDS, "history"))
     found = [entry for entry in _read(reply) if entry.id == letter_id]
     return _letter(found[0], most) if found else None
 
@@ -111,23 +112,23 @@ def _history(text: str) -> list[dict[str, JsonValue]]:
     return [death for death in clean if isinstance(death, dict)] if isinstance(clean, list) else []
 
 
-def _entries(link: Link, stream: str, start: str, most: int, *names: str) -> list[_Entry]:
-    return _read(link.call(*scripts.entries(stream, start, most, _CUT, *names)))
+def _entries(connection: Connection, stream: str, start: str, most: int, *names: str) -> list[_Entry]:
+    return _read(connection.call(*scripts.entries(stream, start, most, _CUT, *names)))
 
 
 def _read(reply: Reply) -> list[_Entry]:
     return [_Entry(entry) for entry in reply] if isinstance(reply, list) else []
 
 
-def scheduled(link: Link, path: Path, lease_seconds: float, offset: int, limit: int) -> ScheduledPage:
+def scheduled(connection: Connection, path: Path, lease_seconds: float, offset: int, limit: int) -> ScheduledPage:
     if path.pattern == "reliable":
-        return _scheduled(link, path.name, offset, limit)
-    return _retries(link, path, lease_seconds, offset, limit)
+        return _scheduled(connection, path.name, offset, limit)
+    return _retries(connection, path, lease_seconds, offset, limit)
 
 
-def _scheduled(link: Link, queue: str, offset: int, limit: int) -> ScheduledPage:
+def _scheduled(connection: Connection, queue: str, offset: int, limit: int) -> ScheduledPage:
     where = keys.scheduled(queue), keys.attempts(queue)
-    reply = link.call(*scripts.scheduled(*where, offset, limit, _CUT))
+    reply = connection.call(*scripts.scheduled(*where, offset, limit, _CUT))
     total, *rows = reply if isinstance(reply, list) else [0]
     messages = []
     for row in rows:
@@ -140,12 +141,12 @@ def _scheduled(link: Link, queue: str, offset: int, limit: int) -> ScheduledPage
     return ScheduledPage(messages=messages, total=number(total) or 0)
 
 
-def _retries(link: Link, path: Path, lease_seconds: float, offset: int, limit: int) -> ScheduledPage:
+def _retries(connection: Connection, path: Path, lease_seconds: float, offset: int, limit: int) -> ScheduledPage:
     """Of the stream: entries that wait in nobody's hands until their lease has run out."""
-    held = dict(_holders(link, path)).get(RETRIES, 0)
-    entries = _pending(link, path, RETRIES, offset + limit)[offset:] if held else []
-    payloads = _payloads(link, path.name, [entry for entry, *_ in entries])
-    now = _now(link)
+    held = dict(_holders(connection, path)).get(RETRIES, 0)
+    entries = _pending(connection, path, RETRIES, offset + limit)[offset:] if held else []
+    payloads = _payloads(connection, path.name, [entry for entry, *_ in entries])
+    now = _now(connection)
     return ScheduledPage(
         messages=[
             _message(payload, size, "", now + lease_seconds - idle, level=b"0", attempts=attempts)
@@ -155,16 +156,16 @@ def _retries(link: Link, path: Path, lease_seconds: float, offset: int, limit: i
     )
 
 
-def flights(link: Link, path: Path, offset: int, limit: int) -> FlightPage:
-    return (_claims if path.pattern == "reliable" else _held)(link, path, offset, limit)
+def flights(connection: Connection, path: Path, offset: int, limit: int) -> FlightPage:
+    return (_claims if path.pattern == "reliable" else _held)(connection, path, offset, limit)
 
 
-def _claims(link: Link, path: Path, offset: int, limit: int) -> FlightPage:
-    reply = link.call(*scripts.claims(path.name, _MOST_CLAIMS))
+def _claims(connection: Connection, path: Path, offset: int, limit: int) -> FlightPage:
+    reply = connection.call(*scripts.claims(path.name, _MOST_CLAIMS))
     there, named = (reply[0], reply[1:]) if isinstance(reply, list) else (0, [])
     claims = sorted(pairs(named), key=lambda claim: float(claim[1]))
     found = claims[offset : offset + limit]
-    (heads,) = link.pipeline([scripts.heads([name for name, _ in found], _CUT)]) if found else ([],)
+    (heads,) = connection.pipeline([scripts.heads([name for name, _ in found], _CUT)]) if found else ([],)
     return FlightPage(
         flights=[
             _claim(name, float(until) / 1000, head)
@@ -188,11 +189,11 @@ def _claim(name: bytes, until: float, head: Reply) -> Flight:
     )
 
 
-def _held(link: Link, path: Path, offset: int, limit: int) -> FlightPage:
-    at_work = [(name, count) for name, count in _holders(link, path) if name != RETRIES][:_MOST_CONSUMERS]
-    entries = [entry for name, _ in at_work for entry in _pending(link, path, name, offset + limit)]
+def _held(connection: Connection, path: Path, offset: int, limit: int) -> FlightPage:
+    at_work = [(name, count) for name, count in _holders(connection, path) if name != RETRIES][:_MOST_CONSUMERS]
+    entries = [entry for name, _ in at_work for entry in _pending(connection, path, name, offset + limit)]
     entries = sorted(entries)[offset : offset + limit]
-    payloads = _payloads(link, path.name, [entry for entry, *_ in entries])
+    payloads = _payloads(connection, path.name, [entry for entry, *_ in entries])
     return FlightPage(
         flights=[
             Flight(
@@ -210,21 +211,21 @@ def _held(link: Link, path: Path, offset: int, limit: int) -> FlightPage:
     )
 
 
-def _holders(link: Link, path: Path) -> list[tuple[str, int]]:
+def _holders(connection: Connection, path: Path) -> list[tuple[str, int]]:
     """Who has how many; empty where there is no such group."""
-    (groups,) = link.pipeline([("XINFO", "GROUPS", path.name)])
+    (groups,) = connection.pipeline([("XINFO", "GROUPS", path.name)])
     known = [fields(group).get("name") for group in groups] if isinstance(groups, list) else []
     if path.group.encode() not in known:
         return []
-    match link.call("XPENDING", path.name, path.group):
+    match connection.call("XPENDING", path.name, path.group):
         case [_, _, _, holders]:
             return holders_of(holders)
     return []
 
 
-def _pending(link: Link, path: Path, consumer: str, most: int) -> list[tuple[str, str, float, int]]:
+def _pending(connection: Connection, path: Path, consumer: str, most: int) -> list[tuple[str, str, float, int]]:
     """(entry, consumer, seconds idle, times handed out) of one consumer."""
-    (reply,) = link.pipeline([("XPENDING", path.name, path.group, "-", "+", most, consumer)])
+    (reply,) = connection.pipeline([("XPENDING", path.name, path.group, "-", "+", most, consumer)])
     found = []
     for entry in reply if isinstance(reply, list) else []:
         match entry:
@@ -233,14 +234,14 @@ def _pending(link: Link, path: Path, consumer: str, most: int) -> list[tuple[str
     return found
 
 
-def _payloads(link: Link, stream: str, ids: Sequence[str]) -> list[tuple[bytes, int]]:
+def _payloads(connection: Connection, stream: str, ids: Sequence[str]) -> list[tuple[bytes, int]]:
     """The beginning of each, and its size; fewer than were asked for, where they are large."""
-    reply = link.call(*scripts.entries_of(stream, ids, _CUT)) if ids else []
+    reply = connection.call(*scripts.entries_of(stream, ids, _CUT)) if ids else []
     return [entry.bytes("message") for entry in _read(reply)]
 
 
-def _now(link: Link) -> float:
-    match link.call("TIME"):
+def _now(connection: Connection) -> float:
+    match connection.call("TIME"):
         case [bytes(seconds), _]:
             return float(seconds)
     return 0.0

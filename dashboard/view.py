@@ -4,14 +4,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from dashboard.depths import Depth
-from dashboard.instances import Instance, Instances
-from dashboard.paths import Path, Tally, share
-from dashboard.reading import Reading
-from dashboard.reports import COUNTED, number_of
-from dashboard.snapshot import Difference, InstanceView, Latencies, Missed, PatternView, RedisView, Totals
-from shared.counts import Latency
-from shared.patterns import PATTERNS
+from townpost.counts import Latency
+from townpost.patterns import PATTERNS
+
+from .depths import Depth
+from .instances import Instance, Instances
+from .paths import Path, Tally, share
+from .reading import Reading
+from .reports import COUNTED, number_of
+from .snapshot import Difference, InstanceView, Latencies, Missed, PatternView, RedisView, Totals
 
 __all__ = ["Counted", "difference", "instance_view", "pattern_view", "redis_view"]
 

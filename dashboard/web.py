@@ -11,15 +11,16 @@ from collections.abc import Mapping, Sequence
 import uvicorn
 from pydantic_core import to_json
 
-from dashboard.application import application
-from dashboard.bursts import Bursts
-from dashboard.hub import Hub, event
-from dashboard.poller import Poller
-from dashboard.settings import DashboardSettings
-from dashboard.snapshot import Seen, Snapshot
-from shared.connection import Link
-from shared.counts import Counts
-from shared.errors import SettingError
+from townpost.counts import Counts
+from townpost.errors import SettingError
+from townpost.redis.connection import Connection
+
+from .application import application
+from .bursts import Bursts
+from .hub import Hub, event
+from .poller import Poller
+from .settings import DashboardSettings
+from .snapshot import Seen, Snapshot
 
 __all__ = ["Web", "bind"]
 
@@ -46,7 +47,7 @@ def bind(settings: DashboardSettings) -> socket.socket:
 
 
 class Web:
-    """Implements `shared.reporting.Loop`."""
+    """Implements `townpost.heartbeat.Loop`."""
 
     name = "web"
     abandonable = False
@@ -82,7 +83,7 @@ class Web:
     def run(self) -> None:
         asyncio.run(self._serve())
 
-    def interrupt(self, control: Link) -> None:
+    def interrupt(self, control: Connection) -> None:
         pass
 
     def totals(self) -> list[str]:

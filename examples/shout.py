@@ -1,6 +1,6 @@
 """A handler of your own: run the subscriber with HANDLER=examples.shout:shout."""
 
-from shared.message import Message
+from townpost import Message
 
 
 def shout(message: Message) -> None:

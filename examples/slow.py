@@ -2,7 +2,7 @@
 
 import time
 
-from shared.message import Message
+from townpost import Message
 
 
 def slow(message: Message) -> None:

@@ -15,8 +15,8 @@ from dotenv import dotenv_values
 
 from lab.processes import ROOT, Process
 from lab.server import Server, binary
-from shared.connection import endpoint
-from shared.settings import Settings
+from townpost.redis.connection import endpoint
+from townpost.settings import Settings
 
 __all__ = ["options", "run"]
 

@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 from lab.processes import ROOT, Process
 from lab.server import Server
-from shared.connection import Link
+from townpost.redis.connection import Connection
 
 __all__ = ["main"]
 
@@ -91,19 +91,19 @@ class Town:
     def trouble(self) -> None:
         """One dies, one stands still, two hear nothing for a moment, and some letters cannot be delivered."""
         self.subscribers.pop().kill()
-        link = Link(self.server.url)
-        link.connect()
+        connection = Connection(self.server.url)
+        connection.connect()
         for subscriber in self.subscribers[:2]:
             subscriber.signal(signal.SIGSTOP)
-        link.call("CLIENT", "KILL", "TYPE", "pubsub")
+        connection.call("CLIENT", "KILL", "TYPE", "pubsub")
         time.sleep(_DEAF_SECONDS)
         for subscriber in self.subscribers[:2]:
             subscriber.signal(signal.SIGCONT)
         self.publish("A stone for the mason", PATTERN="queue").wait()
         for text in _LETTERS:
             self.publish(text, "--count", "2", PATTERN="reliable").wait()
-        link.call("RPUSH", "reliable_queue", "Dear all, this is no JSON")
-        link.close()
+        connection.call("RPUSH", "reliable_queue", "Dear all, this is no JSON")
+        connection.close()
 
 
 @contextmanager

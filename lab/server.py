@@ -14,8 +14,8 @@ from typing import Self
 
 from lab.clock import Clock
 from lab.processes import die_with_parent
-from shared.connection import Link
-from shared.errors import RefusedError, UnavailableError
+from townpost.errors import RefusedError, UnavailableError
+from townpost.redis.connection import Connection
 
 __all__ = ["Server", "binary"]
 
@@ -178,11 +178,11 @@ class Server:
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + _START_SECONDS
-        link = Link(self.url)
+        connection = Connection(self.url)
         while True:
             try:
-                link.connect()
-                link.call("PING")
+                connection.connect()
+                connection.call("PING")
             except UnavailableError:
                 status = self._process.poll() if self._process is not None else None
                 if status is not None or time.monotonic() > deadline:
@@ -191,7 +191,7 @@ class Server:
             except RefusedError:
                 return  # it wants a password: it answers
             else:
-                link.close()
+                connection.close()
                 return
 
 

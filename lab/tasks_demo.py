@@ -18,8 +18,8 @@ import httpx
 
 from lab.processes import Process
 from lab.server import Server
-from shared.connection import endpoint
-from shared.settings import Settings
+from townpost.redis.connection import endpoint
+from townpost.settings import Settings
 
 __all__ = ["options", "run"]
 

@@ -11,13 +11,13 @@ from publisher.progress import Progress
 from publisher.receipts import Receipts
 from publisher.sending import BATCH, Sending
 from publisher.sources import Lines, Numbering, first, texts
-from shared import logs
-from shared.errors import SettingError
-from shared.health import check
-from shared.message import Message
-from shared.patterns.contract import Due
-from shared.service import Service
-from shared.settings import Settings
+from townpost import logs
+from townpost.errors import SettingError
+from townpost.health import check
+from townpost.message import Message
+from townpost.patterns.contract import Due
+from townpost.service import Service
+from townpost.settings import Settings
 
 _GREETING = "Hello from Python #N"
 

@@ -4,8 +4,8 @@ import contextlib
 import os
 from collections.abc import Sequence
 
-from shared.errors import SettingError, TownpostError
-from shared.message import Message
+from townpost.errors import SettingError, TownpostError
+from townpost.message import Message
 
 __all__ = ["Receipts"]
 

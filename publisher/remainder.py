@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from shared.message import Message
+from townpost.message import Message
 
 __all__ = ["Remainder"]
 

@@ -12,14 +12,14 @@ from typing import TypeVar
 from publisher.progress import Progress
 from publisher.receipts import Receipts
 from publisher.remainder import Remainder
-from shared.connection import Link, endpoint
-from shared.counts import Counts
-from shared.errors import FullError, HalfSentError
-from shared.message import Message
-from shared.patterns.contract import Due, Receipt
-from shared.publishing import Publisher
-from shared.session import Session
-from shared.settings import Settings
+from townpost.counts import Counts
+from townpost.errors import FullError, HalfSentError
+from townpost.message import Message
+from townpost.patterns.contract import Due, Receipt
+from townpost.publishing.publisher import Publisher
+from townpost.redis.connection import Connection, endpoint
+from townpost.redis.reconnector import Reconnector
+from townpost.settings import Settings
 
 __all__ = ["BATCH", "Sending"]
 
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 class Sending:
-    """Implements `shared.reporting.Loop`."""
+    """Implements `townpost.heartbeat.Loop`."""
 
     name = "publisher"
 
@@ -66,7 +66,7 @@ class Sending:
         self._due = due or Due()
         self._warned_at = -_WARN_SECONDS
         self._publisher = Publisher(settings=settings, report=False)
-        self._session = Session(
+        self._session = Reconnector(
             self.name,
             self._publisher.open,
             stop,
@@ -85,7 +85,7 @@ class Sending:
     def abandonable(self) -> bool:
         return self._session.connecting
 
-    def interrupt(self, control: Link) -> None:
+    def interrupt(self, control: Connection) -> None:
         pass
 
     def run(self) -> None:

@@ -16,9 +16,9 @@ from uuid import uuid4
 
 from pydantic_core import from_json, to_json
 
-from shared.errors import SettingError, UnreadableError
-from shared.message import Message, read
-from shared.text import excerpt
+from townpost.errors import SettingError, UnreadableError
+from townpost.message import Message, read
+from townpost.text import excerpt
 
 __all__ = ["Lines", "Numbering", "first", "texts"]
 

@@ -10,13 +10,13 @@ import io
 import sys
 import threading
 
-from shared import logs
-from shared.errors import SettingError
-from shared.health import check
-from shared.service import Service
-from shared.settings import Settings
-from subscriber.consumer import Consumer
-from subscriber.handlers import load
+from townpost import logs
+from townpost.consuming.consumer import Consumer
+from townpost.consuming.handlers import load
+from townpost.errors import SettingError
+from townpost.health import check
+from townpost.service import Service
+from townpost.settings import Settings
 
 _LETTERS = ("dead", "scheduled", "in-hand")
 _SWITCH_SECONDS = 0.0005

@@ -15,13 +15,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from shared import keys
-from shared.connection import Link
-from shared.errors import SettingError, TownpostError
-from shared.patterns import PATTERNS
-from shared.patterns.letters import DeadLetters, Letter, in_hand, scheduled
-from shared.settings import Settings
-from shared.text import excerpt, printable
+from townpost import keys
+from townpost.errors import SettingError, TownpostError
+from townpost.patterns import PATTERNS
+from townpost.patterns.letters import DeadLetters, Letter, in_hand, scheduled
+from townpost.redis.connection import Connection
+from townpost.settings import Settings
+from townpost.text import excerpt, printable
 
 __all__ = ["main"]
 
@@ -68,15 +68,15 @@ def main(arguments: Sequence[str], settings: Settings) -> int:
 
 
 def _run(given: argparse.Namespace, settings: Settings) -> int:
-    link = Link(settings.url, name="townpost-letters")
+    connection = Connection(settings.url, name="townpost-letters")
     try:
-        link.connect()
+        connection.connect()
         if given.part == "scheduled":
-            return _scheduled(link, settings, as_json=given.json)
+            return _scheduled(connection, settings, as_json=given.json)
         if given.part == "in-hand":
-            return _in_hand(link, settings, as_json=given.json)
+            return _in_hand(connection, settings, as_json=given.json)
         pattern = PATTERNS[given.pattern]
-        letters = DeadLetters(link, pattern, settings.name_of(pattern))
+        letters = DeadLetters(connection, pattern, settings.name_of(pattern))
         if given.action == "list":
             return _list(letters.all(given.reason), as_json=given.json)
         if given.action == "show":
@@ -88,7 +88,7 @@ def _run(given: argparse.Namespace, settings: Settings) -> int:
         sys.stderr.write(f"subscriber: {printable(str(error))}\n")
         return 1
     finally:
-        link.close()
+        connection.close()
 
 
 def _letter_id(text: str) -> str:
@@ -167,8 +167,8 @@ def _show(letter: Letter | None, wanted: str) -> int:
     return 0
 
 
-def _scheduled(link: Link, settings: Settings, *, as_json: bool) -> int:
-    found = scheduled(link, settings.reliable_queue, _SHOWN)
+def _scheduled(connection: Connection, settings: Settings, *, as_json: bool) -> int:
+    found = scheduled(connection, settings.reliable_queue, _SHOWN)
     _tell_skipped(found.skipped, keys.scheduled(settings.reliable_queue), "messages")
     if as_json:
         for due, payload in found.rows:
@@ -179,8 +179,8 @@ def _scheduled(link: Link, settings: Settings, *, as_json: bool) -> int:
     return 0
 
 
-def _in_hand(link: Link, settings: Settings, *, as_json: bool) -> int:
-    found = in_hand(link, settings.reliable_queue, _SHOWN)
+def _in_hand(connection: Connection, settings: Settings, *, as_json: bool) -> int:
+    found = in_hand(connection, settings.reliable_queue, _SHOWN)
     _tell_skipped(found.skipped, keys.leases(settings.reliable_queue), "claims")
     if as_json:
         for until, claim, count in found.rows:

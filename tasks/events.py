@@ -12,10 +12,10 @@ from typing import Any, Literal, Self, TypeAlias, get_args
 
 from pydantic import ValidationError, model_validator
 
-from shared.errors import UnreadableError
-from shared.message import Message
-from shared.text import printable
 from tasks.task import Change
+from townpost.errors import UnreadableError
+from townpost.message import Message
+from townpost.text import printable
 
 __all__ = ["KINDS", "SENDER", "Event", "Kind", "event_in", "kind_of"]
 

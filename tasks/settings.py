@@ -6,12 +6,12 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
-from shared.message import Message
-from shared.patterns import PATTERNS, choose
-from shared.patterns.contract import Pattern
-from shared.settings import Settings
 from tasks.events import kind_of
 from tasks.task import LARGEST_EVENT_BYTES
+from townpost.message import Message
+from townpost.patterns import PATTERNS, choose
+from townpost.patterns.contract import Pattern
+from townpost.settings import Settings
 
 __all__ = ["TasksSettings"]
 

@@ -6,13 +6,13 @@ from contextlib import contextmanager
 from typing import Any, Generic, Protocol, TypeVar
 
 from lab.server import Server
-from shared.connection import Link
-from shared.counts import Counts
-from shared.message import Message
-from shared.patterns.contract import Batch
-from shared.patterns.reliable.listener import ReliableListener
-from shared.patterns.stream.listener import StreamListener
-from shared.settings import Settings
+from townpost.counts import Counts
+from townpost.message import Message
+from townpost.patterns.contract import Batch
+from townpost.patterns.reliable.listener import ReliableListener
+from townpost.patterns.stream.listener import StreamListener
+from townpost.redis.connection import Connection
+from townpost.settings import Settings
 
 L = TypeVar("L", ReliableListener, StreamListener)
 
@@ -29,7 +29,7 @@ class Consumer(Generic[L]):
         given = {**given, "prefetch": "1000", **settings}
         self.counts = Counts()
         chosen = Settings.read(**given)
-        self.listener: L = self.kind(chosen, Link(chosen.url), self.counts)
+        self.listener: L = self.kind(chosen, Connection(chosen.url), self.counts)
         self.listener.open()
 
     def take(self, limit: int = 1000, seconds: float = 5) -> Batch:
@@ -60,7 +60,7 @@ class Consumer(Generic[L]):
 
     def flush(self, batch: Batch) -> None:
         self.listener.settle(batch)
-        self.listener._settling.exchange([])
+        self.listener._pipeline.exchange([])
 
     def drain(self, seconds: float = 1) -> list[str]:
         """Everything there is, until nothing comes for so long."""
@@ -71,7 +71,7 @@ class Consumer(Generic[L]):
 
     def die(self) -> None:
         """Nothing renews what a dead process held."""
-        self.listener._keeper.close()
+        self.listener._renewer.close()
         if isinstance(self.listener, ReliableListener):
             self.listener._forwarder._stop.set()
 

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from lab.processes import Process
-from shared import keys
+from townpost import keys
 
 __all__ = ["DIGITS", "INSTANCE", "OWN", "REPORT", "STALL_SECONDS", "Own", "Watched", "Write", "attack", "owned"]
 
@@ -33,7 +33,7 @@ PARAMETERS: dict[str, object] = {
     "stream": "message_stream",
     "group": "townpost",
 }
-"""What to call the functions of shared/keys.py with, beside the name of the queue."""
+"""What to call the functions of shared/townpost/keys.py with, beside the name of the queue."""
 NOT_KEYS = {"has_tag", "claims", "types", "stream_types"}
 TYPES = {"String": "string", "List": "list", "Sorted set": "zset", "Hash": "hash", "Stream": "stream"}
 KINDS = ("string", "list", "set", "zset", "hash", "stream")
@@ -62,7 +62,7 @@ class Write:
 
 
 def owned(queue: str, kind: str) -> list[Own]:
-    """The queue or stream itself, and each key that a function of shared/keys.py names: a new one is not forgotten."""
+    """The queue or stream itself, and each key that a function of `keys` names: a new one is not forgotten."""
     found = [Own(queue, kind)]
     for name, function in inspect.getmembers(keys, inspect.isfunction):
         if function.__module__ == keys.__name__ and not name.startswith("_") and name not in NOT_KEYS:
@@ -74,14 +74,18 @@ def _called(function: FunctionType, queue: str) -> str:
     given = {**PARAMETERS, "queue": queue}
     wanted = [p.name for p in inspect.signature(function).parameters.values() if p.default is p.empty]
     unknown = set(wanted) - set(given)
-    assert not unknown, f"{function.__name__} of shared/keys.py has a parameter that PARAMETERS lacks: {unknown}"
+    assert not unknown, (
+        f"{function.__name__} of shared/townpost/keys.py has a parameter that PARAMETERS lacks: {unknown}"
+    )
     return str(function(*[given[name] for name in wanted]))
 
 
 def _type(function: Callable[..., object]) -> str:
     said = (function.__doc__ or "").strip()
     kinds = [kind for words, kind in TYPES.items() if said.startswith(words)]
-    assert kinds, f"the docstring of {function.__name__} in shared/keys.py does not begin with the type of the key"
+    assert kinds, (
+        f"the docstring of {function.__name__} in shared/townpost/keys.py does not begin with the type of the key"
+    )
     return kinds[0]
 
 

@@ -12,7 +12,7 @@ from messages import wire
 
 from lab.processes import ROOT
 from lab.server import Server
-from shared import keys
+from townpost import keys
 
 Q = "reliable_queue"
 S = "message_stream"

@@ -3,7 +3,7 @@
 import json
 from uuid import uuid4
 
-from shared.message import Message, read
+from townpost.message import Message, read
 
 
 def wire(text: str = "hi", **fields: object) -> bytes:

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from lab.server import Server
-from shared.message import Message
-from shared.settings import Settings
-from subscriber.consumer import Consumer
-from subscriber.handlers import _Each
+from townpost.consuming.consumer import Consumer
+from townpost.consuming.handlers import _Each
+from townpost.message import Message
+from townpost.settings import Settings
 
 __all__ = ["Handled", "Workers", "working"]
 

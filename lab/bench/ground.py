@@ -13,8 +13,8 @@ from lab.bench.contestants import Contestant
 from lab.bench.tally import Tally
 from lab.bench.work import payloads
 from lab.server import Server
-from shared.connection import Link
-from shared.errors import SettingError, TownpostError
+from townpost.errors import SettingError, TownpostError
+from townpost.redis.connection import Connection
 
 __all__ = ["KEYS", "Ground", "Span", "ground"]
 
@@ -46,8 +46,8 @@ class Ground:
         self.url = url
         self.server_pid = server_pid
         self.folder = folder
-        self.link = Link(url, name="townpost-bench")
-        self.link.connect()
+        self.connection = Connection(url, name="townpost-bench")
+        self.connection.connect()
         self.tally = Tally(folder / "tally")
         self._clients = self.info("connected_clients")
         self._children: list[Child] = []
@@ -59,7 +59,7 @@ class Ground:
 
     def text(self, field: str) -> str:
         """The same as it stands."""
-        reply = self.link.call("INFO", "everything")
+        reply = self.connection.call("INFO", "everything")
         lines = reply.decode().splitlines() if isinstance(reply, bytes) else []
         return next((line.partition(":")[2] for line in lines if line.startswith(f"{field}:")), "")
 
@@ -102,18 +102,20 @@ class Ground:
         # a consumer that was just killed must not be handed the next one's first message
         while self.info("connected_clients") > self._clients and time.monotonic() < deadline:
             time.sleep(_LOOK_SECONDS)
-        self.link.call("FLUSHDB", "SYNC")  # or what is freed in the background is missing from the next one's memory
+        self.connection.call(
+            "FLUSHDB", "SYNC"
+        )  # or what is freed in the background is missing from the next one's memory
         self.tally.reset()
 
     def fill(self, pattern: str, count: int, size: int = 0) -> None:
         """The messages 1 to ``count`` where a pattern keeps them; for pubsub, to whoever listens now."""
         for chunk in self._chunks(payloads(count, size), size):
             if pattern == "stream":
-                self.link.pipeline([("XADD", KEYS[pattern], "*", "message", raw) for raw in chunk])
+                self.connection.pipeline([("XADD", KEYS[pattern], "*", "message", raw) for raw in chunk])
             elif pattern == "pubsub":
-                self.link.pipeline([("PUBLISH", "messages", raw) for raw in chunk])
+                self.connection.pipeline([("PUBLISH", "messages", raw) for raw in chunk])
             else:
-                self.link.call("RPUSH", KEYS[pattern], *chunk)
+                self.connection.call("RPUSH", KEYS[pattern], *chunk)
 
     def timed(
         self,
@@ -197,7 +199,7 @@ class Ground:
             self.clear()
         for child in self._children:
             child.end()
-        self.link.close()
+        self.connection.close()
 
 
 @contextlib.contextmanager
@@ -214,8 +216,8 @@ def ground(url: str | None) -> Iterator[Ground]:
             server = stack.enter_context(Server(appendfsync=None))
             url, pid = server.url, server.pid
         here = Ground(url, pid, folder)
-        if here.link.call("DBSIZE"):
-            here.link.close()
+        if here.connection.call("DBSIZE"):
+            here.connection.close()
             raise SettingError("the database of REDIS_URL is not empty; the bench empties it: name another, e.g. .../9")
         stack.callback(here.close)
         yield here

@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from lab.server import Server
-from shared.connection import Link
-from shared.message import Message, validate_json
+from townpost.message import Message, validate_json
+from townpost.redis.connection import Connection
 
 __all__: list[str] = []
 
@@ -29,10 +29,10 @@ _ENTRIES = [[b"1-%d" % n, [b"message", raw]] for n, raw in enumerate(_RAW)]
 Work = Callable[[], object]
 
 
-def _pairs(link: Link, client: redis.Redis) -> list[tuple[str, str, Work, str, Work]]:
+def _pairs(connection: Connection, client: redis.Redis) -> list[tuple[str, str, Work, str, Work]]:
     def fill() -> None:
-        link.call("DEL", "pairs")
-        link.call("RPUSH", "pairs", *_RAW)
+        connection.call("DEL", "pairs")
+        connection.call("RPUSH", "pairs", *_RAW)
 
     def through_redis_py() -> None:
         for _ in range(_COUNT):
@@ -40,7 +40,7 @@ def _pairs(link: Link, client: redis.Redis) -> list[tuple[str, str, Work, str, W
 
     def through_a_link() -> None:
         for _ in range(_COUNT):
-            link.call("LPOP", "pairs")
+            connection.call("LPOP", "pairs")
 
     def prepared(work: Work) -> Work:
         def run() -> float:
@@ -64,14 +64,14 @@ def _pairs(link: Link, client: redis.Redis) -> list[tuple[str, str, Work, str, W
             "one LPOP each",
             prepared(through_a_link),
             "LPOP COUNT",
-            prepared(lambda: link.call("LPOP", "pairs", _COUNT)),
+            prepared(lambda: connection.call("LPOP", "pairs", _COUNT)),
         ),
         (
             "sending to a list",
             "pipelined RPUSH each",
-            prepared(lambda: link.pipeline([("RPUSH", "pairs", raw) for raw in _RAW])),
+            prepared(lambda: connection.pipeline([("RPUSH", "pairs", raw) for raw in _RAW])),
             "one RPUSH",
-            prepared(lambda: link.call("RPUSH", "pairs", *_RAW)),
+            prepared(lambda: connection.call("RPUSH", "pairs", *_RAW)),
         ),
         (
             "reading a message",
@@ -135,15 +135,15 @@ def _seconds(work: Work) -> float:
 def main() -> int:
     """Measure and print; the exit status."""
     with Server() as server, redis.Redis(port=server.port) as client:
-        link = Link(server.url)
-        link.connect()
-        pairs = _pairs(link, client)
+        connection = Connection(server.url)
+        connection.connect()
+        pairs = _pairs(connection, client)
         best = [[float("inf"), float("inf")] for _ in pairs]
         for _ in range(_TURNS):
             for least, (_, _, before, _, after) in zip(best, pairs, strict=True):
                 least[0] = min(least[0], _seconds(before))
                 least[1] = min(least[1], _seconds(after))
-        link.close()
+        connection.close()
     table = Table("what", "instead of", "us", "now", "us", "times")
     for (what, old, _, new, _), least in zip(pairs, best, strict=True):
         was, now = (seconds / _COUNT * 1e6 for seconds in least)

@@ -1,7 +1,7 @@
 """HANDLER of Townpost's own subscribers in the lab."""
 
 from lab.trials import journal
-from shared.message import Message
+from townpost.message import Message
 
 
 def handle(message: Message) -> None:

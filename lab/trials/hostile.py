@@ -10,13 +10,13 @@ import typing
 import redis
 
 from lab.trials.subjects import Subject
-from shared import keys
-from shared.settings import Settings
+from townpost import keys
+from townpost.settings import Settings
 
 __all__ = ["HostileHand", "owned"]
 
 _KINDS = {"List": "list", "Sorted": "zset", "Hash": "hash", "Stream": "stream", "String": "string"}
-"""How the docstrings of shared.keys begin, and what Redis calls that type."""
+"""How the docstrings of townpost.keys begin, and what Redis calls that type."""
 _FOREIGN = (
     b"",
     b"\xff",
@@ -36,7 +36,7 @@ _MAKE_IF_ABSENT = (
 
 
 def owned(queue: str) -> dict[str, str]:
-    """Every key that is ours to name, beside a queue or a stream of this name -> its type, as shared.keys tells it."""
+    """Every key that is ours to name, beside a queue or a stream of this name -> its type, as `keys` tells it."""
     found = {}
     for name, function in vars(keys).items():
         if name.startswith("_") or not inspect.isfunction(function) or function.__annotations__["return"] is not str:

@@ -13,9 +13,9 @@ import threading
 
 from lab.trials.journal import work
 from lab.trials.poison import RAISED, CannotHandleError
-from shared import logs
-from shared.listening import listen
-from shared.settings import Settings
+from townpost import logs
+from townpost.consuming.listening import listen
+from townpost.settings import Settings
 
 
 def run() -> int:

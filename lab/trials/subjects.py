@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from shared.patterns import PATTERNS
-from shared.patterns.contract import Guarantees
-from shared.settings import Settings
+from townpost.patterns import PATTERNS
+from townpost.patterns.contract import Guarantees
+from townpost.settings import Settings
 
 __all__ = ["BASELINES", "LEASE_SECONDS", "PLANTED", "SUBJECTS", "SUSPECTS", "Subject"]
 

@@ -7,10 +7,6 @@ Usage: python -m tasks.api          serve until SIGTERM or SIGINT
 import sys
 import threading
 
-from shared import logs
-from shared.errors import SettingError
-from shared.health import check
-from shared.service import Service
 from tasks import tracing
 from tasks.api import app, database
 from tasks.api.outbox import Outbox
@@ -19,6 +15,10 @@ from tasks.api.serving import Serving, bound
 from tasks.api.store import Store
 from tasks.index import index_of
 from tasks.settings import TasksSettings
+from townpost import logs
+from townpost.errors import SettingError
+from townpost.health import check
+from townpost.service import Service
 
 
 def main(arguments: list[str]) -> int:

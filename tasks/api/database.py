@@ -20,8 +20,8 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from shared.errors import SettingError, TownpostError
 from tasks.settings import TasksSettings
+from townpost.errors import SettingError, TownpostError
 
 __all__ = ["DatabaseUnavailableError", "connect", "for_writing", "migrate", "reached", "ready"]
 

@@ -16,17 +16,17 @@ from datetime import UTC, datetime
 from opentelemetry.trace import SpanKind
 from sqlalchemy import Engine, bindparam, delete, func, select, text
 
-from shared.connection import Link, endpoint
-from shared.counts import Counts
-from shared.errors import RefusedError, UnavailableError
-from shared.message import Message, read
-from shared.publishing import Publisher
-from shared.session import Session
 from tasks import tracing
 from tasks.api.database import DatabaseUnavailableError, for_writing, reached
 from tasks.api.tables import OUTBOX
 from tasks.events import kind_of
 from tasks.settings import TasksSettings
+from townpost.counts import Counts
+from townpost.errors import RefusedError, UnavailableError
+from townpost.message import Message, read
+from townpost.publishing.publisher import Publisher
+from townpost.redis.connection import Connection, endpoint
+from townpost.redis.reconnector import Reconnector
 
 __all__ = ["Outbox", "Waiting"]
 
@@ -50,7 +50,7 @@ class Waiting:
 
 
 class Outbox:
-    """Implements `shared.reporting.Loop`."""
+    """Implements `townpost.heartbeat.Loop`."""
 
     name = "outbox"
     abandonable = False
@@ -65,7 +65,7 @@ class Outbox:
         self._stop = stop
         self._wake = threading.Event()
         self._publisher = Publisher(settings=settings, report=False)
-        self._session = Session(
+        self._session = Reconnector(
             self.name,
             self._publisher.open,
             stop,
@@ -101,7 +101,7 @@ class Outbox:
                 pass
         self._publisher.close()
 
-    def interrupt(self, control: Link) -> None:
+    def interrupt(self, control: Connection) -> None:
         pass
 
     def totals(self) -> list[str]:

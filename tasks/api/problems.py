@@ -12,11 +12,11 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 
-from shared.errors import TownpostError
-from shared.text import printable
 from tasks.api.database import DatabaseUnavailableError
 from tasks.api.store import ConflictError, NoTaskError
 from tasks.index.contract import IndexUnavailableError
+from townpost.errors import TownpostError
+from townpost.text import printable
 
 __all__ = ["Problem", "answer_with_problems", "answers", "in_document", "response"]
 

@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 import uvicorn
 from starlette.types import ASGIApp
 
-from shared.connection import Link
-from shared.counts import Counts
-from shared.errors import SettingError
 from tasks.settings import TasksSettings
+from townpost.counts import Counts
+from townpost.errors import SettingError
+from townpost.redis.connection import Connection
 
 __all__ = ["Serving", "bound"]
 
@@ -46,7 +46,7 @@ def bound(settings: TasksSettings) -> socket.socket:
 
 
 class Serving:
-    """Implements `shared.reporting.Loop`."""
+    """Implements `townpost.heartbeat.Loop`."""
 
     name = "api"
     abandonable = False
@@ -80,7 +80,7 @@ class Serving:
         finally:
             self._served()
 
-    def interrupt(self, control: Link) -> None:
+    def interrupt(self, control: Connection) -> None:
         pass
 
     def totals(self) -> list[str]:

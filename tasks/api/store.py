@@ -10,12 +10,12 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection, Engine, RowMapping, Select, and_, bindparam, insert, select, update
 
-from shared.errors import TownpostError
 from tasks import tracing
 from tasks.api.database import for_writing, reached
 from tasks.api.tables import COUNTER, OUTBOX, TASKS
 from tasks.events import Event, Kind
 from tasks.task import Change, Dates, Task, TaskIn
+from townpost.errors import TownpostError
 
 __all__ = ["ChangedSince", "ConflictError", "Found", "NoTaskError", "Store"]
 

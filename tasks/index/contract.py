@@ -6,8 +6,8 @@ from typing import Annotated, Protocol, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, model_validator
 
-from shared.errors import TownpostError
 from tasks.task import Change, Moment, Priority, Task, Text
+from townpost.errors import TownpostError
 
 __all__ = ["Criteria", "Hits", "Index", "IndexUnavailableError", "Range"]
 

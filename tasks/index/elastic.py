@@ -14,11 +14,11 @@ from urllib.parse import unquote, urlsplit
 from elastic_transport import TransportError
 from elasticsearch import ApiError, BadRequestError, Elasticsearch, NotFoundError, UnsupportedProductError
 
-from shared.errors import SettingError
-from shared.text import printable
 from tasks.index.contract import Criteria, Hits, IndexUnavailableError, Range
 from tasks.index.fields import microseconds, texts, words
 from tasks.task import Change, Task
+from townpost.errors import SettingError
+from townpost.text import printable
 
 __all__ = ["ElasticIndex"]
 

@@ -9,10 +9,10 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from shared.errors import SettingError
 from tasks.index.contract import Criteria, Hits, IndexUnavailableError, Range
 from tasks.index.fields import microseconds, texts, words
 from tasks.task import Change, Task
+from townpost.errors import SettingError
 
 __all__ = ["FtsIndex"]
 

@@ -9,15 +9,15 @@ import logging
 import sys
 import threading
 
-from shared import logs
-from shared.errors import SettingError
-from shared.health import check
-from shared.service import Service
 from tasks import tracing
 from tasks.index import index_of
 from tasks.index.contract import IndexUnavailableError
 from tasks.indexer.indexer import Indexer
 from tasks.settings import TasksSettings
+from townpost import logs
+from townpost.errors import SettingError
+from townpost.health import check
+from townpost.service import Service
 
 __all__ = ["main"]
 

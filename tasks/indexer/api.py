@@ -6,9 +6,9 @@ from typing import Annotated
 import httpx
 from pydantic import BaseModel, Field, ValidationError
 
-from shared.errors import TownpostError
-from shared.text import printable
 from tasks.task import Change
+from townpost.errors import TownpostError
+from townpost.text import printable
 
 __all__ = ["Api", "ApiAwayError", "Page"]
 

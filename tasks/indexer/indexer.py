@@ -8,14 +8,6 @@ from collections.abc import Sequence
 
 from opentelemetry.trace import SpanKind
 
-from shared.connection import Link
-from shared.counts import Counts
-from shared.errors import UnreadableError
-from shared.listening import Listening
-from shared.message import Message
-from shared.patterns.contract import Batch, Delivery
-from shared.prefetch import Prefetch
-from shared.text import excerpt
 from tasks import tracing
 from tasks.events import Event
 from tasks.index.contract import Index
@@ -24,6 +16,14 @@ from tasks.indexer.healing import Healing
 from tasks.indexer.router import Router
 from tasks.indexer.writing import Writing
 from tasks.settings import TasksSettings
+from townpost.consuming.listening import Listening
+from townpost.counts import Counts
+from townpost.errors import UnreadableError
+from townpost.message import Message
+from townpost.patterns.contract import Batch, Delivery
+from townpost.prefetch import Prefetch
+from townpost.redis.connection import Connection
+from townpost.text import excerpt
 
 __all__ = ["Indexer"]
 
@@ -32,7 +32,7 @@ _HELD_SECONDS = 60.0
 
 
 class Indexer:
-    """Implements `shared.reporting.Loop`."""
+    """Implements `townpost.heartbeat.Loop`."""
 
     name = "indexer"
 
@@ -79,7 +79,7 @@ class Indexer:
             self._writing.close()
             self._api.close()
 
-    def interrupt(self, control: Link) -> None:
+    def interrupt(self, control: Connection) -> None:
         self._listening.interrupt(control)
 
     def totals(self) -> list[str]:

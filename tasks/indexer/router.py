@@ -1,9 +1,9 @@
 """From a delivery to the event it carries: by its channel, where each kind of event has one of its own."""
 
-from shared.errors import UnreadableError
-from shared.patterns.contract import Delivery
-from shared.text import printable
 from tasks.events import KINDS, Event, event_in
+from townpost.errors import UnreadableError
+from townpost.patterns.contract import Delivery
+from townpost.text import printable
 
 __all__ = ["Router"]
 

@@ -8,16 +8,16 @@ from importlib import import_module
 import pytest
 
 from lab.server import Server
-from shared.connection import Link
-from shared.counts import Counts
-from shared.errors import SettingError
-from shared.listening import listen
-from shared.message import Message
-from shared.patterns import PATTERNS
-from shared.patterns.contract import Listener, Pattern
-from shared.patterns.keeper import Keeper
-from shared.publishing import Publisher
-from shared.settings import Settings
+from townpost.consuming.listening import listen
+from townpost.counts import Counts
+from townpost.errors import SettingError
+from townpost.message import Message
+from townpost.patterns import PATTERNS
+from townpost.patterns.contract import Listener, Pattern
+from townpost.patterns.lease_renewer import LeaseRenewer
+from townpost.publishing.publisher import Publisher
+from townpost.redis.connection import Connection
+from townpost.settings import Settings
 
 HEADINGS = ["Commands", "Keys", "Guarantee", "How it fails", "Use when"]
 
@@ -43,7 +43,7 @@ class Ears:
     """An open listener, and the texts it took."""
 
     def __init__(self, pattern: Pattern, settings: Settings) -> None:
-        self._listener: Listener = pattern.listener(settings, Link(settings.url), Counts())
+        self._listener: Listener = pattern.listener(settings, Connection(settings.url), Counts())
         self._listener.open()
         self.heard: list[str] = []
 
@@ -72,9 +72,9 @@ def ears(pattern: Pattern, settings: Settings) -> Iterator[list[Ears]]:
 
 def _stop_renewing(listener: Listener) -> None:
     """As if its process had died."""
-    keeper = getattr(listener, "_keeper", None)
-    if isinstance(keeper, Keeper):
-        keeper.close()
+    renewer = getattr(listener, "_renewer", None)
+    if isinstance(renewer, LeaseRenewer):
+        renewer.close()
 
 
 def _messages(*texts: str) -> list[Message]:
@@ -109,7 +109,7 @@ def test_durability_is_as_promised(pattern: Pattern, settings: Settings, publish
 def test_redelivery_is_as_promised(pattern: Pattern, settings: Settings) -> None:
     # Given a listener that took a message and is never heard of again
     hasty = settings.model_copy(update={"lease_seconds": 0.3})
-    gone = pattern.listener(hasty, Link(hasty.url), Counts())
+    gone = pattern.listener(hasty, Connection(hasty.url), Counts())
     gone.open()
     with Publisher(settings=hasty) as publisher:
         publisher.send(_messages("once"))
@@ -128,7 +128,7 @@ def test_redelivery_is_as_promised(pattern: Pattern, settings: Settings) -> None
 def test_a_failure_comes_again_as_promised(pattern: Pattern, settings: Settings, ears: list[Ears]) -> None:
     # Given a handler that fails
     hasty = settings.model_copy(update={"backoff_seconds": 0.01})
-    listener = pattern.listener(hasty, Link(hasty.url), Counts())
+    listener = pattern.listener(hasty, Connection(hasty.url), Counts())
     listener.open()
     with Publisher(settings=hasty) as publisher:
         publisher.send(_messages("bad"))
@@ -192,11 +192,11 @@ def test_an_empty_wait_returns_within_the_promised_second(ears: list[Ears]) -> N
 
 
 def test_what_cannot_be_read_comes_with_its_reason(pattern: Pattern, settings: Settings, ears: list[Ears]) -> None:
-    link = Link(settings.url)
-    link.connect()
+    connection = Connection(settings.url)
+    connection.connect()
     for command in pattern.sender(settings).commands([Message.create("rubbish")], [b"rubbish"], None):
-        link.call(*command)
-    link.close()
+        connection.call(*command)
+    connection.close()
 
     listener = ears[0]._listener
     deliveries = [delivery for _ in range(3) for delivery in listener.take(10)]
@@ -229,7 +229,7 @@ def test_listening_from_python_takes_what_publishing_sent(
 
 def test_the_docstring_has_the_five_headings(pattern: Pattern) -> None:
 
-    text = import_module(f"shared.patterns.{pattern.name}").__doc__ or ""
+    text = import_module(f"townpost.patterns.{pattern.name}").__doc__ or ""
 
     lines = [line.split(":")[0] for line in text.splitlines() if line[:1].isupper() and ":" in line]
     assert [line for line in lines if line in HEADINGS] == HEADINGS

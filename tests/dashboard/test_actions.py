@@ -14,7 +14,7 @@ from messages import wire
 
 from lab.processes import Process
 from lab.server import Server
-from shared import keys
+from townpost import keys
 
 board = boards.board
 

@@ -24,7 +24,7 @@ from dashboard.poller import Poller
 from dashboard.settings import DashboardSettings
 from dashboard.snapshot import Snapshot
 from lab.server import Server
-from shared import keys
+from townpost import keys
 
 board = boards.board
 

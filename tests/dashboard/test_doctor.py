@@ -17,7 +17,7 @@ from dashboard.reading import Reading
 from dashboard.snapshot import Finding
 from lab.processes import Process
 from lab.server import Server
-from shared import keys
+from townpost import keys
 
 board = boards.board
 

@@ -10,7 +10,7 @@ import redis
 from board import MakeBoard, until
 
 from lab.server import Server
-from shared import keys
+from townpost import keys
 
 board = boards.board
 

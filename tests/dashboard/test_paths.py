@@ -17,7 +17,7 @@ from dashboard.paths import Path, own_path, share
 from dashboard.reading import Reading
 from dashboard.reports import Report, read_report
 from dashboard.sums import Sums
-from shared.settings import Settings
+from townpost.settings import Settings
 
 board = boards.board
 

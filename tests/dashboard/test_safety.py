@@ -15,7 +15,7 @@ from messages import wire
 from dashboard.guard import COOKIE, Keys
 from lab.processes import Process
 from lab.server import Server
-from shared import keys
+from townpost import keys
 
 board = boards.board
 

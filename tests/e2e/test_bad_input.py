@@ -49,7 +49,7 @@ def test_an_empty_port_counts_as_unset(start: Start) -> None:
         "no module": ("no_such_module:handle", "ModuleNotFoundError"),
         "no function": ("json:no_such_function", "AttributeError"),
         "not callable": ("sys:path", "not a function"),
-        "two arguments": ("shared.patterns:Pattern", "cannot be called with one message"),
+        "two arguments": ("townpost.patterns:Pattern", "cannot be called with one message"),
     }.values(),
 )
 def test_a_handler_that_cannot_be_loaded_is_named(start: Start, handler: str, reason: str) -> None:

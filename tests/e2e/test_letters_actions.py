@@ -13,7 +13,7 @@ from letter_box import Q, S, bury, left, on_terminal, waiting
 from messages import wire
 
 from lab.server import Server
-from shared import keys
+from townpost import keys
 
 
 def test_one_is_put_back(run: Run, client: redis.Redis) -> None:

@@ -10,7 +10,7 @@ from letter_box import WIDE, Field, Q, bury, on_terminal
 from messages import wire
 
 from lab.server import Server
-from shared import keys
+from townpost import keys
 
 STAMP = "1763800000123456" + "0001" + "0"
 CLAIM = keys.claim(Q, "host-1-abc", 1)

@@ -10,7 +10,7 @@ from letter_box import NASTY, WIDE, Q, bury, left, on_terminal
 from messages import wire
 
 from lab.server import Server
-from shared import keys
+from townpost import keys
 
 
 def test_dead_letters_are_listed(run: Run, client: redis.Redis) -> None:

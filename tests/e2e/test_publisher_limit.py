@@ -10,11 +10,11 @@ from messages import parsed, wire
 
 from lab.server import Server
 from publisher.remainder import Remainder
-from shared import keys
-from shared.errors import FullError
-from shared.message import Message
-from shared.publishing import Publisher
-from shared.settings import Settings
+from townpost import keys
+from townpost.errors import FullError
+from townpost.message import Message
+from townpost.publishing.publisher import Publisher
+from townpost.settings import Settings
 
 
 def publisher(server: Server, **settings: object) -> Publisher:

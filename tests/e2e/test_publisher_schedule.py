@@ -11,11 +11,11 @@ from letter_box import WIDE, Q, due, waiting
 from messages import wire
 
 from lab.server import Server
-from shared import keys
-from shared.connection import Link
-from shared.counts import Counts
-from shared.patterns.reliable.listener import ReliableListener
-from shared.settings import Settings
+from townpost import keys
+from townpost.counts import Counts
+from townpost.patterns.reliable.listener import ReliableListener
+from townpost.redis.connection import Connection
+from townpost.settings import Settings
 
 
 def test_an_urgent_message_is_sent(run: Run, client: redis.Redis) -> None:
@@ -123,7 +123,7 @@ def test_what_is_in_hand_is_listed(server: Server, run: Run, client: redis.Redis
     # Given a consumer with two messages in hand
     client.rpush(Q, wire(), wire())
     settings = Settings.read(redis_url=server.url, pattern="reliable", prefetch=10)
-    listener = ReliableListener(settings, Link(settings.url), Counts())
+    listener = ReliableListener(settings, Connection(settings.url), Counts())
     listener.open()
     assert len(listener.take(10)) == 2
 

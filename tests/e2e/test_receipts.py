@@ -6,7 +6,7 @@ import redis
 from conftest import Run, Start
 
 from lab.server import Server
-from shared.message import read
+from townpost.message import read
 
 
 def test_the_id_of_each_acknowledged_message_is_written_down_in_order(

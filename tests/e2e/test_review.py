@@ -15,7 +15,7 @@ from messages import wire
 from lab.processes import ROOT
 from lab.proxy import Proxy
 from lab.server import Server
-from shared.message import Message
+from townpost.message import Message
 
 
 def test_without_leave_for_multi_nothing_is_sent(start: Start, server: Server, client: redis.Redis) -> None:
@@ -83,7 +83,7 @@ def test_a_prefetch_is_kept_on_a_slow_link(
     start: Start, server: Server, client: redis.Redis, handler: Callable[[str], dict[str, str]]
 ) -> None:
     environment = handler(
-        "from shared.message import Message\n"
+        "from townpost.message import Message\n"
         "def handle(messages: list[Message]):\n"
         "    print('batch of', len(messages), flush=True)\n"
     )

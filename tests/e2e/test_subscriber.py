@@ -152,7 +152,7 @@ def test_a_handler_of_lists_gets_batches(
     start: Start, client: redis.Redis, handler: Callable[[str], dict[str, str]]
 ) -> None:
     environment = handler(
-        "from shared.message import Message\n"
+        "from townpost.message import Message\n"
         "def handle(messages: list[Message]):\n"
         "    print('batch of', len(messages), flush=True)\n"
     )

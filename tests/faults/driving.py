@@ -9,10 +9,10 @@ import pytest
 import redis
 
 from lab.server import Server
-from shared import keys
-from shared.message import Message
-from shared.publishing import Publisher
-from shared.settings import Settings
+from townpost import keys
+from townpost.message import Message
+from townpost.publishing.publisher import Publisher
+from townpost.settings import Settings
 
 KEPT = pytest.mark.parametrize("pattern", ["reliable", "stream"])
 NAMES = {"reliable": "reliable_queue", "stream": "message_stream"}

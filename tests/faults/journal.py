@@ -10,7 +10,7 @@ import os
 import time
 from pathlib import Path
 
-from shared.message import Message
+from townpost.message import Message
 
 FOLDER = Path(os.environ["JOURNAL"])
 HOW, _, TEXT = os.environ.get("MISBEHAVE", "").partition(":")

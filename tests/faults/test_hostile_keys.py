@@ -18,7 +18,7 @@ from hostile import DIGITS, INSTANCE, OWN, REPORT, STALL_SECONDS, Own, Watched, 
 from loopback import NO_TLS
 from messages import wire
 
-from shared import keys
+from townpost import keys
 
 WORKS_SECONDS = 3.0
 HANDLED_SECONDS = 15.0

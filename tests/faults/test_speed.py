@@ -11,14 +11,14 @@ import redis
 from messages import wire
 
 from lab.server import Server
-from shared import keys
-from shared.connection import Link, pack
-from shared.counts import Counts
-from shared.message import Message
-from shared.patterns.reliable.listener import ReliableListener
-from shared.settings import Settings
-from subscriber.consumer import Consumer
-from subscriber.handlers import _Each
+from townpost import keys
+from townpost.consuming.consumer import Consumer
+from townpost.consuming.handlers import _Each
+from townpost.counts import Counts
+from townpost.message import Message
+from townpost.patterns.reliable.listener import ReliableListener
+from townpost.redis.connection import Connection, pack
+from townpost.settings import Settings
 
 pytestmark = pytest.mark.alone
 
@@ -134,7 +134,7 @@ def test_a_batch_costs_the_same_whatever_waits_and_whatever_is_in_hand(server: S
         client.flushall()
         _fill(client, Q, 1000)
         settings = Settings.read(redis_url=server.url, pattern="reliable", lease_seconds=600)
-        listeners = [ReliableListener(settings, Link(server.url), Counts()) for _ in range(2)]
+        listeners = [ReliableListener(settings, Connection(server.url), Counts()) for _ in range(2)]
         for listener in listeners:
             listener.open()
         for n in range(in_hand):  # claims of others: one message each
@@ -143,7 +143,7 @@ def test_a_batch_costs_the_same_whatever_waits_and_whatever_is_in_hand(server: S
             client.zadd(keys.leases(Q), {name: (time.time() + 600) * 1000})
         thousand = pack(("RPUSH", Q, *[wire()] * 1000))
         for _ in range(waiting // 1000):
-            listeners[1]._link.exchange(thousand, 1)
+            listeners[1]._connection.exchange(thousand, 1)
         times = []
         for _ in range(10):
             started = time.perf_counter()

@@ -8,11 +8,11 @@ import pytest
 import redis
 
 from lab.server import Server
-from shared.patterns import PATTERNS
-from shared.patterns.letters import DeadLetters, Letter
-from shared.patterns.reliable.listener import ReliableListener
-from shared.publishing import Publisher
-from shared.settings import Settings
+from townpost.patterns import PATTERNS
+from townpost.patterns.letters import DeadLetters, Letter
+from townpost.patterns.reliable.listener import ReliableListener
+from townpost.publishing.publisher import Publisher
+from townpost.settings import Settings
 
 Q = "reliable_queue"
 
@@ -44,4 +44,4 @@ def leftovers(client: redis.Redis) -> list[bytes]:
 
 
 def letters(one: Consumer) -> list[Letter]:
-    return DeadLetters(one.listener._link, PATTERNS["reliable"], Q).all()
+    return DeadLetters(one.listener._connection, PATTERNS["reliable"], Q).all()

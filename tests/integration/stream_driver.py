@@ -9,13 +9,13 @@ import pytest
 import redis
 
 from lab.server import Server
-from shared.connection import Link
-from shared.patterns import PATTERNS
-from shared.patterns.contract import Batch
-from shared.patterns.letters import DeadLetters, Letter
-from shared.patterns.stream.listener import StreamListener
-from shared.publishing import Publisher
-from shared.settings import Settings
+from townpost.patterns import PATTERNS
+from townpost.patterns.contract import Batch
+from townpost.patterns.letters import DeadLetters, Letter
+from townpost.patterns.stream.listener import StreamListener
+from townpost.publishing.publisher import Publisher
+from townpost.redis.connection import Connection
+from townpost.settings import Settings
 
 S = "message_stream"
 GROUP = "townpost"
@@ -27,7 +27,7 @@ class Consumer(driver.Consumer[StreamListener]):
 
     def flush(self, batch: Batch) -> None:
         self.listener.settle(batch)
-        while self.listener._settling.due:
+        while self.listener._pipeline.due:
             self.listener._exchange([])
 
     @property
@@ -48,8 +48,8 @@ def unhurried(server: Server) -> Iterator[MakeConsumer]:
 @pytest.fixture
 def consumer(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeConsumer]:
     """Makes consumers that look for what others left every tenth of a second: the tests need not wait."""
-    monkeypatch.setattr("shared.patterns.stream.looking._LOOK_SECONDS", 0.1)
-    monkeypatch.setattr("shared.patterns.stream.listener._BLOCK_SECONDS", 0.1)
+    monkeypatch.setattr("townpost.patterns.stream.looking._LOOK_SECONDS", 0.1)
+    monkeypatch.setattr("townpost.patterns.stream.listener._BLOCK_SECONDS", 0.1)
     with driver.making(Consumer, server) as make:
         yield make
 
@@ -62,10 +62,10 @@ def publisher(server: Server) -> Iterator[Publisher]:
 
 @pytest.fixture
 def dead(server: Server) -> Iterator[DeadLetters]:
-    link = Link(server.url)
-    link.connect()
-    yield DeadLetters(link, PATTERNS["stream"], S)
-    link.close()
+    connection = Connection(server.url)
+    connection.connect()
+    yield DeadLetters(connection, PATTERNS["stream"], S)
+    connection.close()
 
 
 def pending(client: redis.Redis, group: str = GROUP) -> int:

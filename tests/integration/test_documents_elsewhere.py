@@ -12,8 +12,8 @@ import pytest
 from messages import wire
 
 from lab.processes import ROOT
-from shared.message import Message
-from shared.patterns import PATTERNS
+from townpost.message import Message
+from townpost.patterns import PATTERNS
 
 PARSER = ("@asyncapi/parser@3.6.6",)
 AJV = ("ajv@8.17.1", "ajv-formats@3.0.1")

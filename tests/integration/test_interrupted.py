@@ -14,21 +14,22 @@ import redis
 from messages import wire
 
 from lab.server import Server
-from shared.connection import Link
-from shared.counts import Counts
-from shared.errors import UnavailableError, WrongTypeError
-from shared.message import Message
-from shared.patterns.pubsub import PubsubListener
-from shared.patterns.queue import QueueListener
-from shared.patterns.reliable.listener import ReliableListener
-from shared.patterns.stream.listener import StreamListener
-from shared.publishing import Publisher
-from shared.settings import Settings
+from townpost.counts import Counts
+from townpost.errors import UnavailableError, WrongTypeError
+from townpost.message import Message
+from townpost.patterns.pubsub import PubsubListener
+from townpost.patterns.queue import QueueListener
+from townpost.patterns.reliable.listener import ReliableListener
+from townpost.patterns.stream.listener import StreamListener
+from townpost.publishing.publisher import Publisher
+from townpost.redis.connection import Connection
+from townpost.settings import Settings
 
 OURS = tuple(
-    f"shared/{name}.py"
+    f"townpost/{name}.py"
     for name in (
-        *("connection", "publishing", "rounds", "numbering", "patterns/queue", "patterns/pubsub"),
+        *("redis/connection", "publishing/publisher", "publishing/rounds", "publishing/numbering"),
+        *("patterns/queue", "patterns/pubsub"),
         *("patterns/leased", "patterns/reliable/listener", "patterns/stream/listener"),
     )
 )
@@ -90,29 +91,29 @@ def settings(server: Server) -> Settings:
 
 
 def test_after_an_interrupted_call_each_gets_its_own_reply(server: Server) -> None:
-    link = Link(server.url)
-    link.connect()
+    connection = Connection(server.url)
+    connection.connect()
 
     def check(step: int) -> None:
-        if not link.connected:
-            link.connect()
-        assert link.call("ECHO", str(step)) == str(step).encode()
-        assert link.pipeline([("ECHO", "a"), ("ECHO", step)]) == [b"a", str(step).encode()]
+        if not connection.connected:
+            connection.connect()
+        assert connection.call("ECHO", str(step)) == str(step).encode()
+        assert connection.pipeline([("ECHO", "a"), ("ECHO", step)]) == [b"a", str(step).encode()]
 
-    at_every_step(lambda: link.pipeline([("ECHO", "x"), ("ECHO", "y")]), check)
-    link.close()
+    at_every_step(lambda: connection.pipeline([("ECHO", "x"), ("ECHO", "y")]), check)
+    connection.close()
 
 
 def test_after_an_interrupted_connect_each_gets_its_own_reply(server: Server) -> None:
-    link = Link(server.url)
+    connection = Connection(server.url)
 
     def check(step: int) -> None:
-        if not link.connected:
-            link.connect()
-        assert link.call("ECHO", str(step)) == str(step).encode()
+        if not connection.connected:
+            connection.connect()
+        assert connection.call("ECHO", str(step)) == str(step).encode()
 
-    at_every_step(link.connect, check)
-    link.close()
+    at_every_step(connection.connect, check)
+    connection.close()
 
 
 def test_after_an_interrupted_send_what_is_reported_is_what_is_stored(settings: Settings, client: redis.Redis) -> None:
@@ -144,11 +145,11 @@ def test_after_an_interrupted_send_what_is_reported_is_what_is_stored(settings: 
 @pytest.mark.parametrize("backlog", [0, 1, 400])
 def test_an_interrupted_wait_takes_nothing_with_it(settings: Settings, client: redis.Redis, backlog: int) -> None:
     # Given a listener that is interrupted while it waits
-    listener = QueueListener(settings, Link(settings.url), Counts())
+    listener = QueueListener(settings, Connection(settings.url), Counts())
     listener.open()
 
     def check(step: int) -> None:
-        if not listener._link.connected:
+        if not listener._connection.connected:
             listener.open()
         client.delete(Q)
         sent = [wire(f"{step}-{n}") for n in range(3)]
@@ -179,7 +180,7 @@ def at_every_step_of_a_wait(action: Callable[[], object], check: Callable[[int],
 
 def test_no_wait_is_left_on_the_server_when_one_is_interrupted(settings: Settings, client: redis.Redis) -> None:
     # Given a listener that waits for messages
-    listener = QueueListener(settings, Link(settings.url), Counts())
+    listener = QueueListener(settings, Connection(settings.url), Counts())
     listener.open()
 
     # When a time limit ends its wait
@@ -188,7 +189,7 @@ def test_no_wait_is_left_on_the_server_when_one_is_interrupted(settings: Setting
             pass
         raise TimeUpError
 
-    listener._link.wait = wait  # type: ignore[method-assign]
+    listener._connection.wait = wait  # type: ignore[method-assign]
     with pytest.raises(TimeUpError):
         listener.take(1)
 
@@ -199,19 +200,19 @@ def test_no_wait_is_left_on_the_server_when_one_is_interrupted(settings: Setting
 
 
 def test_what_came_amid_the_interruption_goes_back(settings: Settings, client: redis.Redis) -> None:
-    listener = QueueListener(settings, Link(settings.url), Counts())
+    listener = QueueListener(settings, Connection(settings.url), Counts())
     listener.open()
 
-    real = listener._link.wait
+    real = listener._connection.wait
 
     def wait(*_: object, **__: object) -> bool:
-        listener._link.wait = real  # type: ignore[method-assign]
+        listener._connection.wait = real  # type: ignore[method-assign]
         client.rpush(Q, "taken", "other")
         while client.llen(Q) != 1:
             pass
         raise TimeUpError
 
-    listener._link.wait = wait  # type: ignore[method-assign]
+    listener._connection.wait = wait  # type: ignore[method-assign]
     with pytest.raises(TimeUpError):
         listener.take(1)
 
@@ -219,7 +220,7 @@ def test_what_came_amid_the_interruption_goes_back(settings: Settings, client: r
 
 
 def test_a_subscriber_that_was_interrupted_hears_the_next_one(settings: Settings, client: redis.Redis) -> None:
-    listener = PubsubListener(settings, Link(settings.url), Counts())
+    listener = PubsubListener(settings, Connection(settings.url), Counts())
     listener.open()
 
     def take() -> None:
@@ -227,7 +228,7 @@ def test_a_subscriber_that_was_interrupted_hears_the_next_one(settings: Settings
         listener.take(1)
 
     def check(step: int) -> None:
-        if not listener._link.connected:
+        if not listener._connection.connected:
             listener.open()
         client.publish("messages", str(step))
         heard: list[bytes] = []
@@ -246,13 +247,13 @@ def test_an_interrupted_leader_leaves_the_others_an_error_and_no_reply(settings:
         def interrupt(*_: object) -> None:
             raise TimeUpError
 
-        publisher._link.replies = interrupt  # type: ignore[assignment]
+        publisher._connection.replies = interrupt  # type: ignore[assignment]
         with pytest.raises(TimeUpError):
             publisher.send([Message.create("x")])
 
         with pytest.raises(UnavailableError, match="interrupted"):
             rounds.result(other)
-        assert not publisher._link.connected
+        assert not publisher._connection.connected
 
 
 @pytest.mark.slow
@@ -262,7 +263,7 @@ def test_an_interrupted_take_loses_nothing_where_messages_come_again(
 ) -> None:
     # Given a listener whose takes are interrupted, each with messages that are there
     settings = Settings.read(redis_url=server.url, pattern=pattern, lease_seconds=0.3, prefetch=10)
-    listener = kind(settings, Link(server.url), Counts())
+    listener = kind(settings, Connection(server.url), Counts())
     listener.open()
     publisher = Publisher(settings=settings)
 
@@ -279,7 +280,7 @@ def test_an_interrupted_take_loses_nothing_where_messages_come_again(
         heard: list[str] = []
         while str(step) not in heard:
             assert time.monotonic() < deadline
-            if not listener._link.connected:
+            if not listener._connection.connected:
                 listener.open()
             with contextlib.suppress(UnavailableError):
                 batch = listener.take(10)

@@ -11,10 +11,10 @@ import pytest
 import redis
 
 from lab.server import Server
-from shared import keys
-from shared.counts import Counts
-from shared.library_report import LibraryReport
-from shared.settings import Settings
+from townpost import keys
+from townpost.counts import Counts
+from townpost.library_heartbeat import LibraryHeartbeat
+from townpost.settings import Settings
 
 T = TypeVar("T")
 
@@ -34,9 +34,9 @@ def owner() -> Owner:
 
 
 @pytest.fixture
-def report(server: Server, owner: Owner, counts: dict[str, Counts]) -> Iterator[LibraryReport]:
+def report(server: Server, owner: Owner, counts: dict[str, Counts]) -> Iterator[LibraryHeartbeat]:
     settings = Settings(redis_url=server.url, pattern="reliable", reliable_queue="orders")
-    one = LibraryReport("publisher", owner, settings, lambda: counts)
+    one = LibraryHeartbeat("publisher", owner, settings, lambda: counts)
     yield one
     one.close()
 
@@ -66,7 +66,7 @@ def test_nothing_runs_before_the_first_send(client: redis.Redis) -> None:
 
 
 def test_what_was_sent_is_reported_with_where(
-    report: LibraryReport, client: redis.Redis, counts: dict[str, Counts]
+    report: LibraryHeartbeat, client: redis.Redis, counts: dict[str, Counts]
 ) -> None:
     # When twelve are sent, from several threads at once
     counts["reliable"].sent = 12
@@ -88,7 +88,7 @@ def test_what_was_sent_is_reported_with_where(
 
 
 def test_its_last_counts_outlive_a_short_run(
-    report: LibraryReport, client: redis.Redis, counts: dict[str, Counts]
+    report: LibraryHeartbeat, client: redis.Redis, counts: dict[str, Counts]
 ) -> None:
     counts["reliable"].sent = 3
     report.begin()
@@ -101,7 +101,7 @@ def test_its_last_counts_outlive_a_short_run(
 
 
 def test_one_that_sends_again_goes_on_under_its_name(
-    report: LibraryReport, client: redis.Redis, counts: dict[str, Counts]
+    report: LibraryHeartbeat, client: redis.Redis, counts: dict[str, Counts]
 ) -> None:
     # Given one that was closed
     counts["reliable"].sent = 3
@@ -119,7 +119,7 @@ def test_one_that_sends_again_goes_on_under_its_name(
 
 def test_it_ends_with_a_publisher_that_nobody_closed(server: Server, counts: dict[str, Counts]) -> None:
     owner = Owner()
-    report = LibraryReport("publisher", owner, Settings(redis_url=server.url, pattern="reliable"), lambda: counts)
+    report = LibraryHeartbeat("publisher", owner, Settings(redis_url=server.url, pattern="reliable"), lambda: counts)
     report.begin()
     assert _threads() == ["report"]
 
@@ -130,7 +130,7 @@ def test_it_ends_with_a_publisher_that_nobody_closed(server: Server, counts: dic
 
 
 def test_without_redis_it_neither_fails_nor_holds_up_the_end(owner: Owner, counts: dict[str, Counts]) -> None:
-    report = LibraryReport("publisher", owner, Settings(redis_url="redis://127.0.0.1:1"), lambda: counts)
+    report = LibraryHeartbeat("publisher", owner, Settings(redis_url="redis://127.0.0.1:1"), lambda: counts)
 
     report.begin()
     began = time.monotonic()
@@ -140,7 +140,7 @@ def test_without_redis_it_neither_fails_nor_holds_up_the_end(owner: Owner, count
 
 
 @pytest.mark.alone
-def test_telling_it_costs_less_than_a_microsecond_a_send(report: LibraryReport) -> None:
+def test_telling_it_costs_less_than_a_microsecond_a_send(report: LibraryHeartbeat) -> None:
     report.begin()
 
     began = time.perf_counter()
@@ -152,7 +152,7 @@ def test_telling_it_costs_less_than_a_microsecond_a_send(report: LibraryReport) 
 
 def test_it_writes_no_health_file(server: Server, owner: Owner, counts: dict[str, Counts], tmp_path: Any) -> None:  # noqa: ANN401 - pytest's
     file = tmp_path / "health"
-    report = LibraryReport(
+    report = LibraryHeartbeat(
         "publisher", owner, Settings(redis_url=server.url, pattern="reliable", health_file=file), lambda: counts
     )
 

@@ -14,13 +14,13 @@ from messages import wire
 
 from lab.proxy import Proxy
 from lab.server import Server
-from shared import keys
-from shared.listening import listen
-from shared.message import Message
-from shared.patterns import PATTERNS
-from shared.patterns.contract import Delivery
-from shared.publishing import Publisher
-from shared.settings import Settings
+from townpost import keys
+from townpost.consuming.listening import listen
+from townpost.message import Message
+from townpost.patterns import PATTERNS
+from townpost.patterns.contract import Delivery
+from townpost.publishing.publisher import Publisher
+from townpost.settings import Settings
 
 T = TypeVar("T")
 KEPT = pytest.mark.parametrize("pattern", ["reliable", "stream"])

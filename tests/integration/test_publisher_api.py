@@ -4,10 +4,10 @@ import pytest
 import redis
 
 from lab.server import Server
-from shared.errors import FullError, HalfSentError, SettingError, UnavailableError, UnsendableError, WrongTypeError
-from shared.message import Message
-from shared.publishing import Publisher
-from shared.settings import Settings
+from townpost.errors import FullError, HalfSentError, SettingError, UnavailableError, UnsendableError, WrongTypeError
+from townpost.message import Message
+from townpost.publishing.publisher import Publisher
+from townpost.settings import Settings
 
 
 def _settings(server: Server, pattern: str = "both") -> Settings:

@@ -10,13 +10,13 @@ from messages import parsed
 
 from lab.proxy import Proxy
 from lab.server import Server
-from shared import keys
-from shared.errors import FullError, SettingError, TownpostError, UnavailableError, UnsendableError
-from shared.message import Message
-from shared.patterns.contract import Receipt
-from shared.publishing import Publisher
-from shared.refusals import refusal
-from shared.settings import Settings
+from townpost import keys
+from townpost.errors import FullError, SettingError, TownpostError, UnavailableError, UnsendableError
+from townpost.message import Message
+from townpost.patterns.contract import Receipt
+from townpost.publishing.publisher import Publisher
+from townpost.redis.refusals import refusal
+from townpost.settings import Settings
 
 Q = "message_queue"
 
@@ -39,8 +39,8 @@ def test_what_is_reported_is_what_is_stored(server: Server, client: redis.Redis)
 
 def test_who_sends_at_the_same_moment_shares_a_round_trip(server: Server) -> None:
     with publisher(server) as shared, ThreadPoolExecutor(20) as pool:
-        send = Mock(wraps=shared._link.send)
-        shared._link.send = send  # type: ignore[method-assign]
+        send = Mock(wraps=shared._connection.send)
+        shared._connection.send = send  # type: ignore[method-assign]
 
         # Given one that holds the connection while twenty others want to send
         with shared._rounds.lock:
@@ -135,8 +135,8 @@ def test_a_connection_that_redis_closed_while_it_was_idle_is_replaced(
 ) -> None:
     with publisher(server, pattern) as idle:
         idle.send([Message.create("before")])
-        client.client_kill_filter(_id=str(idle._link.client_id))
-        while any(int(one["id"]) == idle._link.client_id for one in client.client_list()):
+        client.client_kill_filter(_id=str(idle._connection.client_id))
+        while any(int(one["id"]) == idle._connection.client_id for one in client.client_list()):
             pass
 
         receipts = idle.send([Message.create("after")])

@@ -8,10 +8,10 @@ import redis
 from messages import wire
 
 from lab.server import Server
-from shared.connection import Link
-from shared.counts import Counts
-from shared.patterns.pubsub import PubsubListener
-from shared.settings import Settings
+from townpost.counts import Counts
+from townpost.patterns.pubsub import PubsubListener
+from townpost.redis.connection import Connection
+from townpost.settings import Settings
 
 
 def _heard(listener: PubsubListener, count: int) -> list[tuple[str | None, str]]:
@@ -27,7 +27,7 @@ def _heard(listener: PubsubListener, count: int) -> list[tuple[str | None, str]]
 @pytest.fixture
 def listener(request: pytest.FixtureRequest, server: Server) -> Iterator[PubsubListener]:
     settings = Settings.read(redis_url=server.url, channel=request.param)
-    listener = PubsubListener(settings, Link(settings.url), Counts())
+    listener = PubsubListener(settings, Connection(settings.url), Counts())
     listener.open()
     yield listener
     listener.close()

@@ -8,17 +8,17 @@ from messages import wire
 
 from lab.proxy import Proxy
 from lab.server import Server
-from shared.connection import Link
-from shared.counts import Counts
-from shared.patterns import queue
-from shared.patterns.queue import QueueListener
-from shared.settings import Settings
+from townpost.counts import Counts
+from townpost.patterns import queue
+from townpost.patterns.queue import QueueListener
+from townpost.redis.connection import Connection
+from townpost.settings import Settings
 
 Q = "message_queue"
 
 
 def listen(url: str) -> QueueListener:
-    listener = QueueListener(Settings.read(redis_url=url), Link(url), Counts())
+    listener = QueueListener(Settings.read(redis_url=url), Connection(url), Counts())
     listener.open()
     return listener
 

@@ -13,16 +13,16 @@ from messages import wire
 from workers import working
 
 from lab.server import Server
-from shared.connection import Link
-from shared.counts import Counts
-from shared.errors import UnreadableError
-from shared.listening import listen
-from shared.message import Message, read
-from shared.patterns.contract import Batch
-from shared.patterns.pubsub import PubsubListener
-from shared.patterns.queue import QueueListener
-from shared.prefetch import OVERRUN_SECONDS
-from shared.settings import Settings
+from townpost.consuming.listening import listen
+from townpost.counts import Counts
+from townpost.errors import UnreadableError
+from townpost.message import Message, read
+from townpost.patterns.contract import Batch
+from townpost.patterns.pubsub import PubsubListener
+from townpost.patterns.queue import QueueListener
+from townpost.prefetch import OVERRUN_SECONDS
+from townpost.redis.connection import Connection
+from townpost.settings import Settings
 
 Q = "message_queue"
 ROOT = Path(__file__).parents[2]
@@ -30,8 +30,8 @@ LONG = 64 * 1024 * 1024
 
 PEAK = """
 import json, pathlib, sys, threading
-from shared.listening import listen
-from shared.settings import Settings
+from townpost.consuming.listening import listen
+from townpost.settings import Settings
 stop = threading.Event()
 def peak():  # not ru_maxrss, which begins with that of the parent
     return int(pathlib.Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
@@ -94,7 +94,7 @@ def test_what_a_slow_handler_has_not_begun_goes_back_in_order(settings: Settings
     # Given a batch in hand, and the one behind it on its way
     sent = [wire(str(n), count=n + 1) for n in range(501)]
     client.rpush(Q, *sent)
-    listener = QueueListener(settings, Link(settings.url), Counts())
+    listener = QueueListener(settings, Connection(settings.url), Counts())
     listener.open()
     listener.take(250)
     batch = listener.take(250)
@@ -115,7 +115,7 @@ def test_a_batch_may_take_a_tenth_of_a_second_unless_prefetch_is_pinned(server: 
     client.rpush(Q, wire(), wire())
     for prefetch, most in ((None, OVERRUN_SECONDS), (10, float("inf"))):
         listener = QueueListener(
-            Settings.read(redis_url=server.url, pattern="queue", prefetch=prefetch), Link(server.url), Counts()
+            Settings.read(redis_url=server.url, pattern="queue", prefetch=prefetch), Connection(server.url), Counts()
         )
         listener.open()
         before = time.monotonic()
@@ -159,7 +159,7 @@ def test_an_overlong_message_is_unreadable_and_its_neighbours_are_not(
     backlog: bool,
 ) -> None:
     settings = Settings.read(redis_url=server.url, pattern="queue", max_message_bytes=1000)
-    listener = QueueListener(settings, Link(server.url), Counts())
+    listener = QueueListener(settings, Connection(server.url), Counts())
     listener.open()
     sent = [wire("a"), b"x" * 3_000_000, wire("b"), b"y" * 2_000_000, b"z" * 4_000_000, wire("c")]
     client.rpush(Q, *([wire("first")] if backlog else []), *sent)
@@ -180,7 +180,7 @@ def test_an_overlong_message_is_unreadable_and_its_neighbours_are_not(
 
 def test_a_glob_hears_what_follows_an_overlong_message(server: Server, client: redis.Redis) -> None:
     settings = Settings.read(redis_url=server.url, pattern="pubsub", channel="new*", max_message_bytes=1000)
-    listener = PubsubListener(settings, Link(server.url), Counts())
+    listener = PubsubListener(settings, Connection(server.url), Counts())
     listener.open()
     for payload in (wire("a"), b"x" * 3_000_000, wire("b")):
         client.publish("news", payload)

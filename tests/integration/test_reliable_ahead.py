@@ -11,20 +11,20 @@ from reliable_driver import Q, leftovers
 
 from lab.proxy import Proxy
 from lab.server import Server
-from shared import keys
-from shared.connection import Link
-from shared.counts import Counts
-from shared.errors import UnavailableError
-from shared.patterns.contract import Batch, Command
-from shared.patterns.reliable.listener import ReliableListener
-from shared.settings import Settings
+from townpost import keys
+from townpost.counts import Counts
+from townpost.errors import UnavailableError
+from townpost.patterns.contract import Batch, Command
+from townpost.patterns.reliable.listener import ReliableListener
+from townpost.redis.connection import Connection
+from townpost.settings import Settings
 
 LIMIT = 100
 
 
 def listen(url: str, **settings: object) -> ReliableListener:
     chosen = Settings.read(redis_url=url, lease_seconds=0.4, **settings)
-    listener = ReliableListener(chosen, Link(url), Counts())
+    listener = ReliableListener(chosen, Connection(url), Counts())
     listener.open()
     return listener
 
@@ -56,8 +56,8 @@ def until_left(client: redis.Redis, count: int) -> None:
 
 def die(listener: ReliableListener) -> None:
     """Nothing renews what a dead process held."""
-    listener._keeper.close()
-    listener._link.close()
+    listener._renewer.close()
+    listener._connection.close()
 
 
 def test_the_next_claim_is_asked_for_before_this_one_is_handed_out(
@@ -113,7 +113,7 @@ def test_a_stop_gives_back_what_was_not_begun_in_its_order(server: Server, clien
 
 
 def test_what_a_batch_gives_back_comes_before_the_claim_ahead_of_it(server: Server, client: redis.Redis) -> None:
-    # Given a batch that overran, as its own consumer notices before its keeper does
+    # Given a batch that overran, as its own consumer notices before its renewer does
     sent = fill(client, 250)
     listener = listen(server.url)
     batch = listener.take(LIMIT)
@@ -219,13 +219,13 @@ def test_a_claim_ahead_that_a_renewal_overtakes_is_not_dropped(
 ) -> None:
     # Given claims that are asked for ahead, each with a renewal that reaches Redis before it
     sent = fill(client, 250)
-    ask = listener._settling.ask
+    ask = listener._pipeline.ask
 
     def ask_late(commands: Sequence[Command], block: float = 0.0) -> None:
-        listener._keeper._renew(time.monotonic())
+        listener._renewer._renew(time.monotonic())
         ask(commands, block)
 
-    monkeypatch.setattr(listener._settling, "ask", ask_late)
+    monkeypatch.setattr(listener._pipeline, "ask", ask_late)
 
     taken: list[bytes] = []
     while len(taken) < 250:

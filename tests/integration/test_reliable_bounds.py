@@ -9,11 +9,11 @@ from messages import wire
 from reliable_driver import Consumer, MakeConsumer, Q, leftovers
 
 from lab.server import Server
-from shared import keys
-from shared.patterns.contract import Batch
-from shared.patterns.reliable import recovery
-from shared.patterns.reliable.bounds import SCRIPT_BYTES
-from shared.patterns.reliable.claims import Claim
+from townpost import keys
+from townpost.patterns.contract import Batch
+from townpost.patterns.reliable import recovery
+from townpost.patterns.reliable.bounds import SCRIPT_BYTES
+from townpost.patterns.reliable.claims import Claim
 
 MIB = 1024 * 1024
 LONG = wire("x" * (MIB - 1000))
@@ -129,7 +129,7 @@ def test_a_claim_of_large_messages_is_split_in_less_than_50_ms(consumer: MakeCon
         in_list(client, numbered(40))
         one = consumer(lease_seconds=30)
         batch = claimed(one)
-        one.listener._keeper._upkeep.split(one.listener._link, batch, 1, [])
+        one.listener._renewer._upkeep.split(one.listener._connection, batch, 1, [])
         assert client.llen(batch.name) == 1
         assert client.llen(Q) == 40
         next(iter(batch)).ack()
@@ -192,7 +192,7 @@ def test_many_small_messages_are_recovered_a_part_at_a_time(
         for _ in range(100):
             if not client.exists(name, rest):
                 break
-            lease.take_over(one.listener._link, [name.encode(), rest.encode()])
+            lease.take_over(one.listener._connection, [name.encode(), rest.encode()])
         # Then none of them is stranded, and none is there twice
         assert client.exists(name, rest) == 0
         assert client.llen(Q) + client.llen(keys.suspects(Q)) == SMALL + 1
@@ -221,7 +221,7 @@ def test_a_claim_of_very_many_can_be_given_back_split_and_recovered(
     # When it is split
     again = one.take(count)
     assert isinstance(again, Claim)
-    one.listener._keeper._upkeep.split(one.listener._link, again, 1, [])
+    one.listener._renewer._upkeep.split(one.listener._connection, again, 1, [])
 
     # Then so is all but what was begun
     assert client.lrange(Q, 0, -1) == payloads[1:]
@@ -231,10 +231,10 @@ def test_a_claim_of_very_many_can_be_given_back_split_and_recovered(
     # When its consumer dies
     last = one.take(count)
     assert isinstance(last, Claim)
-    one.listener._keeper.release(last.name)
+    one.listener._renewer.release(last.name)
     client.zadd(keys.leases(Q), {last.name: 1.5})
     while client.zcard(keys.leases(Q)):
-        one.listener._recovery.take_over(one.listener._link, [last.name.encode()])
+        one.listener._recovery.take_over(one.listener._connection, [last.name.encode()])
 
     # Then all of it is suspect, and can be handled
     assert client.lrange(keys.suspects(Q), 0, -1) == payloads

@@ -10,9 +10,9 @@ from driver import messages
 from messages import wire
 from reliable_driver import MakeConsumer, Q, leftovers
 
-from shared import keys
-from shared.message import Message
-from shared.publishing import Publisher
+from townpost import keys
+from townpost.message import Message
+from townpost.publishing.publisher import Publisher
 
 consumer = reliable_driver.consumer
 publisher = reliable_driver.publisher
@@ -59,7 +59,7 @@ def test_what_a_dead_consumer_held_comes_again_after_the_lease_one_by_one(
     # Given a consumer that died with three messages in hand
     publisher.send(messages("a", "b", "c"))
     died = consumer()
-    died.listener._keeper.close()
+    died.listener._renewer.close()
     died.take()
     started = time.monotonic()
 
@@ -100,7 +100,7 @@ def test_a_late_answer_is_counted_and_changes_nothing(consumer: MakeConsumer, pu
     # Given a batch whose lease ran out, and that another consumer has now
     publisher.send(messages("a"))
     slow, other = consumer(), consumer()
-    slow.listener._keeper.close()
+    slow.listener._renewer.close()
     batch = slow.take()
     others = other.take()
     assert len(others) == 1

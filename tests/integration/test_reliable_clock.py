@@ -11,7 +11,7 @@ from messages import wire
 from reliable_driver import Consumer, Q, leftovers
 from workers import until, working
 
-from shared import keys
+from townpost import keys
 
 pytestmark = [
     pytest.mark.alone,

@@ -10,10 +10,10 @@ from messages import wire
 from reliable_driver import Consumer, MakeConsumer, Q, leftovers
 
 from lab.server import Server
-from shared.errors import FullError
-from shared.patterns.leased import LeasedBatch
-from shared.publishing import Publisher
-from shared.settings import Settings
+from townpost.errors import FullError
+from townpost.patterns.leased import LeasedBatch
+from townpost.publishing.publisher import Publisher
+from townpost.settings import Settings
 
 consumer = reliable_driver.consumer
 publisher = reliable_driver.publisher
@@ -49,7 +49,7 @@ def test_renewing_costs_the_same_for_a_claim_of_any_size(
     client.config_resetstat()
 
     assert isinstance(batch, LeasedBatch)
-    one.listener._keepers_recovery.renew(one.listener._link, [batch.name])
+    one.listener._renewers_recovery.renew(one.listener._connection, [batch.name])
 
     stats = client.info("commandstats")
     assert {name: stats[name]["calls"] for name in stats if "zadd" in name or "eval" in name or "lrange" in name} == {

@@ -9,9 +9,9 @@ import reliable_driver
 from messages import wire
 from reliable_driver import MakeConsumer, Q, letters
 
-from shared import keys
-from shared.message import Message
-from shared.patterns.reliable.forwarder import Forwarder
+from townpost import keys
+from townpost.message import Message
+from townpost.patterns.reliable.forwarder import Forwarder
 
 consumer = reliable_driver.consumer
 
@@ -77,7 +77,7 @@ def test_many_old_counts_are_forgotten_a_part_at_a_time(consumer: MakeConsumer, 
     wait_for(ring)
 
 
-def settling(client: redis.Redis, consumer: MakeConsumer, foreign: int) -> float:
+def pipeline(client: redis.Redis, consumer: MakeConsumer, foreign: int) -> float:
     """Microseconds of the server for the settlement of a batch, beside so many counts of other messages."""
     client.flushall()
     for number in range(foreign):
@@ -100,7 +100,7 @@ def settling(client: redis.Redis, consumer: MakeConsumer, foreign: int) -> float
 def test_counts_of_messages_that_never_come_do_not_slow_down_each_settlement(
     consumer: MakeConsumer, client: redis.Redis
 ) -> None:
-    none, ten, thousand = (settling(client, consumer, foreign) for foreign in (0, 10, 1000))
+    none, ten, thousand = (pipeline(client, consumer, foreign) for foreign in (0, 10, 1000))
 
     # a batch of 1,000 takes the consumer 7 ms
     assert ten < none + 1000

@@ -11,11 +11,11 @@ from messages import wire
 from reliable_driver import MakeConsumer, Q, leftovers, letters
 
 from lab.server import Server
-from shared import keys
-from shared.connection import Link
-from shared.patterns import PATTERNS
-from shared.patterns.letters import DeadLetters, scheduled
-from shared.publishing import Publisher
+from townpost import keys
+from townpost.patterns import PATTERNS
+from townpost.patterns.letters import DeadLetters, scheduled
+from townpost.publishing.publisher import Publisher
+from townpost.redis.connection import Connection
 
 consumer = reliable_driver.consumer
 publisher = reliable_driver.publisher
@@ -63,7 +63,7 @@ def test_the_pause_before_a_retry_doubles_up_to_the_cap(
         for delivery in batch:
             delivery.fail(ValueError())
         one.flush(batch)
-        ((due, _),) = scheduled(one.listener._link, Q, 1).rows
+        ((due, _),) = scheduled(one.listener._connection, Q, 1).rows
         pauses.append((due - datetime.now(UTC)).total_seconds())
 
     assert [round(pause, 2) for pause in pauses] == pytest.approx([0.05, 0.10, 0.15, 0.15], abs=0.02)
@@ -108,7 +108,7 @@ def test_only_the_message_that_kills_its_consumers_is_dead(
             handled.append(delivery.message.message)
         if died:
             deaths += 1
-            one.listener._keeper.close()  # nothing renews what a dead process held
+            one.listener._renewer.close()  # nothing renews what a dead process held
             one = consumer()
         else:
             one.flush(batch)
@@ -128,9 +128,9 @@ def test_requeued_letters_start_anew_and_keep_their_history(
     # Given a message that died of its failures, was requeued, and dies again
     publisher.send(messages("bad"))
     one = consumer(max_attempts=1)
-    link = Link(server.url)
-    link.connect()
-    dead = DeadLetters(link, PATTERNS["reliable"], Q)
+    connection = Connection(server.url)
+    connection.connect()
+    dead = DeadLetters(connection, PATTERNS["reliable"], Q)
     for error in ("first", "second"):
         batch = one.take()
         for delivery in batch:
@@ -148,4 +148,4 @@ def test_requeued_letters_start_anew_and_keep_their_history(
     dead.requeue([letter.id])
     assert one.handle() == ["bad"]
     assert leftovers(client) == []
-    link.close()
+    connection.close()

@@ -13,11 +13,11 @@ from reliable_driver import MakeConsumer, Q, leftovers
 from workers import until, working
 
 from lab.server import Server
-from shared import keys
-from shared.errors import UnavailableError
-from shared.message import Message
-from shared.patterns.reliable.turns import Turns
-from shared.publishing import Publisher
+from townpost import keys
+from townpost.errors import UnavailableError
+from townpost.message import Message
+from townpost.patterns.reliable.turns import Turns
+from townpost.publishing.publisher import Publisher
 
 consumer = reliable_driver.consumer
 publisher = reliable_driver.publisher
@@ -120,7 +120,7 @@ def test_a_split_gives_back_the_rest_in_order_and_the_settlement_ends_what_was_b
     batch.overrun_at = 0.0  # type: ignore[attr-defined]
     first = batch.stop_beginning()  # type: ignore[attr-defined]
     for _ in range(2):
-        one.listener._keeper._upkeep.split(one.listener._link, batch, first, [])  # type: ignore[arg-type]
+        one.listener._renewer._upkeep.split(one.listener._connection, batch, first, [])  # type: ignore[arg-type]
 
     # Then the rest is there for others, and the third can still be answered
     assert consumer().handle() == list("defgh")
@@ -176,7 +176,7 @@ def test_over_any_number_of_claims_a_tenth_is_plain() -> None:
 
 
 def test_a_split_that_failed_is_tried_again(server: Server, client: redis.Redis) -> None:
-    # Given a consumer that is at a slow message, with many behind it, and whose keeper cannot reach Redis at first
+    # Given a consumer that is at a slow message, with many behind it, and whose renewer cannot reach Redis at first
     hold = threading.Event()
     client.rpush(Q, *[wire(text) for text in ["quick"] * 3_000 + ["hold"] + ["behind"] * 50])
 
@@ -185,8 +185,8 @@ def test_a_split_that_failed_is_tried_again(server: Server, client: redis.Redis)
             assert hold.wait(60)
 
     with working(server, 1, work) as workers:
-        keeper = workers.consumers[0]._listening._listener._keeper  # type: ignore[attr-defined]
-        connect, failures = keeper._connect, [1, 2]
+        renewer = workers.consumers[0]._listening._listener._renewer  # type: ignore[attr-defined]
+        connect, failures = renewer._connect, [1, 2]
 
         def fail_at_first() -> None:
             if failures:
@@ -194,7 +194,7 @@ def test_a_split_that_failed_is_tried_again(server: Server, client: redis.Redis)
                 raise UnavailableError("not now")
             connect()
 
-        keeper._connect = fail_at_first
+        renewer._connect = fail_at_first
         until(lambda: "hold" in [text for _, text in workers.begun])
 
         # Then what is behind goes back all the same

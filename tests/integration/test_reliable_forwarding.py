@@ -13,9 +13,9 @@ from reliable_driver import MakeConsumer, Q, leftovers
 from workers import until, working
 
 from lab.server import Server
-from shared import keys
-from shared.message import Message
-from shared.publishing import Publisher
+from townpost import keys
+from townpost.message import Message
+from townpost.publishing.publisher import Publisher
 
 consumer = reliable_driver.consumer
 publisher = reliable_driver.publisher

@@ -12,9 +12,9 @@ from messages import wire
 from reliable_driver import Consumer, MakeConsumer, Q, letters
 
 from lab.server import Server
-from shared import keys
-from shared.errors import FullError
-from shared.patterns.contract import Batch
+from townpost import keys
+from townpost.errors import FullError
+from townpost.patterns.contract import Batch
 
 MEMORY = 30_000_000
 MUCH = 5 * MEMORY
@@ -78,7 +78,7 @@ def settle(one: Consumer, batch: Batch) -> None:
     one.listener.settle(batch)
     for _ in range(3):
         try:
-            one.listener._settling.exchange([])
+            one.listener._pipeline.exchange([])
         except FullError:
             continue
         return

@@ -10,8 +10,8 @@ from driver import messages
 from messages import wire
 from reliable_driver import MakeConsumer, Q, leftovers, letters
 
-from shared import keys
-from shared.publishing import Publisher
+from townpost import keys
+from townpost.publishing.publisher import Publisher
 
 consumer = reliable_driver.consumer
 publisher = reliable_driver.publisher

@@ -13,10 +13,10 @@ from messages import wire
 from reliable_driver import Q, leftovers
 
 from lab.server import Server
-from shared import keys
-from shared.connection import Link
-from shared.patterns import PATTERNS
-from shared.patterns.letters import DeadLetters
+from townpost import keys
+from townpost.patterns import PATTERNS
+from townpost.patterns.letters import DeadLetters
+from townpost.redis.connection import Connection
 
 MIB = 1024 * 1024
 
@@ -47,10 +47,10 @@ def test_a_huge_payload_ends_among_the_dead_letters_without_taking_memory(
     subscriber.wait_for("MAX_MESSAGE_BYTES")
     subscriber.wait_for("more dead")
     assert peak(subscriber.pid) - before < 16 * MIB
-    link = Link(server.url)
-    link.connect()
-    (letter,) = DeadLetters(link, PATTERNS["reliable"], Q).all()
-    link.close()
+    connection = Connection(server.url)
+    connection.connect()
+    (letter,) = DeadLetters(connection, PATTERNS["reliable"], Q).all()
+    connection.close()
     assert letter.reason == "unreadable"
     assert len(letter.payload) == size
     assert "MAX_MESSAGE_BYTES" in letter.error

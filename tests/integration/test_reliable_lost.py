@@ -15,9 +15,9 @@ from messages import wire
 from reliable_driver import Consumer, MakeConsumer, Q, leftovers
 from workers import until
 
-from shared import keys
-from shared.patterns.leased import LeasedBatch
-from shared.publishing import Publisher
+from townpost import keys
+from townpost.patterns.leased import LeasedBatch
+from townpost.publishing.publisher import Publisher
 
 consumer = reliable_driver.consumer
 publisher = reliable_driver.publisher
@@ -136,6 +136,6 @@ def test_what_is_left_of_a_claim_that_was_recovered_in_part_is_no_longer_its_con
     rest = sum(client.llen(name) for name in client.keys("*:claim:*"))
     assert (one.counts.late, suspects + rest) == (1, 1_000)
     while left := [key for key in client.keys("*:rest") if isinstance(key, bytes)]:
-        other.listener._recovery.take_over(other.listener._link, left)
+        other.listener._recovery.take_over(other.listener._connection, left)
     assert client.lrange(keys.suspects(Q), 0, -1) == payloads
     assert not client.exists(keys.crashes(Q), keys.dead(Q))

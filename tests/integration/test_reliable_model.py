@@ -19,17 +19,17 @@ from hypothesis.stateful import (
 from reliable_driver import leftovers
 
 from lab.server import Server
-from shared import keys
-from shared.connection import Link
-from shared.counts import Counts
-from shared.message import Message, read
-from shared.patterns import PATTERNS
-from shared.patterns.letters import DeadLetters
-from shared.patterns.reliable.claims import Claim
-from shared.patterns.reliable.listener import ReliableListener
-from shared.patterns.reliable.once import mark_known
-from shared.publishing import Publisher
-from shared.settings import Settings
+from townpost import keys
+from townpost.counts import Counts
+from townpost.message import Message, read
+from townpost.patterns import PATTERNS
+from townpost.patterns.letters import DeadLetters
+from townpost.patterns.reliable.claims import Claim
+from townpost.patterns.reliable.listener import ReliableListener
+from townpost.patterns.reliable.once import mark_known
+from townpost.publishing.publisher import Publisher
+from townpost.redis.connection import Connection
+from townpost.settings import Settings
 
 Q = "model_queue"
 LEASE = 3600.0
@@ -60,22 +60,24 @@ class Model(RuleBasedStateMachine):
         self.publisher.open()
         # one that handles each id once, and one that does not
         once = self.settings.model_copy(update={"once_seconds": LEASE})
-        self.listeners = [ReliableListener(chosen, Link(self.server.url), Counts()) for chosen in (self.settings, once)]
+        self.listeners = [
+            ReliableListener(chosen, Connection(self.server.url), Counts()) for chosen in (self.settings, once)
+        ]
         for listener in self.listeners:
             listener.open()
-        self.link = Link(self.server.url)
-        self.link.connect()
-        self.letters = DeadLetters(self.link, PATTERNS["reliable"], Q)
+        self.connection = Connection(self.server.url)
+        self.connection.connect()
+        self.letters = DeadLetters(self.connection, PATTERNS["reliable"], Q)
         self.alive: set[str] = set()
         self.ids: dict[str, str] = {}
         self.number = 0
 
     def teardown(self) -> None:
         for listener in self.listeners:
-            listener._settling.due = []
+            listener._pipeline.due = []
             listener.close()
         self.publisher.close()
-        self.link.close()
+        self.connection.close()
         self.client.flushall()
         self.client.close()
 
@@ -99,8 +101,8 @@ class Model(RuleBasedStateMachine):
         claim = self._claimed(listener, limit)
         if claim is not None and ahead:
             listener._ask(limit, behind=claim)
-            listener._keeper.release(listener._unsure)  # time is ours here
-            select.select([listener._link._socket()], [], [], 5)  # carried out, and the reply not read
+            listener._renewer.release(listener._unsure)  # time is ours here
+            select.select([listener._connection._socket()], [], [], 5)  # carried out, and the reply not read
         return multiple() if claim is None else (who, claim)
 
     @rule(
@@ -116,7 +118,7 @@ class Model(RuleBasedStateMachine):
         self._answer(claim, answers)
         mine = self.client.zscore(keys.leases(Q), claim.name) is not None
         listener.settle(claim)
-        listener._settling.exchange([])
+        listener._pipeline.exchange([])
         if mine:
             acked = set(range(len(claim))) - set(claim.open) - {index for index, _ in claim.failed}
             self.alive -= {read(claim.payloads[index]).message for index in acked}
@@ -130,14 +132,14 @@ class Model(RuleBasedStateMachine):
         answers=strategies.lists(strategies.sampled_from(["ack", "fail", "leave"]), max_size=3),
     )
     def split(self, held: tuple[int, Claim], answers: list[str]) -> object:
-        """As the keeper does while the handler is busy: what is not begun goes back, and what was claimed ahead."""
+        """As the renewer does while the handler is busy: what is not begun goes back, and what was claimed ahead."""
         who, claim = held
         listener = self.listeners[who]
         self._answer(claim, answers)
         ahead = [listener._unsure] if listener._asked else []
         held_before = self.client.llen(claim.name)
         kept = claim.stop_beginning()
-        listener._keeper._upkeep.split(self.link, claim, kept, ahead)
+        listener._renewer._upkeep.split(self.connection, claim, kept, ahead)
         assert self.client.llen(claim.name) == min(held_before, kept)
         return multiple((who, claim))
 
@@ -179,9 +181,9 @@ class Model(RuleBasedStateMachine):
     def _claimed(self, listener: ReliableListener, limit: int) -> Claim | None:
         claim, _, expired = listener._claim(limit)
         if expired:
-            listener._recovery.take_over(listener._link, expired)
+            listener._recovery.take_over(listener._connection, expired)
         if claim is not None and listener._once:
-            mark_known(listener._link, Q, claim, listener._in_flight_ms)
+            mark_known(listener._connection, Q, claim, listener._in_flight_ms)
             assert not claim.closed, "no id comes twice, yet one was taken for done, or for another's"
         return claim
 
@@ -234,12 +236,12 @@ def test_after_a_drain_nothing_is_left(server: Server) -> None:
             listener = model.listeners[step % 2]
             claim, _, expired = listener._claim(2)
             if expired:
-                listener._recovery.take_over(listener._link, expired)
+                listener._recovery.take_over(listener._connection, expired)
             if claim is not None and step % 3:
                 for delivery in claim:
                     delivery.fail(ValueError()) if step % 3 == 1 else delivery.ack()
                 listener.settle(claim)
-                listener._settling.exchange([])
+                listener._pipeline.exchange([])
             elif claim is not None:
                 model.leases_run_out()
             model.everything_falls_due()
@@ -251,11 +253,11 @@ def test_after_a_drain_nothing_is_left(server: Server) -> None:
             listener = model.listeners[0]
             claim, _, expired = listener._claim(100)
             if expired:
-                listener._recovery.take_over(listener._link, expired)
+                listener._recovery.take_over(listener._connection, expired)
             if claim is not None:
                 for delivery in claim:
                     delivery.ack()
                 listener.settle(claim)
-                listener._settling.exchange([])
+                listener._pipeline.exchange([])
     finally:
         model.teardown()

@@ -6,12 +6,12 @@ import redis
 import reliable_driver
 from reliable_driver import MakeConsumer, Q, leftovers
 
-from shared import keys
-from shared.message import Message
-from shared.patterns.contract import Batch
-from shared.patterns.reliable.claims import Claim
-from shared.patterns.reliable.upkeep import ClaimUpkeep
-from shared.publishing import Publisher
+from townpost import keys
+from townpost.message import Message
+from townpost.patterns.contract import Batch
+from townpost.patterns.reliable.claims import Claim
+from townpost.patterns.reliable.upkeep import ClaimUpkeep
+from townpost.publishing.publisher import Publisher
 
 consumer = reliable_driver.consumer
 publisher = reliable_driver.publisher
@@ -120,8 +120,8 @@ def test_the_mark_of_what_is_in_flight_lives_as_long_as_its_claim(
     one, other = (consumer(once_seconds=0.1, handler_timeout=60, lease_seconds=0.3) for _ in range(2))
     for each in (one, other):
         each.listener._in_flight_ms = 600
-        assert isinstance(each.listener._keeper._upkeep, ClaimUpkeep)
-        each.listener._keeper._upkeep._once_ms = 600
+        assert isinstance(each.listener._renewer._upkeep, ClaimUpkeep)
+        each.listener._renewer._upkeep._once_ms = 600
     batch = one.take()
     deadline = time.monotonic() + 2.5
 
@@ -150,7 +150,7 @@ def test_what_is_split_from_a_batch_can_be_handled_by_another_at_once(
     first = next(iter(batch))
 
     # When the rest is given back
-    busy.listener._keeper._upkeep.split(busy.listener._link, batch, batch.stop_beginning(), [])
+    busy.listener._renewer._upkeep.split(busy.listener._connection, batch, batch.stop_beginning(), [])
 
     # Then their ids are nobody's, that of the first is still the busy one's
     assert [mark(client, message) for message in made] == [batch.name.encode(), None, None]

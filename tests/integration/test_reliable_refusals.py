@@ -10,9 +10,9 @@ from driver import messages
 from reliable_driver import Consumer, MakeConsumer, Q, leftovers, letters
 
 from lab.server import Server
-from shared import keys
-from shared.errors import RefusedError, WrongTypeError
-from shared.publishing import Publisher
+from townpost import keys
+from townpost.errors import RefusedError, WrongTypeError
+from townpost.publishing.publisher import Publisher
 
 consumer = reliable_driver.consumer
 publisher = reliable_driver.publisher
@@ -136,5 +136,5 @@ def test_what_was_answered_in_time_is_not_called_hung(consumer: MakeConsumer, pu
     one.listener.settle(batch)
 
     assert other.take(seconds=1).payloads == []
-    one.listener._settling.exchange([])
+    one.listener._pipeline.exchange([])
     assert one.counts.late == 0

@@ -10,8 +10,8 @@ from reliable_driver import MakeConsumer, leftovers
 
 from lab.proxy import Proxy
 from lab.server import Server
-from shared.errors import UnavailableError
-from shared.publishing import Publisher
+from townpost.errors import UnavailableError
+from townpost.publishing.publisher import Publisher
 
 consumer = reliable_driver.consumer
 publisher = reliable_driver.publisher
@@ -67,7 +67,7 @@ def test_a_lost_reply_to_an_acknowledgement_neither_loses_nor_repeats(
         with pytest.raises(UnavailableError):
             one.flush(batch)
         one.listener.open()
-        one.listener._settling.exchange([])
+        one.listener._pipeline.exchange([])
 
         assert one.take(seconds=0.6).payloads == []
         assert one.counts.late == 0

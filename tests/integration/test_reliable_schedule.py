@@ -7,8 +7,8 @@ import reliable_driver
 from driver import messages
 from reliable_driver import MakeConsumer
 
-from shared.message import Message
-from shared.publishing import Publisher
+from townpost.message import Message
+from townpost.publishing.publisher import Publisher
 
 consumer = reliable_driver.consumer
 publisher = reliable_driver.publisher

@@ -7,7 +7,7 @@ from typing import Any
 import redis
 from conftest import Start
 
-from shared import keys
+from townpost import keys
 
 _SECONDS = 20.0
 

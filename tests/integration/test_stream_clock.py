@@ -10,9 +10,9 @@ import stream_driver
 from driver import messages
 from stream_driver import GROUP, Consumer, MakeConsumer, S, pending
 
-from shared.errors import UnavailableError
-from shared.publishing import Publisher
-from shared.settings import Settings
+from townpost.errors import UnavailableError
+from townpost.publishing.publisher import Publisher
+from townpost.settings import Settings
 
 pytestmark = [
     pytest.mark.alone,

@@ -11,9 +11,9 @@ from driver import messages
 from stream_driver import MakeConsumer, pending
 
 from lab.server import Server
-from shared.connection import Link
-from shared.publishing import Publisher
-from shared.settings import Settings
+from townpost.publishing.publisher import Publisher
+from townpost.redis.connection import Connection
+from townpost.settings import Settings
 
 unhurried = stream_driver.unhurried
 consumer = stream_driver.consumer
@@ -32,8 +32,8 @@ def test_a_batch_is_one_round_trip(
     one = unhurried(lease_seconds=30)
     batch = one.take(100)
     one.listener._look.at = time.monotonic() + 60
-    send = Mock(wraps=one.listener._link.send)
-    monkeypatch.setattr(one.listener._link, "send", send)
+    send = Mock(wraps=one.listener._connection.send)
+    monkeypatch.setattr(one.listener._connection, "send", send)
     client.config_resetstat()
 
     for _ in range(9):
@@ -62,7 +62,7 @@ def test_an_idle_consumer_asks_for_little(unhurried: MakeConsumer, client: redis
 @pytest.mark.alone
 def test_a_wait_is_ended_from_outside(server: Server, unhurried: MakeConsumer, publisher: Publisher) -> None:
     one = unhurried()
-    control = Link(server.url)
+    control = Connection(server.url)
     control.connect()
     ending = threading.Timer(0.1, one.listener.interrupt, [control])
     ending.start()

@@ -7,9 +7,9 @@ from driver import messages
 from messages import wire
 from stream_driver import MakeConsumer, S, held, pending, text_of
 
-from shared import keys
-from shared.patterns.letters import DeadLetters
-from shared.publishing import Publisher
+from townpost import keys
+from townpost.patterns.letters import DeadLetters
+from townpost.publishing.publisher import Publisher
 
 unhurried = stream_driver.unhurried
 consumer = stream_driver.consumer
@@ -63,7 +63,7 @@ def test_the_pause_before_a_retry_doubles_up_to_the_lease(
 def test_a_retry_comes_when_its_pause_is_over_not_when_the_lease_is(
     unhurried: MakeConsumer, publisher: Publisher
 ) -> None:
-    # Given a failure, and nothing else to do; the keeper works on meanwhile
+    # Given a failure, and nothing else to do; the renewer works on meanwhile
     publisher.send(messages("bad"))
     one = unhurried(lease_seconds=5, backoff_seconds=0.01)
     for delivery in (batch := one.take()):

@@ -9,11 +9,11 @@ from driver import messages
 from stream_driver import MakeConsumer, S, pending
 
 from lab.server import Server
-from shared import keys
-from shared.message import Message
-from shared.patterns.letters import DeadLetters
-from shared.publishing import Publisher
-from shared.settings import Settings
+from townpost import keys
+from townpost.message import Message
+from townpost.patterns.letters import DeadLetters
+from townpost.publishing.publisher import Publisher
+from townpost.settings import Settings
 
 consumer = stream_driver.consumer
 dead = stream_driver.dead

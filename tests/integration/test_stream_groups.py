@@ -10,10 +10,10 @@ from messages import wire
 from stream_driver import GROUP, Consumer, MakeConsumer, S, entries, ids, pending
 
 from lab.server import Server
-from shared.errors import SettingError, UnavailableError
-from shared.message import Message
-from shared.publishing import Publisher
-from shared.settings import Settings
+from townpost.errors import SettingError, UnavailableError
+from townpost.message import Message
+from townpost.publishing.publisher import Publisher
+from townpost.settings import Settings
 
 consumer = stream_driver.consumer
 publisher = stream_driver.publisher
@@ -114,7 +114,7 @@ def test_consumers_not_seen_for_an_hour_are_removed_by_the_next(
 ) -> None:
     # Given two that went without a word, one of them with a message; and hours that pass quickly
     publisher.send(messages("a"))
-    monkeypatch.setattr("shared.patterns.stream.listener._GONE_MS", 100)
+    monkeypatch.setattr("townpost.patterns.stream.listener._GONE_MS", 100)
     client.xgroup_create(S, GROUP, id="0")
     client.xgroup_createconsumer(S, GROUP, "idle")
     client.xreadgroup(GROUP, "holding", {S: ">"})

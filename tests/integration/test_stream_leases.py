@@ -8,8 +8,8 @@ import stream_driver
 from driver import messages
 from stream_driver import MakeConsumer, held, pending
 
-from shared.patterns.letters import DeadLetters
-from shared.publishing import Publisher
+from townpost.patterns.letters import DeadLetters
+from townpost.publishing.publisher import Publisher
 
 consumer = stream_driver.consumer
 publisher = stream_driver.publisher
@@ -75,7 +75,7 @@ def test_renewing_does_not_count_as_handing_out(
     publisher.send(messages("slow"))
     one = consumer()
     one.take()
-    time.sleep(0.5)  # the keeper's turn comes every 0.1 s
+    time.sleep(0.5)  # the renewer's turn comes every 0.1 s
 
     idle, handed_out = held(client)
     assert idle < 300

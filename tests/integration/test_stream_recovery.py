@@ -10,9 +10,9 @@ from stream_driver import GROUP, MakeConsumer, S, pending, text_of
 
 from lab.proxy import Proxy
 from lab.server import Server
-from shared.errors import UnavailableError
-from shared.patterns.letters import DeadLetters
-from shared.publishing import Publisher
+from townpost.errors import UnavailableError
+from townpost.patterns.letters import DeadLetters
+from townpost.publishing.publisher import Publisher
 
 consumer = stream_driver.consumer
 publisher = stream_driver.publisher
@@ -94,7 +94,7 @@ def test_a_lost_reply_to_a_settlement_makes_one_dead_letter(
         with pytest.raises(UnavailableError):
             one.flush(batch)
         one.listener.open()
-        one.listener._settling.exchange([])
+        one.listener._pipeline.exchange([])
 
         assert [text_of(letter) for letter in dead.all()] == ["bad"]
         assert one.counts.late == 0
@@ -141,6 +141,6 @@ def test_forgotten_scripts_are_loaded_again(
     with pytest.raises(UnavailableError):
         one.flush(batch)
     one.listener.open()
-    one.listener._settling.exchange([])
+    one.listener._pipeline.exchange([])
 
     assert [text_of(letter) for letter in dead.all()] == ["bad"]

@@ -6,9 +6,9 @@ import stream_driver
 from driver import messages
 from stream_driver import Consumer, MakeConsumer, S, ids, pending, text_of
 
-from shared import keys
-from shared.patterns.letters import DeadLetters
-from shared.publishing import Publisher
+from townpost import keys
+from townpost.patterns.letters import DeadLetters
+from townpost.publishing.publisher import Publisher
 
 consumer = stream_driver.consumer
 publisher = stream_driver.publisher

@@ -11,12 +11,12 @@ from messages import wire
 from stream_driver import GROUP, Consumer, MakeConsumer, S, ids, pending
 
 from lab.server import Server
-from shared import keys
-from shared.counts import Counts
-from shared.listening import Listening
-from shared.patterns.stream.scripts import WAITING
-from shared.publishing import Publisher
-from shared.settings import Settings
+from townpost import keys
+from townpost.consuming.listening import Listening
+from townpost.counts import Counts
+from townpost.patterns.stream.scripts import WAITING
+from townpost.publishing.publisher import Publisher
+from townpost.settings import Settings
 
 consumer = stream_driver.consumer
 unhurried = stream_driver.unhurried

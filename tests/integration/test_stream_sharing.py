@@ -12,14 +12,14 @@ from messages import wire
 from stream_driver import MakeConsumer, S, held, ids, pending, text_of
 
 from lab.server import Server
-from shared import keys
-from shared.connection import Link
-from shared.message import Message
-from shared.patterns.letters import DeadLetters
-from shared.publishing import Publisher
-from shared.settings import Settings
-from subscriber.consumer import Consumer
-from subscriber.handlers import _Each
+from townpost import keys
+from townpost.consuming.consumer import Consumer
+from townpost.consuming.handlers import _Each
+from townpost.message import Message
+from townpost.patterns.letters import DeadLetters
+from townpost.publishing.publisher import Publisher
+from townpost.redis.connection import Connection
+from townpost.settings import Settings
 
 consumer = stream_driver.consumer
 unhurried = stream_driver.unhurried
@@ -125,21 +125,21 @@ def test_a_split_done_twice_changes_nothing(
     publisher.send(messages(*"abc"))
     one, other = consumer(lease_seconds=30), consumer(lease_seconds=30)
     batch = one.take()
-    link = Link(server.url)
-    link.connect()
-    upkeep = one.listener._keeper._upkeep
+    connection = Connection(server.url)
+    connection.connect()
+    upkeep = one.listener._renewer._upkeep
 
     for _ in range(2):
-        upkeep.split(link, batch, 1, ())  # type: ignore[arg-type]
+        upkeep.split(connection, batch, 1, ())  # type: ignore[arg-type]
 
     assert client.zcard(keys.retries(S, stream_driver.GROUP)) == 2
     assert other.handle() == ["b", "c"]
-    upkeep.split(link, batch, 1, ())  # type: ignore[arg-type]
+    upkeep.split(connection, batch, 1, ())  # type: ignore[arg-type]
     next(iter(batch)).ack()
     one.flush(batch)
     assert other.handle(seconds=0.3) == []
     assert pending(client) == 0
-    link.close()
+    connection.close()
 
 
 @pytest.mark.parametrize("count", [501, 1000, 8001])

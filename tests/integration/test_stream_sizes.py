@@ -7,11 +7,11 @@ from driver import messages
 from stream_driver import MakeConsumer, S, pending
 
 from lab.server import Server
-from shared import keys
-from shared.message import Message
-from shared.patterns.letters import DeadLetters
-from shared.patterns.stream.entries import READ_BYTES
-from shared.publishing import Publisher
+from townpost import keys
+from townpost.message import Message
+from townpost.patterns.letters import DeadLetters
+from townpost.patterns.stream.entries import READ_BYTES
+from townpost.publishing.publisher import Publisher
 
 consumer = stream_driver.consumer
 publisher = stream_driver.publisher

@@ -8,10 +8,10 @@ from stream_driver import GROUP, MakeConsumer, S, entries, ids
 
 from lab.proxy import Proxy
 from lab.server import Server
-from shared.message import Message
-from shared.patterns.contract import Receipt
-from shared.publishing import Publisher
-from shared.settings import Settings
+from townpost.message import Message
+from townpost.patterns.contract import Receipt
+from townpost.publishing.publisher import Publisher
+from townpost.settings import Settings
 
 consumer = stream_driver.consumer
 publisher = stream_driver.publisher
@@ -119,7 +119,7 @@ def test_trimming_reads_no_entry_and_runs_once_a_second(own_server: Server, monk
         assert all(receipt.sent == 1 for receipt in receipts)
 
         # And a later one tells who holds it back
-        monkeypatch.setattr("shared.patterns.stream.sender._TRIM_SECONDS", 0)
+        monkeypatch.setattr("townpost.patterns.stream.sender._TRIM_SECONDS", 0)
         publisher._senders["stream"]._trim_at = 0  # type: ignore[attr-defined]
         (late,) = publisher.send([Message.create("x" * 45_000)])
         assert late.warning == ""  # as many as one node holds are not told of
@@ -129,7 +129,7 @@ def test_trimming_reads_no_entry_and_runs_once_a_second(own_server: Server, monk
 def test_a_trim_that_fails_says_nothing_about_what_was_sent(
     server: Server, client: redis.Redis, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.connection.REPLY_SECONDS", 0.5)
+    monkeypatch.setattr("townpost.redis.connection.REPLY_SECONDS", 0.5)
     with Proxy(server.port) as proxy:
         settings = Settings.read(redis_url=proxy.url, pattern="stream", stream_maxlen=10)
         with Publisher(settings=settings) as publisher:

@@ -8,7 +8,7 @@ import pytest
 
 from lab.clock import Clock, library
 from lab.server import Server
-from shared.connection import Link
+from townpost.redis.connection import Connection
 
 needs_libfaketime = pytest.mark.skipif(library() is None, reason="libfaketime is not installed")
 
@@ -20,16 +20,16 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def link(server: Server) -> Iterator[Link]:
-    link = Link(server.url)
-    link.connect()
-    yield link
-    link.close()
+def connection(server: Server) -> Iterator[Connection]:
+    connection = Connection(server.url)
+    connection.connect()
+    yield connection
+    connection.close()
 
 
-def ahead(link: Link) -> float:
+def ahead(connection: Connection) -> float:
     """How many seconds the server is ahead of us."""
-    said = link.call("TIME")
+    said = connection.call("TIME")
     assert isinstance(said, list)
     seconds, micros = (float(each) for each in said if isinstance(each, bytes))
     return seconds + micros / 1e6 - time.time()
@@ -37,14 +37,14 @@ def ahead(link: Link) -> float:
 
 @needs_libfaketime
 @pytest.mark.parametrize("shift", [60, -3600])
-def test_a_server_tells_the_time_that_its_clock_was_set_to(server: Server, link: Link, shift: int) -> None:
-    assert abs(ahead(link)) < 1
+def test_a_server_tells_the_time_that_its_clock_was_set_to(server: Server, connection: Connection, shift: int) -> None:
+    assert abs(ahead(connection)) < 1
     assert server.clock is not None
 
     server.clock.set(shift)
 
     deadline = time.monotonic() + 10
-    while abs(ahead(link) - shift) > 1:
+    while abs(ahead(connection) - shift) > 1:
         assert time.monotonic() < deadline
 
 

@@ -13,7 +13,7 @@ from lab.processes import Process
 from lab.trials.feed import Feed
 from lab.trials.poison import SLOW
 from lab.trials.records import Records
-from shared.message import read
+from townpost.message import read
 
 
 class Pipe:

@@ -10,7 +10,7 @@ import redis
 from lab.server import Server
 from lab.trials.hostile import HostileHand, owned
 from lab.trials.subjects import SUBJECTS
-from shared import keys
+from townpost import keys
 
 QUEUE = SUBJECTS["reliable"].key
 

@@ -9,8 +9,8 @@ import pytest
 from lab.processes import Process
 from lab.server import Server
 from lab.trials.poison import RAISED
-from shared.connection import Link
-from shared.message import Message
+from townpost.message import Message
+from townpost.redis.connection import Connection
 
 PATTERN = pytest.mark.parametrize("pattern", ["queue", "reliable"])
 QUEUES = {"queue": "message_queue", "reliable": "reliable_queue"}
@@ -39,10 +39,10 @@ def starting(server: Server, tmp_path: Path) -> Iterator[Starting]:
 
 
 def send(server: Server, pattern: str, *messages: Message) -> None:
-    link = Link(server.url)
-    link.connect()
-    link.call("RPUSH", QUEUES[pattern], *(message.encode() for message in messages))
-    link.close()
+    connection = Connection(server.url)
+    connection.connect()
+    connection.call("RPUSH", QUEUES[pattern], *(message.encode() for message in messages))
+    connection.close()
 
 
 @PATTERN

@@ -9,8 +9,8 @@ from lab.trials.checker import Verdict
 from lab.trials.fault import Breaks
 from lab.trials.promises import Circumstances, broken
 from lab.trials.subjects import SUBJECTS
-from shared.patterns import PATTERNS
-from shared.patterns.contract import Guarantees
+from townpost.patterns import PATTERNS
+from townpost.patterns.contract import Guarantees
 
 FINE = Verdict(
     attempted=9,

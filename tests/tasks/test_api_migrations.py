@@ -8,10 +8,10 @@ from alembic.runtime.migration import MigrationContext
 from own_postgres import Postgres
 from sqlalchemy import Engine, text
 
-from shared.errors import SettingError
 from tasks.api.database import connect, migrate, ready
 from tasks.api.tables import METADATA
 from tasks.settings import TasksSettings
+from townpost.errors import SettingError
 
 
 def test_from_empty_they_make_the_tables_of_the_program(engine: Engine) -> None:

@@ -15,11 +15,11 @@ from spans import recorded
 from sqlalchemy import Engine
 
 from lab.server import Server
-from shared.message import Message, read
 from tasks import tracing
 from tasks.api.database import ready
 from tasks.api.outbox import Outbox
 from tasks.settings import TasksSettings
+from townpost.message import Message, read
 
 
 @pytest.fixture

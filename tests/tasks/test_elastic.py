@@ -10,9 +10,9 @@ from elastic_stand_in import ElasticStandIn
 from elasticsearch import ApiError, BadRequestError, ConflictError, Elasticsearch
 from made import put
 
-from shared.errors import SettingError
 from tasks.index.contract import Criteria, IndexUnavailableError
 from tasks.index.elastic import ElasticIndex
+from townpost.errors import SettingError
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import JsonValue, ValidationError
 
-from shared.errors import UnreadableError
-from shared.message import MAX_MESSAGE_BYTES, Message, read
 from tasks.events import Event, event_in
 from tasks.settings import TasksSettings
 from tasks.task import LARGEST_EVENT_BYTES, Change, Dates, SubTask, Task, TaskIn
+from townpost.errors import UnreadableError
+from townpost.message import MAX_MESSAGE_BYTES, Message, read
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 _text = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), min_size=1, max_size=50)

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from made import put
 
-from shared.errors import SettingError
 from tasks.index.contract import Criteria, IndexUnavailableError
 from tasks.index.fts import FtsIndex
+from townpost.errors import SettingError
 
 
 def _open(path: Path) -> None:

@@ -14,13 +14,13 @@ from api_process import ApiProcess, until
 from conftest import Start
 
 from lab.server import Server
-from shared.message import read
 from tasks.api.database import ready
 from tasks.api.outbox import Outbox
 from tasks.api.store import Store
 from tasks.events import Event, event_in
 from tasks.settings import TasksSettings
 from tasks.task import TaskIn
+from townpost.message import read
 
 
 def in_stream(client: redis.Redis) -> list[Event]:

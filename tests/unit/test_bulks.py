@@ -4,7 +4,7 @@ import hiredis
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.bulks import cut
+from townpost.redis.bulks import cut
 
 LONGEST = 40
 

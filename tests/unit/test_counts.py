@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.counts import Counts, Latency
+from townpost.counts import Counts, Latency
 
 
 def latency_of(*seconds: float) -> Latency:

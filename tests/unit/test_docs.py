@@ -13,10 +13,10 @@ from lab.bench.markdown import tables
 from lab.bench.picture import svg
 from lab.processes import ROOT
 from lab.report import data, markdown, picture
-from shared.message import Message
-from shared.patterns import PATTERNS
-from shared.patterns.contract import Guarantees
-from shared.schema import documents
+from townpost.message import Message
+from townpost.patterns import PATTERNS
+from townpost.patterns.contract import Guarantees
+from townpost.schema import documents
 
 README = (ROOT / "README.md").read_text()
 SCHEMA = json.loads((ROOT / "docs" / "message.schema.json").read_text())

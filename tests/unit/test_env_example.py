@@ -7,8 +7,8 @@ import pytest
 from dotenv import dotenv_values
 
 from dashboard.settings import DashboardSettings
-from shared.settings import Settings
 from tasks.settings import TasksSettings
+from townpost.settings import Settings
 
 EXAMPLE_FILE = Path(__file__).parents[2] / ".env.example"
 EXAMPLE = dotenv_values(EXAMPLE_FILE)

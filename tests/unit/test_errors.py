@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared import errors
-from shared.connection import endpoint, refusal
-from shared.errors import (
+from townpost import errors
+from townpost.errors import (
     FullError,
     PasswordError,
     PermissionDeniedError,
@@ -18,6 +17,7 @@ from shared.errors import (
     UnavailableError,
     WrongTypeError,
 )
+from townpost.redis.connection import endpoint, refusal
 
 
 def drawn_tree() -> dict[str, str | None]:

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.message import Message
-from subscriber.gaps import Gap, GapWatch
+from townpost.consuming.gaps import Gap, GapWatch
+from townpost.message import Message
 
 
 def heard(watch: GapWatch, *counts: int, sender: str = "a", epoch: str | None = "e1") -> list[Gap]:

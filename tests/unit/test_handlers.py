@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from shared.errors import SettingError
-from shared.message import Message
-from shared.settings import Settings
-from subscriber.handlers import Handler, load
+from townpost.consuming.handlers import Handler, load
+from townpost.errors import SettingError
+from townpost.message import Message
+from townpost.settings import Settings
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def handle(message):
 """
 
 LISTS = """
-from shared.message import Message
+from townpost.message import Message
 heard = []
 def handle(messages: list[Message]) -> None:
     texts = [message.message for message in messages]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.health import check, diagnose, write
+from townpost.health import check, diagnose, write
 
 STALL_SECONDS = 30.0
 

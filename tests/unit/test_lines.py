@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from publisher.sources import Lines, Numbering
-from shared.errors import SettingError
-from shared.message import Message
+from townpost.errors import SettingError
+from townpost.message import Message
 
 MAX_BYTES = 1000
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import JsonValue, ValidationError
 
-from shared.errors import UnreadableError
-from shared.message import Message, read
+from townpost.errors import UnreadableError
+from townpost.message import Message, read
 
 SMALLEST: dict[str, JsonValue] = {
     "id": "8d5e7f0a-0000-4000-8000-000000000001",

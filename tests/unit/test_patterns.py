@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.patterns import GROUPS, PATTERNS, choose
+from townpost.patterns import GROUPS, PATTERNS, choose
 
 
 def names(words: str) -> list[str]:

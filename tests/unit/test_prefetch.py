@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.prefetch import Prefetch
+from townpost.prefetch import Prefetch
 
 
 def after(prefetch: Prefetch, turns: int, seconds_each: float) -> list[int]:

@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 
-from shared.message import Message
-from shared.patterns.contract import Batch
-from shared.settings import Settings
-from subscriber.handlers import _id, _Printer, load
+from townpost.consuming.handlers import _id, _Printer, load
+from townpost.message import Message
+from townpost.patterns.contract import Batch
+from townpost.settings import Settings
 
 ID = "8d5e7f0a-0000-4000-8000-000000000001"
 

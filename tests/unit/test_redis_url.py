@@ -2,9 +2,9 @@
 
 import pytest
 
-from shared.connection import Link
-from shared.errors import SettingError
-from shared.settings import Settings
+from townpost.errors import SettingError
+from townpost.redis.connection import Connection
+from townpost.settings import Settings
 
 
 def test_host_and_port_make_the_url(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,8 +57,8 @@ def test_an_option_in_the_url_works_or_is_refused_at_once(monkeypatch: pytest.Mo
     monkeypatch.setenv("REDIS_URL", f"redis://host:7000?{option}")
 
     try:
-        link = Link(Settings.read().url)
+        connection = Connection(Settings.read().url)
     except SettingError as error:
         assert "REDIS_URL" in str(error)  # noqa: PT017 - either is well
     else:
-        assert not link.connected
+        assert not connection.connected

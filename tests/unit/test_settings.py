@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.errors import PermissionDeniedError, RefusedError, SettingError, WrongTypeError
-from shared.settings import Settings
+from townpost.errors import PermissionDeniedError, RefusedError, SettingError, WrongTypeError
+from townpost.settings import Settings
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from publisher.sources import Numbering, first, texts
-from shared.errors import UnreadableError
-from shared.message import Message
+from townpost.errors import UnreadableError
+from townpost.message import Message
 
 MAX_BYTES = 1000
 

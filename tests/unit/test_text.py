@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.text import excerpt, printable
+from townpost.text import excerpt, printable
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))  # half surrogate pairs too
 

@@ -8,8 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
-from shared.errors import UnreadableError
-from shared.message import MAX_MESSAGE_BYTES, Message, read
+from townpost.errors import UnreadableError
+from townpost.message import MAX_MESSAGE_BYTES, Message, read
 
 SMALLEST: dict[str, JsonValue] = {
     "id": "8d5e7f0a-0000-4000-8000-000000000001",

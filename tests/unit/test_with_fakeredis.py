@@ -7,16 +7,16 @@ from collections.abc import Iterator
 import pytest
 from fakeredis import TcpFakeServer
 
-from shared.connection import Link
-from shared.counts import Counts
-from shared.errors import UnavailableError, UnreadableError, UnsendableError
-from shared.listening import listen
-from shared.message import Message
-from shared.patterns.contract import Batch
-from shared.patterns.pubsub import PubsubListener
-from shared.patterns.queue import QueueListener
-from shared.publishing import Publisher
-from shared.settings import Settings
+from townpost.consuming.listening import listen
+from townpost.counts import Counts
+from townpost.errors import UnavailableError, UnreadableError, UnsendableError
+from townpost.message import Message
+from townpost.patterns.contract import Batch
+from townpost.patterns.pubsub import PubsubListener
+from townpost.patterns.queue import QueueListener
+from townpost.publishing.publisher import Publisher
+from townpost.redis.connection import Connection
+from townpost.settings import Settings
 
 MESSAGES = [Message.create(f"Grüße #{count}", count=count, data={"a": None}) for count in (1, 2, 3)]
 
@@ -33,16 +33,16 @@ def redis_url() -> Iterator[str]:
 
 
 @pytest.fixture
-def link(redis_url: str) -> Iterator[Link]:
-    link = Link(redis_url)
-    link.connect()
-    yield link
-    link.close()
+def connection(redis_url: str) -> Iterator[Connection]:
+    connection = Connection(redis_url)
+    connection.connect()
+    yield connection
+    connection.close()
 
 
 @pytest.fixture
 def queue_listener(redis_url: str) -> Iterator[QueueListener]:
-    listener = QueueListener(Settings(), Link(redis_url), Counts())
+    listener = QueueListener(Settings(), Connection(redis_url), Counts())
     listener.open()
     yield listener
     listener.close()
@@ -70,11 +70,11 @@ def test_what_is_sent_on_the_queue_is_heard_there_in_order(redis_url: str) -> No
     assert heard == MESSAGES
 
 
-def test_the_list_holds_the_wire_bytes(redis_url: str, link: Link) -> None:
+def test_the_list_holds_the_wire_bytes(redis_url: str, connection: Connection) -> None:
     with Publisher(settings=Settings(redis_url=redis_url, pattern="both")) as publisher:
         publisher.send(MESSAGES)
 
-    assert link.call("LRANGE", "message_queue", 0, -1) == [message.encode() for message in MESSAGES]
+    assert connection.call("LRANGE", "message_queue", 0, -1) == [message.encode() for message in MESSAGES]
 
 
 def test_receipts_say_what_redis_answered(redis_url: str) -> None:
@@ -86,28 +86,28 @@ def test_receipts_say_what_redis_answered(redis_url: str) -> None:
     assert "3" in queue.said
 
 
-def test_only_the_patterns_asked_for_are_sent_on(redis_url: str, link: Link) -> None:
+def test_only_the_patterns_asked_for_are_sent_on(redis_url: str, connection: Connection) -> None:
     with Publisher(settings=Settings(redis_url=redis_url, pattern="both")) as publisher:
         receipts = publisher.send(MESSAGES, on=("pubsub",))
 
     assert [receipt.pattern for receipt in receipts] == ["pubsub"]
-    assert link.call("EXISTS", "message_queue") == 0
+    assert connection.call("EXISTS", "message_queue") == 0
 
 
-def test_a_message_over_the_limit_is_refused_before_anything_is_sent(redis_url: str, link: Link) -> None:
+def test_a_message_over_the_limit_is_refused_before_anything_is_sent(redis_url: str, connection: Connection) -> None:
     small = Settings(redis_url=redis_url, pattern="queue", max_message_bytes=500)
     with Publisher(settings=small) as publisher, pytest.raises(UnsendableError, match="MAX_MESSAGE_BYTES"):
         publisher.send([MESSAGES[0], Message.create("x" * 500)])
 
-    assert link.call("EXISTS", "message_queue") == 0
+    assert connection.call("EXISTS", "message_queue") == 0
 
 
 @pytest.mark.parametrize("channel", ["messages", "messages.*"], ids=["channel", "glob"])
-def test_a_subscriber_hears_what_is_published(redis_url: str, link: Link, channel: str) -> None:
-    listener = PubsubListener(Settings(channel=channel), Link(redis_url), Counts())
+def test_a_subscriber_hears_what_is_published(redis_url: str, connection: Connection, channel: str) -> None:
+    listener = PubsubListener(Settings(channel=channel), Connection(redis_url), Counts())
     listener.open()
 
-    receivers = link.call("PUBLISH", channel.replace("*", "news"), MESSAGES[0].encode())
+    receivers = connection.call("PUBLISH", channel.replace("*", "news"), MESSAGES[0].encode())
     batch = hear(listener)
     listener.close()
 
@@ -115,8 +115,10 @@ def test_a_subscriber_hears_what_is_published(redis_url: str, link: Link, channe
     assert [delivery.message for delivery in batch] == MESSAGES[:1]
 
 
-def test_what_cannot_be_read_is_delivered_with_its_problem(link: Link, queue_listener: QueueListener) -> None:
-    link.call("RPUSH", "message_queue", b"\xff\x00")
+def test_what_cannot_be_read_is_delivered_with_its_problem(
+    connection: Connection, queue_listener: QueueListener
+) -> None:
+    connection.call("RPUSH", "message_queue", b"\xff\x00")
 
     (delivery,) = queue_listener.take(10)
 
@@ -125,15 +127,17 @@ def test_what_cannot_be_read_is_delivered_with_its_problem(link: Link, queue_lis
     assert delivery.raw == b"\xff\x00"
 
 
-def test_a_batch_not_begun_goes_back_to_the_head_in_order(link: Link, queue_listener: QueueListener) -> None:
+def test_a_batch_not_begun_goes_back_to_the_head_in_order(
+    connection: Connection, queue_listener: QueueListener
+) -> None:
     payloads = [message.encode() for message in MESSAGES]
-    link.call("RPUSH", "message_queue", payloads[-1])
+    connection.call("RPUSH", "message_queue", payloads[-1])
     batch = Batch("queue", payloads[:-1])
 
     next(iter(batch))
     queue_listener.settle(batch)
 
-    assert link.call("LRANGE", "message_queue", 0, -1) == payloads[1:]
+    assert connection.call("LRANGE", "message_queue", 0, -1) == payloads[1:]
 
 
 def test_an_empty_queue_is_an_empty_batch(queue_listener: QueueListener) -> None:
@@ -145,7 +149,7 @@ def test_where_nobody_listens_the_error_says_where_and_no_password() -> None:
         port = server.getsockname()[1]
 
     with pytest.raises(UnavailableError, match=rf"redis://127\.0\.0\.1:{port}") as caught:
-        Link(f"redis://me:hush@127.0.0.1:{port}").connect()
+        Connection(f"redis://me:hush@127.0.0.1:{port}").connect()
 
     assert "hush" not in str(caught.value)
     assert str(caught.value).isprintable()
@@ -153,4 +157,4 @@ def test_where_nobody_listens_the_error_says_where_and_no_password() -> None:
 
 def test_a_link_that_is_not_connected_says_so(redis_url: str) -> None:
     with pytest.raises(UnavailableError, match="not connected"):
-        Link(redis_url).call("PING")
+        Connection(redis_url).call("PING")

@@ -4,7 +4,7 @@ import threading
 import time
 
 from lab.bench import tally
-from shared.message import Message
+from townpost.message import Message
 
 __all__ = ["both", "nothing", "slow"]
 

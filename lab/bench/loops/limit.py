@@ -16,7 +16,7 @@ import redis
 from redis.connection import Connection
 
 from lab.bench import tally
-from shared.message import Message
+from townpost.message import Message
 
 __all__: list[str] = []
 

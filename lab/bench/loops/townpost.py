@@ -8,9 +8,9 @@ from collections.abc import Callable
 from functools import partial
 
 from lab.bench import tally
-from shared.listening import listen
-from shared.message import Message
-from shared.publishing import Publisher
+from townpost.consuming.listening import listen
+from townpost.message import Message
+from townpost.publishing.publisher import Publisher
 
 __all__: list[str] = []
 

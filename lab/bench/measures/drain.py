@@ -79,7 +79,7 @@ def _drained(ground: Ground, contestant: Contestant, count: int) -> Mapping[str,
     filled(ground, contestant, count)
 
     def gone() -> int:
-        left = ground.link.call("LLEN", KEYS[contestant.pattern])
+        left = ground.connection.call("LLEN", KEYS[contestant.pattern])
         return count - left if isinstance(left, int) else 0
 
     costs: list[float] = []

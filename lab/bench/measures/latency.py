@@ -72,11 +72,11 @@ def _send(ground: Ground, child: Child, pattern: str, count: int) -> None:
         time.sleep(max(0.0, due - time.monotonic()))
         ground.tally.sent(number)
         if pattern == "pubsub":
-            ground.link.call("PUBLISH", "messages", raw)
+            ground.connection.call("PUBLISH", "messages", raw)
         elif pattern == "stream":
-            ground.link.call("XADD", KEYS[pattern], "*", "message", raw)
+            ground.connection.call("XADD", KEYS[pattern], "*", "message", raw)
         else:
-            ground.link.call("RPUSH", KEYS[pattern], raw)
+            ground.connection.call("RPUSH", KEYS[pattern], raw)
         if number == 1:
             ground.reach(1, child)  # it may still be starting
             due = time.monotonic()

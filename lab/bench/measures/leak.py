@@ -53,7 +53,7 @@ def _listening(ground: Ground, child: Child, contestant: Contestant, count: int)
         ground.fill(contestant.pattern, _LOAD)
         ground.reach(loaded, child)
         if contestant.pattern == "stream":
-            ground.link.call("XTRIM", KEYS["stream"], "MAXLEN", 0)
+            ground.connection.call("XTRIM", KEYS["stream"], "MAXLEN", 0)
         if not early and loaded >= count / 10:
             early = resident_bytes(child.pid) / 2**20
     return {"at a tenth": early, "at the end": resident_bytes(child.pid) / 2**20}
@@ -64,9 +64,9 @@ def _publishing(ground: Ground, child: Child, count: int) -> Mapping[str, float]
     deadline = time.monotonic() + _SECONDS
     while sent < count and child.status is None:
         time.sleep(_LOOK_SECONDS)
-        length = ground.link.call("LLEN", KEYS["queue"])
+        length = ground.connection.call("LLEN", KEYS["queue"])
         if isinstance(length, int) and length > _LOAD:
-            ground.link.call("LTRIM", KEYS["queue"], length, -1)
+            ground.connection.call("LTRIM", KEYS["queue"], length, -1)
             sent += length
         if not early and sent >= count / 10:
             early = resident_bytes(child.pid) / 2**20

@@ -102,7 +102,7 @@ def _rate(ground: Ground, contestant: Contestant, count: int, batch: int) -> flo
     arguments = (str(count),) if ours else (str(count), str(batch), "0")
 
     def length() -> int:
-        reply = ground.link.call("LLEN", KEYS["queue"])
+        reply = ground.connection.call("LLEN", KEYS["queue"])
         return reply if isinstance(reply, int) else 0
 
     progress = length if contestant.uncounted else None

@@ -44,7 +44,7 @@ def measure(ground: Ground, extent: Extent) -> list[Figure]:
 
 def _subscribed(ground: Ground) -> None:
     deadline = time.monotonic() + _SECONDS
-    while ground.link.call("PUBSUB", "NUMSUB", "messages") != [b"messages", 1]:
+    while ground.connection.call("PUBSUB", "NUMSUB", "messages") != [b"messages", 1]:
         if time.monotonic() > deadline:
             raise FailedError("did not subscribe")
         time.sleep(0.01)

@@ -1,1 +1,0 @@
-"""What the services are made of: the message, the settings, Redis and the patterns."""

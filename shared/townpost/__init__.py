@@ -1,0 +1,71 @@
+"""Messages through Redis: pub/sub channels, lists, an at-least-once queue and streams, with one message schema.
+
+Every public name is here, and each is imported when it is first used: a program that only publishes pays for no more.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from townpost.consuming.listening import listen
+    from townpost.errors import (
+        FullError,
+        GaveUpError,
+        HalfSentError,
+        PasswordError,
+        PermissionDeniedError,
+        RefusedError,
+        SettingError,
+        TownpostError,
+        UnavailableError,
+        UnreadableError,
+        UnsendableError,
+        WrongTypeError,
+    )
+    from townpost.message import Message
+    from townpost.patterns.contract import Delivery, Receipt
+    from townpost.publishing.publisher import Publisher
+    from townpost.settings import Settings
+
+__all__ = [
+    "Delivery",
+    "FullError",
+    "GaveUpError",
+    "HalfSentError",
+    "Message",
+    "PasswordError",
+    "PermissionDeniedError",
+    "Publisher",
+    "Receipt",
+    "RefusedError",
+    "SettingError",
+    "Settings",
+    "TownpostError",
+    "UnavailableError",
+    "UnreadableError",
+    "UnsendableError",
+    "WrongTypeError",
+    "listen",
+]
+
+_PLACES = {
+    "Delivery": "patterns.contract",
+    "Message": "message",
+    "Publisher": "publishing.publisher",
+    "Receipt": "patterns.contract",
+    "Settings": "settings",
+    "listen": "consuming.listening",
+}
+"""Where each of them is; the rest are errors."""
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_PLACES.get(name, 'errors')}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

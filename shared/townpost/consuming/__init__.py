@@ -1,0 +1,1 @@
+"""Taking messages and handing them to handlers."""

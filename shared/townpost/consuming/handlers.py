@@ -1,0 +1,205 @@
+"""What happens with a message: it is printed, or given to the code that HANDLER names."""
+
+import importlib
+import inspect
+import json
+import os
+import sys
+import threading
+import typing
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from uuid import UUID
+
+from townpost.errors import SettingError, TownpostError
+from townpost.logs import wants_colour
+from townpost.message import Message
+from townpost.patterns import PATTERNS
+from townpost.settings import Settings
+from townpost.text import printable, told
+
+__all__ = ["Failed", "Handler", "load"]
+
+Failed: typing.TypeAlias = Callable[[int, Exception], None]
+"""Says that the message at this position failed, and why."""
+
+
+class Handler(typing.Protocol):
+    """Works through messages; whatever it does not call failed is handled."""
+
+    @property
+    def whole(self) -> bool:
+        """All are handled when it returns; otherwise each one is when the next is asked for."""
+        ...
+
+    def __call__(self, pattern: str, messages: Iterable[tuple[int, Message]], already: int, failed: Failed, /) -> None:
+        """Handle messages, each with its position; ``already`` is how many came before on this pattern."""
+        ...
+
+
+_DIM, _CYAN, _GREEN, _YELLOW, _MAGENTA, _RESET = (
+    "\x1b[2m",
+    "\x1b[36m",
+    "\x1b[32m",
+    "\x1b[33m",
+    "\x1b[35m",
+    "\x1b[0m",
+)
+_COLOURS = dict(zip(PATTERNS, (_CYAN, _GREEN, _YELLOW, _MAGENTA), strict=False))
+
+
+def load(settings: Settings) -> Handler:
+    """The handler that HANDLER names, or the one that prints.
+
+    Raises:
+        SettingError: it cannot be imported or called with one argument.
+    """
+    if settings.handler is None:
+        if sys.stdout is None:  # closed by whoever started us
+            raise SettingError("standard output is closed: there is nowhere to print to")
+        return _Printer(settings)
+    function = _import(settings.handler)
+    return _Lists(function) if _takes_list(function, settings.handler) else _Each(function)
+
+
+def _import(name: str) -> Callable[[typing.Any], object]:
+    module_name, _, function_name = name.partition(":")
+    if not module_name or not function_name:
+        raise SettingError(f"HANDLER={name} cannot be used: write it as package.module:function")
+    try:
+        function = getattr(importlib.import_module(module_name), function_name)
+    except (Exception, SystemExit) as error:
+        raise SettingError(
+            f"HANDLER={name} cannot be imported: {type(error).__name__}: {printable(str(error))}; "
+            "is its folder on PYTHONPATH (or mounted at /app in the container)?"
+        ) from error
+    if not callable(function):
+        raise SettingError(f"HANDLER={name} is a {type(function).__name__}, not a function")
+    return typing.cast("Callable[[typing.Any], object]", function)
+
+
+def _takes_list(function: Callable[[typing.Any], object], name: str) -> bool:
+    for form in (function, getattr(function, "__call__", None)):  # noqa: B004 - an object's own may be async
+        if inspect.iscoroutinefunction(form) or inspect.isgeneratorfunction(form) or inspect.isasyncgenfunction(form):
+            raise SettingError(
+                f"HANDLER={name} is async or a generator: give a plain function, which may call asyncio.run"
+            )
+    try:
+        signature = inspect.signature(function, eval_str=True)
+        signature.bind(None)
+    except (TypeError, ValueError, NameError) as error:
+        raise SettingError(f"HANDLER={name} cannot be called with one message: {error}") from error
+    hint = next(iter(signature.parameters.values())).annotation
+    return hint is list or typing.get_origin(hint) is list
+
+
+class _Each:
+    """Calls a function with one message after the other."""
+
+    whole = False
+
+    def __init__(self, function: Callable[[Message], object]) -> None:
+        self._function = function
+
+    def __call__(self, _pattern: str, messages: Iterable[tuple[int, Message]], _already: int, failed: Failed) -> None:
+        function = self._function
+        for index, message in messages:
+            try:
+                function(message)
+            except BaseException as error:  # noqa: BLE001 - whatever a user's code does ends here
+                failed(index, _failure(error))
+
+
+class _Lists:
+    """Calls a function with all of a batch."""
+
+    whole = True
+
+    def __init__(self, function: Callable[[list[Message]], object]) -> None:
+        self._function = function
+
+    def __call__(self, _pattern: str, messages: Iterable[tuple[int, Message]], _already: int, failed: Failed) -> None:
+        taken = list(messages)
+        if not taken:
+            return
+        try:
+            self._function([message for _, message in taken])
+        except BaseException as error:  # noqa: BLE001 - as above
+            failure = _failure(error)
+            for index, _ in taken:
+                failed(index, failure)
+
+
+def _failure(error: BaseException) -> Exception:
+    """SystemExit, CancelledError and their like are failures of this message, and no reason to end."""
+    if isinstance(error, Exception):
+        return error
+    return RuntimeError(f"{type(error).__name__}: {told(error)}").with_traceback(error.__traceback__)
+
+
+class _Printer:
+    """Prints a line for each message, a batch in one write."""
+
+    whole = True
+
+    def __init__(self, settings: Settings) -> None:
+        self._write = threading.Lock()  # one for all patterns' threads
+        self._broken = ""
+        self._second: tuple[tuple[int, ...], str] = ((), "")
+        self._json = settings.log_format == "json"
+        self._colour = wants_colour(sys.stdout, settings)
+
+    def __call__(self, pattern: str, messages: Iterable[tuple[int, Message]], already: int, _failed: Failed) -> None:
+        line = self._json_line if self._json else self._text_line
+        lines = [line(message, pattern, number) for number, (_, message) in enumerate(messages, already + 1)]
+        if lines:
+            with self._write:
+                self._print("".join(lines))
+
+    def _print(self, text: str) -> None:
+        if self._broken:
+            raise TownpostError(self._broken)
+        try:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        except OSError as error:
+            self._broken = f"cannot write to standard output: {error.strerror or error}"
+            # or Python would fail once more when it flushes at the end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise TownpostError(self._broken) from error
+
+    def _text_line(self, message: Message, pattern: str, number: int) -> str:
+        moment = self._moment(message.timestamp)
+        source = PATTERNS[pattern].label
+        text = message.message
+        sender = message.sender
+        if not (text.isprintable() and sender.isprintable()):
+            text, sender = printable(text), printable(sender)
+        if not self._colour:
+            return f"[{moment}] [{sender}] {text} (ID: {_id(message.id)}) [Received #{number} from {source}]\n"
+        return (
+            f"{_DIM}[{moment}]{_RESET} [{sender}] {text} {_DIM}(ID: {_id(message.id)}){_RESET} "
+            f"{_COLOURS[pattern]}[Received #{number} from {source}]{_RESET}\n"
+        )
+
+    def _moment(self, timestamp: datetime) -> str:
+        """To the second. Formatting takes as long as reading a message, and neighbours mostly share theirs."""
+        second = (timestamp.year, timestamp.month, timestamp.day, timestamp.hour, timestamp.minute, timestamp.second)
+        known, text = self._second
+        if second != known:
+            text = "{:04}-{:02}-{:02} {:02}:{:02}:{:02}".format(*second)
+            self._second = (second, text)  # at once, for the other threads
+        return text
+
+    def _json_line(self, message: Message, pattern: str, number: int) -> str:
+        source = json.dumps(PATTERNS[pattern].label)
+        text = message.encode().decode()
+        if not text.isprintable():
+            text = json.dumps(json.loads(text))  # with every character that could steer a terminal as an escape
+        return f'{{"received":{number},"from":{source},"message":{text}}}\n'
+
+
+def _id(message_id: UUID) -> str:
+    """What str() says, in half the time."""
+    pairs = message_id.int.to_bytes(16, "big").hex("-", 2)
+    return f"{pairs[:4]}{pairs[5:29]}{pairs[30:34]}{pairs[35:]}"

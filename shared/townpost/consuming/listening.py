@@ -1,0 +1,270 @@
+"""Listens on one pattern for as long as it takes: batches of deliveries, through every outage."""
+
+import contextlib
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+
+from townpost.consuming.deliveries import InFlight
+from townpost.counts import Counts
+from townpost.errors import RefusedError, SettingError, TownpostError, UnavailableError
+from townpost.library_heartbeat import LibraryHeartbeat
+from townpost.patterns import PATTERNS
+from townpost.patterns.contract import Batch, Delivery
+from townpost.patterns.leased import LeasedBatch
+from townpost.prefetch import Prefetch
+from townpost.redis.connection import Connection, endpoint
+from townpost.redis.reconnector import Reconnector
+from townpost.settings import Settings
+
+__all__ = ["Listening", "listen"]
+
+_GLANCE_SECONDS = 0.05
+_MOST_IN_FLIGHT = 1_000
+"""Deliveries without an answer, unless PREFETCH says it."""
+
+
+class Listening:
+    """One pattern's listener kept alive by a session. For one thread; `stop` may be set by any."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        stop: threading.Event,
+        counts: Counts | None = None,
+        *,
+        at_once: bool = False,
+    ) -> None:
+        """Nothing happens before `take`.
+
+        Args:
+            name: of the pattern.
+            settings: with the URL.
+            stop: ends every wait.
+            counts: None if nobody asks for them.
+            at_once: after a stop `take` returns within a second, whatever Redis does.
+        """
+        self.pattern = PATTERNS[name]
+        self._settings = settings
+        self._stop = stop
+        self._abandoned = False
+        """A thread that still connects has the listener."""
+        self._connection = Connection(settings.url, name=f"townpost-{name}")
+        self._connection.stop = stop if at_once else None
+        self._listener = self.pattern.listener(settings, self._connection, counts or Counts())
+        self.session = Reconnector(
+            name,
+            self._opened,
+            stop,
+            connect_timeout=settings.connect_timeout,
+            where=f"{endpoint(settings.url)}, listening on '{settings.name_of(self.pattern)}'",
+            lost=self._listener.lost,
+        )
+
+    @property
+    def can_requeue(self) -> bool:
+        return self._listener.can_requeue
+
+    def take(self, limit: int) -> Batch | None:
+        """The next batch, which may be empty; None once stopped."""
+        return self.session.run(lambda: self._taken(limit))
+
+    def settle(self, batch: Batch) -> None:
+        """See `Listener.settle`."""
+        self._listener.settle(batch)
+
+    def settle_if_possible(self, batch: Batch) -> None:
+        """The same, with a line in the log where Redis does not answer."""
+        try:
+            self._listener.settle(batch)
+        except TownpostError as error:
+            fate = "come again" if self.pattern.guarantees.redelivers else "are lost"
+            logging.getLogger(f"townpost.{self.pattern.name}").warning(
+                "%s; %d messages that were not begun %s", error, len(batch.left), fate
+            )
+
+    def interrupt(self, control: Connection) -> None:
+        """See `Listener.interrupt`."""
+        self._listener.interrupt(control)
+
+    def close(self) -> None:
+        if not self._abandoned:
+            self._listener.close()
+
+    def _opened(self) -> None:
+        try:
+            if self._connection.stop is None:
+                self._listener.open()
+            else:
+                self._open_unless_stopped()
+        except RefusedError as error:
+            raise self._settings.explain(self.pattern.name, error) from error
+
+    def _open_unless_stopped(self) -> None:
+        """Connecting to a host that does not answer takes seconds, which a thread of its own may take."""
+        opening = _Opening(self._listener.open, self._listener.close)
+        while not opening.over.wait(_GLANCE_SECONDS):
+            if self._stop.is_set() and opening.abandon():
+                self._abandoned = True
+                raise UnavailableError("stopped while connecting")
+        if opening.error is not None:
+            raise opening.error
+
+    def _taken(self, limit: int) -> Batch:
+        try:
+            return self._listener.take(limit)
+        except RefusedError as error:
+            raise self._settings.explain(self.pattern.name, error) from error
+
+
+class _Opening:
+    """Opens in a thread that may be left alone: then it closes by itself whatever it has opened."""
+
+    def __init__(self, open_: Callable[[], None], close: Callable[[], None]) -> None:
+        self._open = open_
+        self._close = close
+        self._abandoned = False
+        self._lock = threading.Lock()
+        self.over = threading.Event()
+        self.error: BaseException | None = None
+        threading.Thread(target=self._run, name="connecting", daemon=True).start()
+
+    def abandon(self) -> bool:
+        """Whether it is left alone; not if it has just ended."""
+        with self._lock:
+            self._abandoned = not self.over.is_set()
+        return self._abandoned
+
+    def _run(self) -> None:
+        try:
+            self._open()
+        except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+            self.error = error
+        with self._lock:
+            self.over.set()
+        if self._abandoned:
+            self._close()
+
+
+def listen(
+    pattern: str, *, settings: Settings | None = None, stop: threading.Event | None = None
+) -> Iterator[Delivery]:
+    """Deliveries of one pattern, one after the other, through every outage of Redis.
+
+    Where the pattern redelivers, answer each with `ack` or `fail`, from any thread. What is dropped without an answer
+    has failed, as has what is kept for longer than HANDLER_TIMEOUT, and what the loop is left with, by an exception or
+    a `break`. Leaving the loop puts back what it did not reach, where the pattern can do that.
+
+    Args:
+        pattern: the name of one pattern.
+        settings: None reads the environment.
+        stop: set it from anywhere to end the loop after the message in hand, or within a second while it waits.
+
+    Raises:
+        SettingError, GaveUpError, RefusedError: at the start only; later outages are waited out.
+    """
+    settings = settings or Settings.read(pattern=pattern)
+    if pattern not in PATTERNS:
+        raise SettingError(f"listen() takes one of {', '.join(PATTERNS)}, not '{pattern}'")
+    stop = stop or threading.Event()
+    told = _Told(pattern, settings)
+    listening = Listening(pattern, settings, stop, told.kept, at_once=True)
+    prefetch = Prefetch(settings.prefetch)
+    if listening.pattern.guarantees.redelivers:
+        return _answered(listening, settings, prefetch, stop, told)
+    return _taken_for_good(listening, prefetch, stop, told)
+
+
+class _Told:
+    """What a loop over `listen` has received and handled; asked by the thread that reports."""
+
+    def __init__(self, pattern: str, settings: Settings) -> None:
+        settings = settings.model_copy(update={"pattern": pattern})
+        self.report = LibraryHeartbeat("subscriber", self, settings, self._counts)
+        """Closed with the loop, of which the interpreter takes care."""
+        self.kept = Counts()
+        """By the listener as well."""
+        self._pattern = pattern
+        self._progress = (0, 0, Batch(pattern, []))
+        """Begun and done before this batch. Swapped as one: another thread reads it."""
+
+    def begins(self, batch: Batch) -> None:
+        """A batch that is taken once and for all; what becomes of each message is counted as it is handed out."""
+        begun, done, last = self._progress
+        self._progress = (begun + last.position, done + last.done, batch)
+
+    def settled(self, batch: LeasedBatch) -> None:
+        failed, begun = len(batch.failed), batch.answers.count(1)
+        self.kept.received += begun
+        self.kept.handled += begun - failed
+        self.kept.failed += failed
+
+    def _counts(self) -> Mapping[str, Counts]:
+        begun, done, batch = self._progress
+        if begun + batch.position:
+            unreadable = self.kept.unreadable
+            self.kept.received = begun + batch.position - unreadable
+            self.kept.handled = max(0, done + batch.done - unreadable)
+        return {self._pattern: self.kept}
+
+
+def _answered(
+    listening: Listening, settings: Settings, prefetch: Prefetch, stop: threading.Event, told: _Told
+) -> Iterator[Delivery]:
+    def settle(batch: LeasedBatch) -> None:
+        told.settled(batch)
+        listening.settle_if_possible(batch)
+
+    in_flight = InFlight(
+        listening.pattern.name,
+        settle,
+        stop,
+        handler_timeout=settings.handler_timeout,
+        most=1 + (settings.prefetch or _MOST_IN_FLIGHT),  # the loop's own variable holds the last one
+    )
+    with contextlib.closing(told.report), contextlib.closing(listening), contextlib.closing(in_flight):
+        while (batch := listening.take(prefetch.limit)) is not None:
+            told.report.begin()
+            if isinstance(batch, LeasedBatch):
+                started = time.perf_counter()
+                told.kept.recent.see(batch.payloads[0])
+                yield from in_flight.deliveries(batch)
+                prefetch.worked(batch.position, time.perf_counter() - started)
+            in_flight.sweep()
+
+
+def _taken_for_good(listening: Listening, prefetch: Prefetch, stop: threading.Event, told: _Told) -> Iterator[Delivery]:
+    with contextlib.closing(told.report), contextlib.closing(listening):
+        while (batch := listening.take(prefetch.limit)) is not None:
+            told.report.begin()
+            started = time.perf_counter()
+            told.begins(batch)
+            if batch.payloads:
+                told.kept.recent.see(batch.payloads[0])
+            settled = False
+            try:
+                yield from _until_stopped(batch, stop, told.kept)
+                if batch.left and not stop.is_set():  # it overran
+                    try:
+                        listening.settle(batch)
+                        settled = True
+                    except TownpostError:  # it cannot be given back, so it is handled here
+                        batch.until = math.inf
+                        yield from _until_stopped(batch, stop, told.kept)
+            finally:
+                if not settled:
+                    listening.settle_if_possible(batch)
+            prefetch.worked(batch.position, time.perf_counter() - started)
+
+
+def _until_stopped(batch: Batch, stop: threading.Event, counts: Counts) -> Iterator[Delivery]:
+    for delivery in batch:
+        if delivery.message is None:
+            counts.unreadable += 1
+        yield delivery
+        batch.done = delivery.index + 1
+        if stop.is_set():
+            return

@@ -1,0 +1,77 @@
+"""What one service did, counted in memory by the thread that did it, without locks.
+
+Each pattern has a `Counts` of its own, written by one thread; readers see whole integers. Counting is done
+once a batch wherever a batch is known.
+"""
+
+from dataclasses import dataclass, field, fields
+
+from townpost.message_sample import MessageSample
+
+__all__ = ["Counts", "Latency"]
+
+
+class Latency:
+    """How long messages took from their timestamp to the handler, in buckets that double from 0.1 ms."""
+
+    FIRST_MS = 0.1
+    SIZE = 24  # up to 14 minutes
+
+    def __init__(self) -> None:
+        self.buckets = [0] * self.SIZE
+
+    def add(self, seconds: float) -> None:
+        """Count one; a clock ahead of ours counts as no time at all."""
+        steps = int(seconds * 1000 / self.FIRST_MS)
+        self.buckets[min(max(steps, 0).bit_length(), self.SIZE - 1)] += 1
+
+    def quantile(self, share: float) -> float | None:
+        """The upper edge in ms of the bucket that holds this share (0 to 1); None while empty."""
+        total = sum(self.buckets)
+        if not total:
+            return None
+        target = max(share * total, 1)
+        reached = 0
+        for index, count in enumerate(self.buckets):
+            reached += count
+            if reached >= target:
+                return float(self.FIRST_MS * 2**index)
+        return None  # pragma: no cover - the loop always reaches the sum
+
+
+@dataclass(slots=True)
+class Counts:
+    """Running totals of one pattern in one process."""
+
+    sent: int = 0
+    """Acknowledged by Redis."""
+    unheard: int = 0
+    """Published while nobody was listening."""
+    received: int = 0
+    """Readable messages taken from Redis."""
+    handled: int = 0
+    failed: int = 0
+    """The handler raised."""
+    unreadable: int = 0
+    duplicates: int = 0
+    """Seen before by this process, by id."""
+    missed: int = 0
+    """Numbers never heard on a pattern where everyone hears everything."""
+    dropped: int = 0
+    """Received, then not handled because the service was stopped."""
+    retried: int = 0
+    """Scheduled to be handled again after a failure."""
+    dead: int = 0
+    """Put among the dead letters."""
+    late: int = 0
+    """Claims whose lease had run out before they were settled."""
+    recovered: int = 0
+    """Taken over from consumers that are gone."""
+    reconnects: int = 0
+    latency: Latency = field(default_factory=Latency)
+    recent: MessageSample = field(default_factory=MessageSample)
+
+    def snapshot(self) -> dict[str, object]:
+        """For JSON: every number, and the latency's buckets."""
+        numbers: dict[str, object] = {f.name: getattr(self, f.name) for f in fields(self) if f.type is int}
+        return numbers | {"latency_ms": {"first": Latency.FIRST_MS, "buckets": list(self.latency.buckets)}}

@@ -1,0 +1,111 @@
+"""How batches are settled: together with the next commands, in one round trip, and again after a lost reply."""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+import hiredis
+
+from townpost.errors import FullError, TownpostError, UnavailableError
+from townpost.patterns.contract import Command
+from townpost.patterns.lease_renewer import LeaseRenewer
+from townpost.patterns.leased import LeasedBatch
+from townpost.redis.connection import Connection, Reply, pack, refusal
+
+__all__ = ["AckPipeline"]
+
+B = TypeVar("B", bound=LeasedBatch)
+
+
+class AckPipeline(Generic[B]):
+    """The settlement of a batch travels in front of the next commands, in one round trip.
+
+    If the reply is lost it is sent again, which changes nothing where it was carried out.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        renewer: LeaseRenewer,
+        command: Callable[[B], Command],
+        note: Callable[[B, Reply, bool], None],
+    ) -> None:
+        """Nothing is sent before `ask`.
+
+        Args:
+            connection: of the listener.
+            renewer: to release a batch once it is settled.
+            command: that settles a batch.
+            note: told of the batch, the reply, and whether it may be the reply to a repetition.
+        """
+        self._connection = connection
+        self._renewer = renewer
+        self._command = command
+        self._note = note
+        self._travelling: tuple[Sequence[B], int] | None = None
+        self.due: list[B] = []
+        """Handled, and not known to be settled."""
+        self.refused = False
+        """The last settlement was."""
+
+    def opened(self) -> None:
+        """The link is a new one: nothing is on its way."""
+        self._travelling = None
+
+    def ask(self, commands: Sequence[Command], block: float = 0.0) -> None:
+        """Send these behind whatever is due; nothing else may use the link until `answer`.
+
+        Raises:
+            UnavailableError: the answer to the last ones was never taken, since something interrupted their caller.
+        """
+        if self._travelling is not None:
+            self._travelling = None
+            self._connection.close()
+            raise UnavailableError("an exchange with Redis was interrupted, its connection is closed")
+        if self.refused:
+            # nothing may be taken behind a settlement that is refused again: nobody would handle it
+            self.refused = False
+            self.exchange([])
+        batches = tuple(self.due)
+        packed = b"".join(map(pack, [*map(self._command, batches), *commands]))
+        for batch in batches:
+            batch.sent += self._connection.connected
+        self._travelling = (batches, len(commands))
+        self._connection.send(packed, block)
+
+    def answer(self, block: float = 0.0) -> list[Reply]:
+        """The replies to the commands of the last `ask`; the first error among all replies is raised."""
+        batches, count = self._travelling or ((), 0)
+        try:
+            replies = self._connection.replies(len(batches) + count, block)
+        except TownpostError:
+            self._travelling = None
+            raise
+        self._travelling = None
+        for batch, reply in zip(batches, replies, strict=False):
+            if isinstance(reply, hiredis.ReplyError):
+                self.refused = True
+                batch.full = isinstance(refusal(str(reply)), FullError)
+                batch.sent -= 1
+            else:
+                self.due.remove(batch)
+                self._renewer.release(batch.name)
+                self._note(batch, reply, batch.sent > 1)
+        for reply in replies:
+            if isinstance(reply, hiredis.ReplyError):
+                raise refusal(str(reply))
+        return replies[len(batches) :]
+
+    def exchange(self, commands: Sequence[Command], block: float = 0.0) -> list[Reply]:
+        """The same at once."""
+        self.ask(commands, block)
+        return self.answer(block)
+
+    def finish(self, commands: Sequence[Command], log: logging.Logger) -> None:
+        """At the end: what was handled last is acknowledged if Redis answers, and comes again if not."""
+        try:
+            if self.due or commands:
+                self.exchange(commands)
+        except TownpostError as error:
+            if self.due:
+                log.warning("what was handled last could not be acknowledged, it will come again: %s", error)

@@ -1,0 +1,118 @@
+"""What the patterns that redeliver share: a batch whose messages are open until answered."""
+
+import math
+import threading
+import time
+from collections.abc import Sequence
+
+from townpost.errors import UnreadableError
+from townpost.patterns.contract import Batch
+from townpost.text import printable, told
+
+__all__ = ["CrashedError", "LeasedBatch", "describe", "reason"]
+
+_ERROR_CHARACTERS = 1_000
+
+
+class CrashedError(Exception):
+    """Whoever had this message in hand died, again and again."""
+
+
+def reason(error: Exception) -> str:
+    """Why a message died, in one word: what the command line selects by."""
+    if isinstance(error, UnreadableError):
+        return "unreadable"
+    return "crashed" if isinstance(error, CrashedError) else "failed"
+
+
+def describe(error: Exception) -> str:
+    """For a dead letter: one line, not too long."""
+    return printable(f"{type(error).__name__}: {told(error)}")[:_ERROR_CHARACTERS]
+
+
+class LeasedBatch(Batch):
+    """Payloads under one lease; each is open until it is answered."""
+
+    def __init__(self, pattern: str, name: str, payloads: Sequence[bytes], max_bytes: int) -> None:
+        super().__init__(pattern, payloads, max_bytes)
+        self.name = name
+        self.failed: list[tuple[int, Exception]] = []
+        self.closed: set[int] = set()
+        self.lost = False
+        """Its lease is another consumer's: nothing more of it may be begun."""
+        self.leased_until = math.inf
+        """By the monotonic clock, as of the last renewal: after a longer pause others may have it."""
+        self.overrun_at = math.inf
+        """By the monotonic clock: then what is not begun goes back to where others can take it."""
+        self.split = False
+        """It went back, from the position where `until` stopped it."""
+        self.sent = 0
+        """How often its settlement was sent, whether or not a reply came."""
+        self.full = False
+        """Redis had no room for its settlement."""
+        self.answers = bytearray(len(payloads))
+        """1 for each message that got one: setting it acknowledges, from any thread."""
+        self._answering = threading.Lock()
+        self._seen = (0, 0, 0)
+        self._seen_at = time.monotonic()
+
+    @property
+    def open(self) -> list[int]:
+        """Positions without an answer."""
+        return [index for index in range(self.done, len(self.payloads)) if not self.answers[index]]
+
+    @property
+    def left(self) -> Sequence[bytes]:
+        return [self.payloads[index] for index in self.open]
+
+    @property
+    def begun(self) -> int:
+        """How many are in the handler's hands: more than one only for a handler of lists."""
+        return max(0, self.position - max(self.answers.count(1), self.done))
+
+    def take_up(self, overrun_seconds: float | None, leased_until: float) -> None:
+        """It is handed out now: with so much time to begin its messages, under a lease that runs until then."""
+        self.leased_until = leased_until
+        if overrun_seconds is not None:
+            self.overrun_at = time.monotonic() + overrun_seconds
+        self.until = min(self.overrun_at, leased_until)
+
+    def lose(self) -> None:
+        """From the thread that renews: nothing more is begun, at once."""
+        self.lost = True
+        self.until = -math.inf
+
+    def stop_beginning(self) -> int:
+        """From the thread that renews: nothing is begun from the position on that is returned.
+
+        The handler's thread announces a position before it asks `until`, and this sets `until` before it reads the
+        position: so one of the two sees the other. The first message may always be begun, see `may_begin`.
+        """
+        self.until = -math.inf
+        return max(self.position, len(self.closed) + 1)
+
+    def may_begin(self, index: int) -> bool:
+        now = time.monotonic()
+        if self.lost or now > self.leased_until:
+            return False
+        if self.until > -math.inf and now <= self.overrun_at:  # only the lease was in question, and it was renewed
+            self.until = min(self.overrun_at, self.leased_until)
+            return True
+        return super().may_begin(index)
+
+    def idle(self, now: float) -> float:
+        """Seconds since a message was begun or answered. Sampled when read."""
+        seen = (self.position, self.answers.count(1), self.done)
+        if seen != self._seen:
+            self._seen, self._seen_at = seen, now
+        return now - self._seen_at
+
+    def answered(self, index: int, error: Exception | None) -> None:
+        with self._answering:
+            if self.answers[index]:
+                return
+            self.answers[index] = 1
+            if index >= self.position:
+                self.closed.add(index)
+            if error is not None:
+                self.failed.append((index, error))

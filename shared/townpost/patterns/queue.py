@@ -1,0 +1,210 @@
+"""queue: the post office. The letter waits until one person collects it.
+
+Commands:      RPUSH (one for a whole batch); BLPOP to wait, LPOP with a COUNT while there is a backlog.
+Keys:          one list (QUEUE), oldest first, raw JSON: any client in any language can use it.
+Guarantee:     stored until taken, then at most once, to one of the listeners, in order.
+How it fails:  what was popped is gone from Redis: a listener killed with a batch in hand (a fast one has the next
+               on its way as well), or a reply lost on the way, loses it. A clean stop gives the rest back.
+Use when:      each message should be handled by one of several workers, and losing a few in a crash is fine.
+"""
+
+import logging
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import hiredis
+
+from townpost.counts import Counts
+from townpost.errors import TownpostError, UnavailableError
+from townpost.message import Message
+from townpost.patterns.contract import Batch, Command, Due, Guarantees, Pattern, Receipt
+from townpost.prefetch import OVERRUN_SECONDS
+from townpost.redis.connection import REPLY_SECONDS, Connection, Reply, pack, refusal
+
+if TYPE_CHECKING:
+    from townpost.settings import Settings
+
+__all__ = ["QUEUE", "QueueListener", "QueueSender"]
+
+GUARANTEES = Guarantees(
+    durable=True, redelivers=False, fan_out=False, ordered=True, replays=False, groups=False, schedules=False
+)
+
+_BLOCK_SECONDS = 1.0
+_END_SECONDS = 0.3
+_MOST = 250
+_MOST_BYTES = 32 * 1024 * 1024
+_AHEAD = 100
+"""From how many messages in 50 ms the next batch is asked for ahead: not where a handler takes its time."""
+
+
+class QueueSender:
+    """Appends to the list."""
+
+    def __init__(self, settings: "Settings") -> None:
+        self._queue = settings.queue
+
+    def commands(self, _messages: Sequence[Message], payloads: Sequence[bytes], _due: Due | None) -> list[Command]:
+        return [("RPUSH", self._queue, *payloads)]  # 8 times as fast as one command for each
+
+    def upkeep(self) -> list[Command]:
+        return []
+
+    def receipt(self, replies: Sequence[Reply], _upkeep: Sequence[Reply], count: int) -> Receipt:
+        return Receipt("queue", count, f"list '{self._queue}': length {replies[0]!r}")
+
+
+class QueueListener:
+    """Takes from the list, competing with everyone else who does.
+
+    While a backlog is worked off by a fast handler, the next batch is asked for before this one is handed out.
+    """
+
+    can_requeue = True
+
+    def __init__(self, settings: "Settings", connection: Connection, _counts: Counts) -> None:
+        self._url = settings.url
+        self._queue = settings.queue
+        self._max_bytes = settings.max_message_bytes
+        self._connection = connection
+        connection.longest = settings.max_message_bytes
+        self._pinned = settings.prefetch is not None  # PREFETCH says how many may be in hand
+        self._backlog = False
+        self._largest = 0
+        self._asked = 0
+        """How many messages were asked for, while the reply is on its way."""
+        self._log = logging.getLogger("townpost.queue")
+
+    def open(self) -> None:
+        self._connection.connect()
+        self._backlog = False
+        self._asked = 0
+
+    def take(self, limit: int) -> Batch:
+        payloads = self._pop(limit) or self._wait()
+        batch = Batch("queue", payloads, self._max_bytes)
+        if not self._pinned:
+            batch.until = time.monotonic() + OVERRUN_SECONDS
+        return batch
+
+    def _pop(self, limit: int) -> list[bytes]:
+        """What the list holds now, if there is a backlog."""
+        if not self._backlog:
+            return []
+        if not self._asked:
+            self._ask(limit)
+        asked = self._asked
+        if payloads := self._answer():
+            self._backlog = len(payloads) == asked
+            self._largest = max(map(len, payloads))
+            if self._backlog and not self._pinned and limit >= _AHEAD:
+                self._ask(limit)
+        return payloads
+
+    def _wait(self) -> list[bytes]:
+        """One message, as soon as there is one; none after a second."""
+        try:
+            payloads = self._blpop()
+        except TownpostError:
+            raise
+        except BaseException:
+            self._end_wait()
+            self._connection.close()
+            raise
+        self._backlog = bool(payloads)  # where one was, more may be
+        self._largest = max(map(len, payloads), default=0)
+        return payloads
+
+    def _blpop(self) -> list[bytes]:
+        connection = self._connection
+        connection.send(pack(("BLPOP", self._queue, _BLOCK_SECONDS)), _BLOCK_SECONDS)
+        if connection.wait(_BLOCK_SECONDS + REPLY_SECONDS, patience=0):
+            return self._popped()
+        if connection.stop is not None and connection.stop.is_set():
+            self._end_wait()
+            return []
+        connection.close()
+        raise UnavailableError(f"Redis has not answered for {_BLOCK_SECONDS + REPLY_SECONDS:g} s")
+
+    def _popped(self) -> list[bytes]:
+        (popped,) = self._connection.replies(1)
+        if isinstance(popped, hiredis.ReplyError):
+            raise refusal(str(popped))
+        return _bytes(popped)[1:]
+
+    def _end_wait(self) -> None:
+        """Give back what came before the end; a wait left behind on the server would take one more message."""
+        control = Connection(self._url, name="townpost-control", connect_seconds=_END_SECONDS)
+        control.stop, control.patience, self._connection.patience = self._connection.stop, _END_SECONDS, _END_SECONDS
+        payloads: list[bytes] = []
+        try:
+            if self._connection.connected and self._connection.client_id is not None:
+                control.connect()
+                ended = control.call("CLIENT", "UNBLOCK", self._connection.client_id)
+                # if there was no wait any more, its reply is on its way; or the wait had not begun
+                if (ended or self._connection.wait(_END_SECONDS)) and (payloads := self._popped()):
+                    control.call("LPUSH", self._queue, *payloads)
+        except TownpostError as error:
+            self._log.warning("a wait for messages could not be ended, and may take one, which is lost: %s", error)
+            self._connection.close()
+        finally:
+            control.close()
+
+    def _ask(self, limit: int) -> None:
+        # a sudden run of large messages must not fill the memory
+        count = min(limit, _MOST, max(1, _MOST_BYTES // max(1, self._largest)))
+        try:
+            self._connection.send(pack(("LPOP", self._queue, count)))
+            self._asked = count
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _answer(self) -> list[bytes]:
+        try:
+            self._asked = 0
+            (popped,) = self._connection.replies(1)
+        except BaseException:
+            self._connection.close()
+            raise
+        if isinstance(popped, hiredis.ReplyError):
+            raise refusal(str(popped))
+        return _bytes(popped)
+
+    def settle(self, batch: Batch) -> None:
+        if not batch.left:
+            return
+        ahead = self._answer() if self._asked else []
+        try:
+            self._give_back([*batch.left, *ahead])
+        except TownpostError:
+            batch.payloads = [*batch.payloads, *ahead]  # so it is in hand like the rest, and not lost
+            raise
+
+    def _give_back(self, payloads: Sequence[bytes]) -> None:
+        if payloads:
+            self._connection.call("LPUSH", self._queue, *reversed(payloads))
+
+    def lost(self) -> str:
+        return "messages that Redis had just handed out may have been lost with the connection"
+
+    def interrupt(self, control: Connection) -> None:
+        if self._connection.client_id is not None:
+            control.call("CLIENT", "UNBLOCK", self._connection.client_id)
+
+    def close(self) -> None:
+        try:
+            if self._asked and self._connection.connected:
+                self._give_back(self._answer())
+        except TownpostError as error:
+            self._log.warning("up to %d messages that were on their way could not be given back: %s", _MOST, error)
+        finally:
+            self._connection.close()
+
+
+def _bytes(reply: Reply) -> list[bytes]:
+    return [item for item in reply if isinstance(item, bytes)] if isinstance(reply, list) else []
+
+
+QUEUE = Pattern("queue", "queue", "QUEUE", GUARANTEES, QueueSender, QueueListener)

@@ -1,0 +1,112 @@
+"""Promotes delayed messages and retries when they fall due: one consumer does it for all, in a thread of its own."""
+
+import contextlib
+import logging
+import threading
+import time
+
+from townpost import keys
+from townpost.errors import TownpostError, WrongTypeError
+from townpost.patterns.foreign import set_aside
+from townpost.patterns.reliable.bounds import SCRIPT_BYTES
+from townpost.patterns.reliable.scripts import FORWARD
+from townpost.redis.connection import Connection
+
+__all__ = ["TRUSTED_MS", "Forwarder"]
+
+TRUSTED_MS = 11_000
+"""So long after its last sign another consumer may take the place of a forwarder."""
+
+_WAIT_SECONDS = 5.0
+_COUNTS_LIVE_MS = 24 * 3600 * 1000
+_ELSEWHERE = -2  # what forward.lua answers when another consumer does it
+_LEAST_SECONDS = 0.001
+_RESTART_SECONDS = 1.0
+
+
+class Forwarder:
+    """Idle until this consumer is told, with a claim, that it is the one."""
+
+    def __init__(self, queue: str, connection: Connection, *, consumer: str) -> None:
+        """Nothing runs before `start`.
+
+        Args:
+            queue: whose scheduled messages are promoted.
+            connection: its own, connected when needed.
+            consumer: as it stands in the key `forwarder`.
+        """
+        self._queue = queue
+        self._connection = connection
+        self._consumer = consumer
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._started = 0.0
+        self.elected = False
+        """Whether it is this consumer, as far as it knows."""
+        self._log = logging.getLogger("townpost.reliable")
+
+    @property
+    def _runs(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    def start(self) -> None:
+        """This consumer was told that it is the one; also to begin again after an outage."""
+        self.elected = True
+        if not self._runs and not self._stop.is_set() and time.monotonic() - self._started > _RESTART_SECONDS:
+            self._started = time.monotonic()
+            self._thread = threading.Thread(target=self._run, name="forwarder", daemon=True)
+            self._thread.start()
+
+    def close(self, connection: Connection) -> None:
+        """Leave the place to another consumer; the link is the caller's, and may be closed."""
+        self._stop.set()
+        if self._runs and connection.connected:
+            connection.pipeline([("DEL", keys.forwarder(self._queue))])
+            self._ring(connection)  # ends its wait; should the place be another's by now, that one looks once more
+
+    def _ring(self, connection: Connection) -> None:
+        bell = keys.bell(self._queue)
+        connection.pipeline([("LPUSH", bell, 1), ("PEXPIRE", bell, 1000)])
+
+    def _run(self) -> None:
+        try:
+            self._connection.connect()
+            while not self._stop.is_set():
+                wait = self._forward()
+                if wait == _ELSEWHERE:
+                    self.elected = False
+                    break
+                seconds = _WAIT_SECONDS if wait < 0 else min(max(wait / 1000, _LEAST_SECONDS), _WAIT_SECONDS)
+                rung = self._connection.call("BLPOP", keys.bell(self._queue), seconds, block=seconds)
+                if rung and self._stop.is_set():
+                    self._ring(self._connection)  # for the next one
+        except WrongTypeError:
+            with contextlib.suppress(TownpostError):
+                set_aside(self._connection, {keys.bell(self._queue): "list"}, self._log)
+        except TownpostError as error:
+            # the consumer meets the same, says so, and starts it again
+            self._log.debug("forwarding stopped: %s", error)
+        finally:
+            self._connection.close()
+
+    def _forward(self) -> int:
+        queue = self._queue
+        reply = self._connection.call(
+            *FORWARD.whole(
+                [
+                    queue,
+                    keys.priority(queue),
+                    keys.scheduled(queue),
+                    keys.forwarder(queue),
+                    keys.counted(queue),
+                    keys.attempts(queue),
+                    keys.crashes(queue),
+                    keys.history(queue),
+                    keys.bell(queue),
+                ],
+                *(self._consumer, TRUSTED_MS, SCRIPT_BYTES, _COUNTS_LIVE_MS),
+            )
+        )
+        if not isinstance(reply, int):
+            raise TypeError(f"forward.lua answered {reply!r}")
+        return reply

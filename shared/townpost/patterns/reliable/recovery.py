@@ -1,0 +1,71 @@
+"""Recovers the claims of lost consumers: every live consumer does, none is elected."""
+
+import logging
+from collections.abc import Collection, Iterable, Sequence
+
+from townpost import keys
+from townpost.errors import FullError
+from townpost.patterns.lease_renewer import renewal_pause
+from townpost.patterns.reliable.bounds import SCRIPT_BYTES
+from townpost.patterns.reliable.scripts import RECOVER, RECOVER_WHEN_FULL, RENEW
+from townpost.redis.connection import Connection
+
+__all__ = ["Recovery", "grace_ms"]
+
+
+def grace_ms(lease: float) -> int:
+    """How long before its end a lease is watched: its consumer renews it at least once in that time."""
+    return int(2000 * renewal_pause(lease))
+
+
+class Recovery:
+    """For one thread; what it counts may be read by any."""
+
+    def __init__(self, queue: str, *, lease: float, max_crashes: int, by: str) -> None:
+        self.recovered = 0
+        self.died = 0
+        self._queue = queue
+        self._lease_ms = int(lease * 1000)
+        self._grace_ms = grace_ms(lease)
+        self._max_crashes = max_crashes
+        self._by = by
+        self._log = logging.getLogger("townpost.reliable")
+
+    def renew(self, connection: Connection, names: Iterable[str]) -> Collection[str]:
+        """Extend the leases of these claims, and recover what has expired; returns which of them are lost."""
+        reply = connection.call(*RENEW.whole([keys.leases(self._queue)], self._lease_ms, self._grace_ms, *names))
+        match reply:
+            case [list(expired), list(lost)]:
+                self.take_over(connection, [name for name in expired if isinstance(name, bytes)])
+                return {name.decode() for name in lost if isinstance(name, bytes)}
+        raise TypeError(f"renew.lua answered {reply!r}")
+
+    def take_over(self, connection: Connection, names: Sequence[bytes]) -> None:
+        """The messages of these claims, if they have expired, become suspects, or dead letters."""
+        if not names:
+            return
+        queue = self._queue
+        companions: list[str | bytes] = [
+            keys.leases(queue),
+            keys.suspects(queue),
+            keys.crashes(queue),
+            keys.attempts(queue),
+            keys.history(queue),
+            keys.dead(queue),
+            keys.counted(queue),
+            queue,
+            keys.handoff(queue),
+        ]
+        arguments = (self._max_crashes, self._by, keys.claims(queue), SCRIPT_BYTES)
+        try:
+            reply = connection.call(*RECOVER.whole([*companions, *names], *arguments, 0))
+        except FullError:
+            reply = connection.call(*RECOVER_WHEN_FULL.whole([*companions, *names], *arguments, 1))
+        match reply:
+            case [int(recovered), int(died), int(foreign)]:
+                self.recovered += recovered
+                self.died += died
+                if recovered or died:
+                    self._log.warning("recovered %d messages of a lost consumer, %d dead-lettered", recovered, died)
+                if foreign:
+                    self._log.warning("%s held %d members that are no claims: removed", keys.leases(queue), foreign)

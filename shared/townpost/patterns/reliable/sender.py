@@ -1,0 +1,40 @@
+"""Adds messages to a reliable queue: a plain RPUSH where that is enough, so that anybody can be a producer."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from townpost import keys
+from townpost.message import Message
+from townpost.patterns.contract import Command, Due, Receipt
+from townpost.patterns.reliable.scripts import PUBLISH
+from townpost.redis.connection import Reply
+
+if TYPE_CHECKING:
+    from townpost.settings import Settings
+
+__all__ = ["ReliableSender"]
+
+
+class ReliableSender:
+    """Takes priorities, delays and a limit of the queue's length."""
+
+    def __init__(self, settings: "Settings") -> None:
+        self._queue = settings.reliable_queue
+        self._limit = settings.reliable_limit
+        self._keys = [self._queue, keys.priority(self._queue), keys.scheduled(self._queue), keys.bell(self._queue)]
+
+    def commands(self, messages: Sequence[Message], payloads: Sequence[bytes], due: Due | None) -> list[Command]:
+        if due is None and not self._limit and not any(message.priority for message in messages):
+            return [("RPUSH", self._queue, *payloads)]
+        delay = -1 if due is None or due.delay is None else int(due.delay * 1000)
+        at = -1 if due is None or due.at is None else int(due.at.timestamp() * 1000)
+        pairs: list[str | bytes | float] = []
+        for message, payload in zip(messages, payloads, strict=True):
+            pairs += (message.priority or 0, payload)
+        return [PUBLISH.whole(self._keys, self._limit, delay, at, *pairs)]
+
+    def upkeep(self) -> list[Command]:
+        return []
+
+    def receipt(self, replies: Sequence[Reply], _upkeep: Sequence[Reply], count: int) -> Receipt:
+        return Receipt("reliable", count, f"list '{self._queue}': length {replies[0]!r}")

@@ -1,0 +1,41 @@
+"""Lua scripts, each in a file beside the pattern that uses it, which opens with keys, arguments and result."""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from townpost.patterns.contract import Command
+from townpost.redis.connection import Connection
+
+__all__ = ["Script"]
+
+_FOLDER = Path(__file__).parent
+_INCLUDE = re.compile(rb"^--#include (\S+)$", re.MULTILINE)
+
+
+class Script:
+    """One script; its keys are declared with every call."""
+
+    def __init__(self, path: str, *, when_full: bool = False) -> None:
+        """Read it, and what it includes; paths start at this folder.
+
+        Args:
+            path: of the file.
+            when_full: run it although maxmemory is reached. The script must know, and then only free or move.
+        """
+        text = _INCLUDE.sub(lambda name: (_FOLDER / name[1].decode()).read_bytes(), (_FOLDER / path).read_bytes())
+        self._text = text.replace(b"#!lua\n", b"#!lua flags=allow-oom\n", 1) if when_full else text
+        self._sha = hashlib.sha1(self._text, usedforsecurity=False).hexdigest()
+
+    def load(self, connection: Connection) -> None:
+        """Once for each connection: a restarted server has forgotten it."""
+        connection.call("SCRIPT", "LOAD", self._text)
+
+    def command(self, keys: Sequence[str | bytes], *arguments: str | bytes | float) -> Command:
+        """By its hash: for links that have loaded it."""
+        return ("EVALSHA", self._sha, len(keys), *keys, *arguments)
+
+    def whole(self, keys: Sequence[str | bytes], *arguments: str | bytes | float) -> Command:
+        """With its text: for callers that come now and then."""
+        return ("EVAL", self._text, len(keys), *keys, *arguments)

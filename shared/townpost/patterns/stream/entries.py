@@ -1,0 +1,102 @@
+"""Entries of a stream as a batch, and how many may be read at once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from townpost.patterns.leased import LeasedBatch
+from townpost.patterns.stream.sender import FIELD
+from townpost.redis.connection import Reply
+
+__all__ = ["READ_BYTES", "Entries", "Found", "ReadSize", "parse"]
+
+READ_BYTES = 16 * 1024 * 1024
+"""About how many bytes a batch may have together."""
+_FIRST = 16
+"""Of the largest that a publisher sends (MAX_MESSAGE_BYTES, 1 MiB), so many have READ_BYTES."""
+_MOST = 1_000
+_FORGETTING = 0.9
+_OURS = 2
+"""One field and its value."""
+
+
+@dataclass(slots=True)
+class Found:
+    """What a reply holds: ids and payloads, and by position the fields of those that have more than a payload."""
+
+    ids: list[bytes] = field(default_factory=list)
+    payloads: list[bytes] = field(default_factory=list)
+    extra: dict[int, Mapping[bytes, bytes]] = field(default_factory=dict)
+
+
+def parse(reply: Reply, found: Found | None = None) -> Found:
+    """Entries of XREADGROUP or XRANGE; one without our field is shown by all it has."""
+    found = found or Found()
+    ids, payloads = found.ids, found.payloads
+    for entry in reply if isinstance(reply, list) else []:
+        # plain indexing: a match statement takes three times as long, for each entry
+        entry_id, fields = entry if isinstance(entry, list) else (None, None)
+        if not isinstance(entry_id, bytes) or not isinstance(fields, list):
+            continue  # deleted meanwhile
+        if len(fields) == _OURS and fields[0] == FIELD and isinstance(payload := fields[1], bytes):
+            ids.append(entry_id)
+            payloads.append(payload)
+            continue
+        values = [value for value in fields if isinstance(value, bytes)]
+        pairs = dict(zip(values[::2], values[1::2], strict=False))
+        found.extra[len(ids)] = pairs
+        ids.append(entry_id)
+        payloads.append(pairs.get(FIELD, b" ".join(values)))
+    return found
+
+
+class Entries(LeasedBatch):
+    """Entries of the stream in the hands of one member, all handed out equally often."""
+
+    def __init__(self, found: Found, by: str, attempts: int, max_bytes: int, *, again: bool = False) -> None:
+        """Nothing is sent.
+
+        Args:
+            found: at least one.
+            by: the member in whose name they are pending.
+            attempts: how often they were handed out, this time included.
+            max_bytes: of a message.
+            again: taken over, not read: there may be earlier deaths to forget.
+        """
+        super().__init__("stream", found.ids[0].decode(), found.payloads, max_bytes)
+        self.ids = found.ids
+        self.extra = found.extra
+        self.by = by
+        self.attempts = attempts
+        self.again = again
+        self.held = len(self.ids)
+        """How many should be pending in the name of its member."""
+        self.pipeline = False
+        """Its settlement is under way, so that fewer may be pending."""
+        self.told = 0
+        """How many of the failures Redis knows of."""
+        self.telling = 0
+        """How many more it is being told of."""
+        self.asked = 0
+        """How many answers are in the settlement that is under way."""
+
+
+class ReadSize:
+    """How many entries to read. Redis does not tell how large they are before they come.
+
+    A read asks for at most twice as many as the last one brought, and for no more than READ_BYTES of the largest that
+    came lately. So the first large ones after small ones come in at most that number; from then on a read holds
+    READ_BYTES and one message.
+    """
+
+    def __init__(self) -> None:
+        """Like one that has just met the largest messages that a publisher sends."""
+        self._ramp = _FIRST
+        self._largest = 1.0
+
+    def of(self, limit: int) -> int:
+        return max(1, min(limit, self._ramp, int(READ_BYTES / self._largest)))
+
+    def came(self, payloads: Sequence[bytes]) -> None:
+        largest = max(map(len, payloads), default=0)
+        self._largest = max(largest, self._largest * _FORGETTING, 1.0)
+        self._ramp = min(_MOST, max(_FIRST, 2 * len(payloads)))

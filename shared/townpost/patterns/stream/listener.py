@@ -1,0 +1,264 @@
+"""Reads a stream as a member of a consumer group."""
+
+import contextlib
+import logging
+import os
+import socket
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from townpost import keys
+from townpost.counts import Counts
+from townpost.errors import FullError, RefusedError, TownpostError, WrongTypeError
+from townpost.patterns.ack_pipeline import AckPipeline
+from townpost.patterns.contract import Batch, Command
+from townpost.patterns.foreign import set_aside
+from townpost.patterns.lease_renewer import LeaseRenewer
+from townpost.patterns.leased import CrashedError
+from townpost.patterns.stream.entries import Entries, Found, ReadSize, parse
+from townpost.patterns.stream.looking import Look, Taken
+from townpost.patterns.stream.scripts import FREE, SETTLE, TAKE, TIDY
+from townpost.patterns.stream.settlement import Settled, Settlement
+from townpost.patterns.stream.upkeep import EntriesUpkeep
+from townpost.prefetch import OVERRUN_SECONDS
+from townpost.redis.connection import Connection, Reply
+
+if TYPE_CHECKING:
+    from townpost.settings import Settings
+
+__all__ = ["StreamListener"]
+
+_BLOCK_SECONDS = 1.0
+_GONE_MS = 3_600_000
+_STARTS = {"beginning": "0", "now": "$"}
+
+
+class StreamListener:
+    """See the module's docstring in shared/townpost/patterns/stream, and looking.py for what is taken over."""
+
+    can_requeue = True
+
+    def __init__(self, settings: "Settings", connection: Connection, counts: Counts) -> None:
+        self._stream = stream = settings.stream
+        self._group = group = settings.consumer_group
+        self._wake = keys.wake(stream, group)
+        self._start = _STARTS.get(settings.stream_start, settings.stream_start)
+        self._connection = connection
+        self._counts = counts
+        self._max_bytes = settings.max_message_bytes
+        self._lease = settings.lease_seconds
+        self._max_attempts = settings.max_attempts
+        self._overrun = OVERRUN_SECONDS if settings.prefetch is None else None
+        self._member = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
+        self._consumer = self._member
+        self._opened = 0
+        self._settlement = Settlement(
+            stream, group, lease=self._lease, max_attempts=self._max_attempts, backoff=settings.backoff_seconds
+        )
+        self._renewer = LeaseRenewer(
+            "stream",
+            Connection(settings.url, name="townpost-stream-renewer"),
+            EntriesUpkeep(stream, group, self._settlement),
+            lease=settings.lease_seconds,
+            handler_timeout=settings.handler_timeout,
+        )
+        self._pipeline = AckPipeline(connection, self._renewer, self._settlement.command, self._note_settled)
+        self._look = Look(stream, group, self._lease)
+        self._size = ReadSize()
+        self._said_full = False
+        self._log = logging.getLogger("townpost.stream")
+
+    def open(self) -> None:
+        self._connection.connect()
+        self._pipeline.opened()
+        self._create(self._stream, self._start)
+        self._start = "0"  # a group that vanishes later is made anew from the beginning: nothing may be missed
+        set_aside(self._connection, keys.stream_types(self._stream, self._group), self._log)
+        self._create(self._wake, "0")
+        for script in (SETTLE, FREE, TAKE, TIDY):
+            script.load(self._connection)
+        self._connection.call(*self._tidy(self._consumer if self._opened else ""))
+        self._renamed()
+        self._look.opened()
+        self._say_lag()
+
+    def _create(self, stream: str, start: str) -> None:
+        try:
+            self._connection.call("XGROUP", "CREATE", stream, self._group, start, "MKSTREAM")
+        except RefusedError as error:
+            # a full Redis refuses to create even what is there
+            if "BUSYGROUP" not in str(error) and not (isinstance(error, FullError) and self._group_fields(stream)):
+                raise
+
+    def _renamed(self) -> None:
+        """What was read and never arrived is left to a name that nobody keeps alive."""
+        self._consumer = self._member if not self._opened else f"{self._member}-{self._opened}"
+        self._opened += 1
+
+    def take(self, limit: int) -> Batch:
+        try:
+            batch = self._take(limit)
+        except WrongTypeError:
+            if not set_aside(self._connection, keys.stream_types(self._stream, self._group), self._log):
+                raise
+            self._create(self._wake, "0")
+            batch = None
+        return Batch("stream", []) if batch is None else batch
+
+    def _take(self, limit: int) -> Batch | None:
+        if time.monotonic() >= self._look.at and (batch := self._taken_over(limit)) is not None:
+            return batch
+        found = self._read(limit)
+        return self._batch(found, 1) if found.ids else None
+
+    def _read(self, limit: int) -> Found:
+        count = self._size.of(limit)
+        seconds = max(0.001, min(_BLOCK_SECONDS, self._lease / 3, self._look.at - time.monotonic()))
+        reading: Command = (
+            *("XREADGROUP", "GROUP", self._group, self._consumer, "COUNT", count),
+            *("BLOCK", max(1, int(seconds * 1000)), "STREAMS", self._stream, self._wake, ">", ">"),
+        )
+        self._sent = time.monotonic()
+        (reply,) = self._exchange([reading], block=seconds)
+        found, woken = Found(), Found()
+        for part in reply if isinstance(reply, list) else []:
+            match part:
+                case [name, entries]:
+                    parse(entries, woken if name == self._wake.encode() else found)
+        self._size.came(found.payloads)
+        if woken.ids:
+            self._look.wake(woken.ids)
+        if found.ids and self._look.promised:
+            self._pass_on()
+        return found
+
+    def _pass_on(self) -> None:
+        """We are busy now: another looks after what is due next."""
+        with contextlib.suppress(RefusedError):
+            self._connection.call("XADD", self._wake, "MAXLEN", 1, "*", "look", "1")
+            self._look.passed_on()
+
+    def _exchange(self, commands: Sequence[Command], block: float = 0.0) -> list[Reply]:
+        try:
+            return self._pipeline.exchange(commands, block)
+        except FullError:
+            self._renamed()
+            if not any(batch.full for batch in self._pipeline.due):
+                raise
+        except RefusedError:
+            self._renamed()  # what was read behind a refused settlement is not in our hands
+            raise
+        # there is no room for what failed; what was handled can be acknowledged all the same
+        return self._pipeline.exchange(commands, block)
+
+    def settle(self, batch: Batch) -> None:
+        """Travels with the next read, in one round trip; `close` sends what has none."""
+        if isinstance(batch, Entries):
+            batch.pipeline = True
+            self._pipeline.due.append(batch)
+
+    def lost(self) -> str:
+        return "nothing is lost; what others had in hand comes again when its lease has run out"
+
+    def interrupt(self, control: Connection) -> None:
+        if self._connection.client_id is not None:
+            control.call("CLIENT", "UNBLOCK", self._connection.client_id)
+
+    def close(self) -> None:
+        try:
+            with contextlib.suppress(TownpostError):  # said below
+                while self._pipeline.due:
+                    self._exchange([])
+            self._pipeline.finish([self._tidy(self._consumer)] if self._connection.connected else [], self._log)
+        finally:
+            self._renewer.close()
+            self._connection.close()
+
+    def _tidy(self, leaving: str) -> Command:
+        return TIDY.command([self._stream, self._wake], self._group, leaving, _GONE_MS)
+
+    def _batch(self, found: Found, attempts: int, *, again: bool = False) -> Entries:
+        batch = Entries(found, self._consumer, attempts, self._max_bytes, again=again)
+        for index, fields in found.extra.items():
+            if fields.get(b"group", self._group.encode()) != self._group.encode():
+                batch.answered(index, None)  # requeued for another group
+        batch.take_up(self._overrun, self._sent + self._lease)
+        self._look.soon()
+        self._renewer.hold(batch.name, batch, batch.leased_until)
+        return batch
+
+    def _taken_over(self, limit: int) -> Batch | None:
+        """What waits in nobody's hands or was held for too long."""
+        self._sent = time.monotonic()
+        (reply,) = self._exchange([self._look.command(self._consumer, self._size.of(limit))])
+        taken = self._look.answer(reply)
+        if taken is None:
+            return None
+        if taken.malformed:
+            self._log.warning(
+                "%d members of %s are no entries: removed, see who writes it",
+                taken.malformed,
+                keys.retries(self._stream, self._group),
+            )
+        return self._fetched(taken) if taken.ids else None
+
+    def _fetched(self, taken: Taken) -> Batch:
+        ranges: list[Command] = [("XRANGE", self._stream, entry_id, entry_id) for entry_id in taken.ids]
+        found = Found()
+        for reply in self._exchange(ranges):
+            parse(reply, found)
+        self._size.came(found.payloads)
+        if not found.ids:
+            return Batch("stream", [])  # deleted meanwhile
+        self._counts.recovered += taken.from_dead
+        batch = self._batch(found, taken.before + 1, again=True)
+        # the first time it was handed out with others, and who knows which of them was to blame
+        if taken.before <= self._max_attempts:
+            return batch
+        for index in range(len(batch)):
+            batch.answered(index, CrashedError(f"its consumers died or hung with it, {taken.before} times"))
+        self.settle(batch)
+        return Batch("stream", [])
+
+    def _note_settled(self, batch: Entries, reply: Reply, repeated: bool) -> None:  # noqa: FBT001
+        settled = Settled(reply)
+        self._counts.dead += settled.died
+        self._counts.retried += settled.again
+        if settled.died:
+            self._log.error("%d more dead: see `python -m subscriber dead --pattern stream list`", settled.died)
+        if settled.problem:
+            self._log.error("%d dead letters are refused, and come again: %s", settled.refused, settled.problem)
+        if settled.waiting and not self._said_full:
+            self._log.error(
+                "Redis is full: what failed comes again after LEASE_SECONDS, there is no room to note that it failed"
+            )
+        self._said_full = batch.full
+        if settled.taken < batch.asked and not repeated:
+            self._counts.late += 1
+            self._log.warning(
+                "too late: %d messages are in other hands, their lease had run out (LEASE_SECONDS)",
+                batch.asked - settled.taken,
+            )
+        batch.told += batch.telling
+        if batch.told < len(batch.failed):
+            batch.sent = 0
+            self._pipeline.due.append(batch)
+            self._renewer.hold(batch.name, batch, batch.leased_until)
+
+    def _group_fields(self, stream: str) -> dict[Reply, Reply] | None:
+        """What XINFO GROUPS says of our group; None if there is no such group."""
+        groups = self._connection.call("XINFO", "GROUPS", stream)
+        for fields in groups if isinstance(groups, list) else []:
+            group = dict(zip(fields[::2], fields[1::2], strict=True)) if isinstance(fields, list) else {}
+            if group.get(b"name") == self._group.encode():
+                return group
+        return None
+
+    def _say_lag(self) -> None:
+        with contextlib.suppress(RefusedError):  # an ACL may forbid it
+            if group := self._group_fields(self._stream):
+                self._log.info(
+                    "group '%s': %s to read, %s pending", self._group, group.get(b"lag"), group.get(b"pending")
+                )

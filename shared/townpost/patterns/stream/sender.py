@@ -1,0 +1,59 @@
+"""Appends messages to a stream, and keeps it from growing without end where that is asked for."""
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import hiredis
+
+from townpost.message import Message
+from townpost.patterns.contract import Command, Due, Receipt
+from townpost.patterns.stream.scripts import TRIM
+from townpost.redis.connection import Reply
+
+if TYPE_CHECKING:
+    from townpost.settings import Settings
+
+__all__ = ["FIELD", "StreamSender"]
+
+FIELD = b"message"
+
+_TRIM_SECONDS = 1.0
+_TRIM_ENTRIES = 2_000
+"""How many more than twice what it has sent since the last time a publisher trims at once."""
+
+
+class StreamSender:
+    """One XADD for each message; the trimming follows now and then, which is what makes room if Redis is full."""
+
+    def __init__(self, settings: "Settings") -> None:
+        self._stream = settings.stream
+        self._maxlen = settings.stream_maxlen
+        self._sent = 0
+        self._trim_at = 0.0
+
+    def commands(self, _messages: Sequence[Message], payloads: Sequence[bytes], _due: Due | None) -> list[Command]:
+        self._sent += len(payloads)
+        return [("XADD", self._stream, "*", FIELD, payload) for payload in payloads]
+
+    def upkeep(self) -> list[Command]:
+        if not self._maxlen or time.monotonic() < self._trim_at:
+            return []
+        self._trim_at = time.monotonic() + _TRIM_SECONDS
+        most, self._sent = _TRIM_ENTRIES + 2 * self._sent, 0
+        return [TRIM.whole([self._stream], self._maxlen, most)]
+
+    def receipt(self, replies: Sequence[Reply], upkeep: Sequence[Reply], count: int) -> Receipt:
+        last = replies[-1]
+        entry_id = last.decode() if isinstance(last, bytes) else last
+        said = f"stream '{self._stream}': id {entry_id}"
+        warning = ""
+        match upkeep:
+            case [hiredis.ReplyError() as error]:
+                warning = f"stream '{self._stream}' cannot be trimmed: {error}"
+            case [[int(length), bytes(group)]] if group:
+                warning = (
+                    f"stream '{self._stream}' has {length:,} entries, more than STREAM_MAXLEN={self._maxlen:,}: "
+                    f"group '{group.decode(errors='replace')}' has not acknowledged the oldest"
+                )
+        return Receipt("stream", count, said, warning=warning)

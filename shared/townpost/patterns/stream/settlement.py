@@ -1,0 +1,110 @@
+"""How a batch of the stream ends, as commands: in one, or in several where much goes among the dead letters."""
+
+import random
+from collections.abc import Sequence
+
+from townpost import keys
+from townpost.patterns.contract import Command
+from townpost.patterns.leased import CrashedError, describe, reason
+from townpost.patterns.stream.entries import READ_BYTES, Entries
+from townpost.patterns.stream.scripts import FREE, SETTLE, WAITING
+from townpost.redis.connection import Reply
+
+__all__ = ["Settled", "Settlement"]
+
+_MOST_DOUBLINGS = 30
+_PART_BYTES = 256 * 1024
+"""Of dead letters in one command: before each Redis looks whether there is room."""
+_SHOWN_BYTES = 2048
+"""Of a payload that is too large even to be copied."""
+
+
+class Settled:
+    """What Redis answered to a settlement."""
+
+    def __init__(self, reply: Reply) -> None:
+        """Of settle.lua, free.lua or XACK."""
+        numbers = reply if isinstance(reply, list) else [reply]
+        acknowledged, died, again, refused, problem = [*numbers, *[0] * 5][:5]
+        self.free = len(numbers) == 2  # noqa: PLR2004 - see free.lua
+        self.died = 0 if self.free or not isinstance(died, int) else died
+        self.again = again if isinstance(again, int) else 0
+        self.refused = refused if isinstance(refused, int) else 0
+        self.waiting = died if self.free and isinstance(died, int) else 0
+        self.problem = problem.decode(errors="replace") if isinstance(problem, bytes) else ""
+        self.taken = self.died + self.again + self.refused + self.waiting
+        self.taken += acknowledged if isinstance(acknowledged, int) else 0
+
+
+class Settlement:
+    """The commands, for one group."""
+
+    def __init__(self, stream: str, group: str, *, lease: float, max_attempts: int, backoff: float) -> None:
+        self._stream = stream
+        self._group = group
+        self._keys = [
+            stream,
+            keys.dead(stream),
+            keys.retries(stream, group),
+            keys.wake(stream, group),
+            keys.deaths(stream, group),
+        ]
+        self._lease = lease
+        self._max_attempts = max_attempts
+        self._backoff = backoff
+
+    def command(self, batch: Entries) -> Command:
+        """What ends it, or its next part."""
+        batch.pipeline = True
+        if not batch.failed and not batch.again and not batch.open:
+            batch.asked = len(batch.ids)
+            return ("XACK", self._stream, self._group, *batch.ids)
+        failed = batch.failed[batch.told :]
+        first = not batch.told
+        left = batch.open if first else []
+        kept = {index for index, _ in batch.failed}.union(left)
+        acked = [entry_id for index, entry_id in enumerate(batch.ids) if index not in kept] if first else []
+        batch.asked, batch.telling = len(acked) + len(failed), len(failed)
+        if batch.full:
+            others = [batch.ids[index] for index in (*(index for index, _ in failed), *left)]
+            batch.asked += len(left)
+            ids: Command = (len(acked), *acked, *others)
+            return FREE.command([self._stream], self._group, batch.by, WAITING, batch.attempts - 1, *ids)
+        failures: list[str | bytes | float] = []
+        size = batch.telling = 0
+        for index, error in failed:
+            if size > _PART_BYTES:
+                break
+            told = self._failure(batch, index, error)
+            size += sum(len(value) for value in told if isinstance(value, str | bytes))
+            batch.telling += 1
+            failures += told
+        batch.asked = len(acked) + batch.telling
+        back = [batch.ids[index] for index in left]
+        return SETTLE.command(self._keys, *self._head(batch), len(acked), *acked, len(back), *back, *failures)
+
+    def returning(self, batch: Entries, ids: Sequence[bytes]) -> Command:
+        """What gives these back at once, whatever becomes of the others."""
+        return SETTLE.whole(self._keys, *self._head(batch), 0, len(ids), *ids)
+
+    def _head(self, batch: Entries) -> Command:
+        lease = int(self._lease * 1000)
+        return (self._group, batch.by, WAITING, lease, batch.attempts - 1, int(batch.again))
+
+    def _failure(self, batch: Entries, index: int, error: Exception) -> Command:
+        crashed = isinstance(error, CrashedError)
+        counts = (0, batch.attempts - 1) if crashed else (batch.attempts, 0)
+        history = batch.extra.get(index, {}).get(b"history", b"")
+        payload, verdict = batch.payloads[index], "dead"
+        if batch.attempts < self._max_attempts and reason(error) == "failed":
+            payload, verdict = b"", "retry"
+        elif len(payload) > READ_BYTES:
+            payload = payload[:_SHOWN_BYTES]  # the entry itself stays until it is trimmed
+        elif len(payload) > batch.max_bytes:
+            payload, verdict = b"", "copy"
+        pause = int(self._pause(batch.attempts) * 1000)
+        return (batch.ids[index], payload, verdict, pause, reason(error), describe(error), *counts, history)
+
+    def _pause(self, attempts: int) -> float:
+        doubled = self._backoff * 2.0 ** min(attempts - 1, _MOST_DOUBLINGS)
+        return min(doubled, self._lease) * random.random()  # noqa: S311 - jitter

@@ -1,0 +1,159 @@
+"""The one loop that retries: keeps a piece of work going through every outage of Redis.
+
+Before the first success a missing Redis is given CONNECT_TIMEOUT seconds, and a refusal (wrong password, ACL,
+wrong type) is final: a setting is wrong. After it, nothing is final: Redis is waited for without end.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from redis.backoff import EqualJitterBackoff
+
+from townpost.errors import FullError, GaveUpError, RefusedError, UnavailableError
+
+__all__ = ["Reconnector"]
+
+T = TypeVar("T")
+
+_BACKOFF = EqualJitterBackoff(base=0.2, cap=3.0)
+_AT_ONCE_SECONDS = 1.0
+"""How often a lost connection may be replaced without a pause."""
+_REFUSED_BACKOFF = EqualJitterBackoff(base=1.0, cap=15.0)
+
+
+class Reconnector:
+    """One thread's connection to Redis over the life of the service."""
+
+    def __init__(
+        self,
+        name: str,
+        open_: Callable[[], None],
+        stop: threading.Event,
+        *,
+        connect_timeout: float,
+        where: str,
+        lost: Callable[[], str] | None = None,
+    ) -> None:
+        """Nothing happens before `run`.
+
+        Args:
+            name: stands in front of its log lines.
+            open_: connects, and whatever else a fresh connection needs.
+            stop: ends every wait.
+            connect_timeout: seconds the first connection may take.
+            where: the address, for the log.
+            lost: says what an outage may have cost.
+        """
+        self._log = logging.getLogger(f"townpost.{name}")
+        self._open = open_
+        self._stop = stop
+        self._connect_timeout = connect_timeout
+        self._where = where
+        self._lost = lost
+        self._is_open = False
+        self._proved = False
+        """Something was done since the connection was opened: that it breaks says little about the next one."""
+        self.worked = False
+        """Whether anything was ever done here."""
+        self._failures = 0
+        self._failing_since: float | None = None
+        self._at_once = -_AT_ONCE_SECONDS
+        self._said = ""
+        self._said_connected = False
+        self._gone = False
+        self.connecting = False
+        """True while nothing is in hand but a connection attempt: a stop need not wait for it."""
+        self.outages = 0
+
+    def run(self, action: Callable[[], T]) -> T | None:
+        """What ``action`` returns, tried until Redis answers; None if the stop came first.
+
+        Raises:
+            GaveUpError, RefusedError: only before anything has worked.
+        """
+        while not self._stop.is_set():
+            try:
+                if not self._is_open:
+                    self._connect()
+                    if self._stop.is_set():
+                        break  # whoever stopped us may be gone already: nothing may be begun
+                result = action()
+            except UnavailableError as error:
+                self._unavailable(error)
+            except RefusedError as error:
+                self._refused(error)
+            else:
+                self._recovered()
+                return result
+        return None
+
+    def _connect(self) -> None:
+        self.connecting = True
+        try:
+            self._open()
+        finally:
+            self.connecting = False
+        self._is_open = True
+        if not self.worked and not self._said_connected:
+            self._said_connected = True
+            self._log.info("connected to Redis at %s", self._where)
+
+    def _recovered(self) -> None:
+        if self._failing_since is not None and self.worked:
+            seconds = time.monotonic() - self._failing_since
+            if self._gone:
+                self._log.warning("Redis is back after %.1f s%s", seconds, f": {self._lost()}" if self._lost else "")
+            else:
+                self._log.warning("it works again after %.1f s", seconds)
+        self.worked = self._proved = True
+        self._failing_since = None
+        self._gone = False
+        self._failures = 0
+        self._said = ""
+
+    def _unavailable(self, error: UnavailableError) -> None:
+        now = time.monotonic()
+        if self._failing_since is None:
+            self._failing_since = now
+        if not self._gone:
+            self._gone = True
+            self.outages += self.worked
+        if not self.worked and now - self._failing_since >= self._connect_timeout:
+            raise GaveUpError(
+                f"{error}; gave up after CONNECT_TIMEOUT={self._connect_timeout:g} s: "
+                "start Redis there, or say in REDIS_URL (or REDIS_HOST and REDIS_PORT) where it is"
+            ) from error
+        proved, self._is_open, self._proved = self._proved, False, False
+        if proved and now - self._at_once >= _AT_ONCE_SECONDS:
+            # one broken connection says little about Redis, and each moment away from pub/sub costs messages
+            self._at_once = now
+            self._log.warning("%s; connecting again at once", error)
+            return
+        self._failures += 1
+        pause = _BACKOFF.compute(self._failures)
+        if not self.worked:
+            pause = min(pause, self._failing_since + self._connect_timeout - now)
+        self._log.warning("%s; attempt %d, next in %.1f s", error, self._failures, pause)
+        self._wait(pause)
+
+    def _refused(self, error: RefusedError) -> None:
+        if not self.worked and not isinstance(error, FullError):  # full is a state, not a setting
+            raise error
+        if self._failing_since is None:
+            self._failing_since = time.monotonic()
+        self._failures += 1
+        full = isinstance(error, FullError)  # that passes by itself, as soon as somebody drains
+        if str(error) != self._said:  # once, not at every attempt: it stays true until somebody mends it
+            self._said = str(error)
+            self._log.error("%s; %s", error, "waiting for room" if full else "trying again until it is mended")
+        self._wait((_BACKOFF if full else _REFUSED_BACKOFF).compute(self._failures))
+
+    def _wait(self, seconds: float) -> None:
+        self.connecting = True
+        try:
+            self._stop.wait(seconds)
+        finally:
+            self.connecting = False
