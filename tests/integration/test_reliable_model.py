@@ -64,6 +64,7 @@ class Model(RuleBasedStateMachine):
             ReliableListener(chosen, Connection(self.server.url), Counts()) for chosen in (self.settings, once)
         ]
         for listener in self.listeners:
+            listener._forwarder._stop.set()  # its thread would work when it likes, and no two runs were alike
             listener.open()
         self.connection = Connection(self.server.url)
         self.connection.connect()
@@ -154,7 +155,8 @@ class Model(RuleBasedStateMachine):
 
     @rule()
     def a_consumer_dies_between_wait_and_claim(self) -> None:
-        self.client.lmove(Q, keys.handoff(Q), "LEFT", "RIGHT")
+        if self.client.lmove(Q, keys.handoff(Q), "LEFT", "RIGHT"):
+            self.client.zadd(keys.leases(Q), {keys.handoff(Q): (time.time() + LEASE) * 1000})  # else 250 ms by the clock
 
     @rule()
     def requeue_the_dead(self) -> None:

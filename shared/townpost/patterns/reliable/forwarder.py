@@ -22,6 +22,7 @@ _COUNTS_LIVE_MS = 24 * 3600 * 1000
 _ELSEWHERE = -2  # what forward.lua answers when another consumer does it
 _LEAST_SECONDS = 0.001
 _RESTART_SECONDS = 1.0
+_FAREWELL_SECONDS = 0.3
 
 
 class Forwarder:
@@ -58,11 +59,12 @@ class Forwarder:
             self._thread.start()
 
     def close(self, connection: Connection) -> None:
-        """Leave the place to another consumer; the link is the caller's, and may be closed."""
+        """Leave the place to another consumer; the connection is the caller's, and may be closed."""
         self._stop.set()
-        if self._runs and connection.connected:
-            connection.pipeline([("DEL", keys.forwarder(self._queue))])
-            self._ring(connection)  # ends its wait; should the place be another's by now, that one looks once more
+        thread = self._thread
+        if thread is not None and thread.is_alive() and connection.connected:
+            self._ring(connection)  # ends its wait
+            thread.join(_FAREWELL_SECONDS)
 
     def _ring(self, connection: Connection) -> None:
         bell = keys.bell(self._queue)
@@ -77,9 +79,9 @@ class Forwarder:
                     self.elected = False
                     break
                 seconds = _WAIT_SECONDS if wait < 0 else min(max(wait / 1000, _LEAST_SECONDS), _WAIT_SECONDS)
-                rung = self._connection.call("BLPOP", keys.bell(self._queue), seconds, block=seconds)
-                if rung and self._stop.is_set():
-                    self._ring(self._connection)  # for the next one
+                self._connection.call("BLPOP", keys.bell(self._queue), seconds, block=seconds)
+            if self._stop.is_set():
+                self._leave()
         except WrongTypeError:
             with contextlib.suppress(TownpostError):
                 set_aside(self._connection, {keys.bell(self._queue): "list"}, self._log)
@@ -88,6 +90,13 @@ class Forwarder:
             self._log.debug("forwarding stopped: %s", error)
         finally:
             self._connection.close()
+
+    def _leave(self) -> None:
+        """By the thread that took the place: it cannot take it again afterwards."""
+        place = keys.forwarder(self._queue)
+        if self._connection.call("GET", place) == self._consumer.encode():
+            self._connection.call("DEL", place)
+        self._ring(self._connection)  # should the place be another's by now, that one looks once more
 
     def _forward(self) -> int:
         queue = self._queue
