@@ -74,7 +74,7 @@ def _portable(data: dict[str, JsonValue]) -> dict[str, JsonValue]:
 
 
 class Message(BaseModel):
-    """One message: five required fields, and four that are left out of the JSON when unset."""
+    """One message: five required fields, and six that are left out of the JSON when unset."""
 
     model_config = ConfigDict(
         strict=True,  # "5", 1.0 and true are not a count
@@ -103,6 +103,13 @@ class Message(BaseModel):
         | None
     ) = None
     traceparent: Annotated[str | None, Field(pattern=_TRACEPARENT, description="W3C trace context.")] = None
+    type: Annotated[
+        str | None, Field(min_length=1, max_length=256, description="What kind of event, e.g. order.placed.")
+    ] = None
+    key: Annotated[
+        str | None,
+        Field(min_length=1, max_length=256, description="What must stay in order together, e.g. a customer's id."),
+    ] = None
 
     @classmethod
     def create(
@@ -114,6 +121,9 @@ class Message(BaseModel):
         epoch: str | None = None,
         priority: int | None = None,
         data: dict[str, JsonValue] | None = None,
+        type: str | None = None,  # noqa: A002 - the field's name
+        key: str | None = None,
+        id: UUID | None = None,  # noqa: A002 - the field's name
     ) -> Self:
         """A new message with an id of its own, stamped now.
 
@@ -124,13 +134,16 @@ class Message(BaseModel):
             epoch: one for each run of the sender.
             priority: 0 to 9, 9 is the most urgent.
             data: any JSON object.
+            type: what kind of event it is: what handlers are chosen by.
+            key: what must stay in order together.
+            id: a business key of yours; None makes a new one.
 
         Raises:
             pydantic.ValidationError: a value is outside the schema.
         """
         message = cls.model_validate(
             {
-                "id": uuid4(),
+                "id": uuid4() if id is None else id,
                 "timestamp": datetime.now(UTC),
                 "message": text,
                 "sender": sender,
@@ -138,6 +151,8 @@ class Message(BaseModel):
                 "epoch": epoch,
                 "priority": priority,
                 "data": data,
+                "type": type,
+                "key": key,
             }
         )
         if count is None and epoch is None:

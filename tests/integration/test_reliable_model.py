@@ -156,7 +156,9 @@ class Model(RuleBasedStateMachine):
     @rule()
     def a_consumer_dies_between_wait_and_claim(self) -> None:
         if self.client.lmove(Q, keys.handoff(Q), "LEFT", "RIGHT"):
-            self.client.zadd(keys.leases(Q), {keys.handoff(Q): (time.time() + LEASE) * 1000})  # else 250 ms by the clock
+            self.client.zadd(
+                keys.leases(Q), {keys.handoff(Q): (time.time() + LEASE) * 1000}
+            )  # else 250 ms by the clock
 
     @rule()
     def requeue_the_dead(self) -> None:

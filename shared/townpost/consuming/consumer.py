@@ -141,7 +141,7 @@ class Consumer:
         first = batch.position
         already = self.counts[self.name].received
         failed = partial(self._failed, batch)
-        self._handler(batch.pattern, self._readable(batch, ids, to_the_end=to_the_end), already, failed)
+        self._handler(batch, self._readable(batch, ids, to_the_end=to_the_end), already, failed)
         batch.done = batch.position
         if self._seen is not None and (places := self._seen.again(ids)):
             self._tell_duplicates(batch, first, [ids[place] for place in places])

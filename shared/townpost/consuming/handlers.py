@@ -15,6 +15,7 @@ from townpost.errors import SettingError, TownpostError
 from townpost.logs import wants_colour
 from townpost.message import Message
 from townpost.patterns import PATTERNS
+from townpost.patterns.contract import Batch
 from townpost.settings import Settings
 from townpost.text import printable, told
 
@@ -32,8 +33,8 @@ class Handler(typing.Protocol):
         """All are handled when it returns; otherwise each one is when the next is asked for."""
         ...
 
-    def __call__(self, pattern: str, messages: Iterable[tuple[int, Message]], already: int, failed: Failed, /) -> None:
-        """Handle messages, each with its position; ``already`` is how many came before on this pattern."""
+    def __call__(self, batch: Batch, messages: Iterable[tuple[int, Message]], already: int, failed: Failed, /) -> None:
+        """Handle messages, each with its position in the batch; ``already`` is how many came before on this pattern."""
         ...
 
 
@@ -101,7 +102,7 @@ class _Each:
     def __init__(self, function: Callable[[Message], object]) -> None:
         self._function = function
 
-    def __call__(self, _pattern: str, messages: Iterable[tuple[int, Message]], _already: int, failed: Failed) -> None:
+    def __call__(self, _batch: Batch, messages: Iterable[tuple[int, Message]], _already: int, failed: Failed) -> None:
         function = self._function
         for index, message in messages:
             try:
@@ -118,7 +119,7 @@ class _Lists:
     def __init__(self, function: Callable[[list[Message]], object]) -> None:
         self._function = function
 
-    def __call__(self, _pattern: str, messages: Iterable[tuple[int, Message]], _already: int, failed: Failed) -> None:
+    def __call__(self, _batch: Batch, messages: Iterable[tuple[int, Message]], _already: int, failed: Failed) -> None:
         taken = list(messages)
         if not taken:
             return
@@ -149,8 +150,9 @@ class _Printer:
         self._json = settings.log_format == "json"
         self._colour = wants_colour(sys.stdout, settings)
 
-    def __call__(self, pattern: str, messages: Iterable[tuple[int, Message]], already: int, _failed: Failed) -> None:
+    def __call__(self, batch: Batch, messages: Iterable[tuple[int, Message]], already: int, _failed: Failed) -> None:
         line = self._json_line if self._json else self._text_line
+        pattern = batch.pattern
         lines = [line(message, pattern, number) for number, (_, message) in enumerate(messages, already + 1)]
         if lines:
             with self._write:

@@ -9,7 +9,7 @@ import hiredis
 from townpost.errors import FullError, TownpostError, UnavailableError
 from townpost.patterns.contract import Command
 from townpost.patterns.lease_renewer import LeaseRenewer
-from townpost.patterns.leased import LeasedBatch
+from townpost.patterns.leased import LeasedBatch, Part
 from townpost.redis.connection import Connection, Reply, pack, refusal
 
 __all__ = ["AckPipeline"]
@@ -27,8 +27,8 @@ class AckPipeline(Generic[B]):
         self,
         connection: Connection,
         renewer: LeaseRenewer,
-        command: Callable[[B], Command],
-        note: Callable[[B, Reply, bool], None],
+        command: Callable[[B | Part], Command],
+        note: Callable[[B | Part, Reply, bool], None],
     ) -> None:
         """Nothing is sent before `ask`.
 
@@ -42,8 +42,8 @@ class AckPipeline(Generic[B]):
         self._renewer = renewer
         self._command = command
         self._note = note
-        self._travelling: tuple[Sequence[B], int] | None = None
-        self.due: list[B] = []
+        self._travelling: tuple[Sequence[B | Part], int] | None = None
+        self.due: list[B | Part] = []
         """Handled, and not known to be settled."""
         self.refused = False
         """The last settlement was."""
@@ -89,7 +89,8 @@ class AckPipeline(Generic[B]):
                 batch.sent -= 1
             else:
                 self.due.remove(batch)
-                self._renewer.release(batch.name)
+                if not isinstance(batch, Part):  # the rest of that stays under its lease
+                    self._renewer.release(batch.name)
                 self._note(batch, reply, batch.sent > 1)
         for reply in replies:
             if isinstance(reply, hiredis.ReplyError):

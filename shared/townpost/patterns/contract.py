@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -97,7 +98,7 @@ class Receipt:
 class Delivery:
     """One message on its way to a handler, or the reason it could not be read."""
 
-    __slots__ = ("_batch", "index", "message", "problem")
+    __slots__ = ("_batch", "deadline", "index", "message", "problem")
 
     def __init__(
         self, batch: "Batch", index: int, message: Message | None, problem: UnreadableError | None = None
@@ -106,6 +107,8 @@ class Delivery:
         self.index = index
         self.message = message
         self.problem = problem
+        self.deadline: float | None = None
+        """By the monotonic clock: when the time limit of its handler ends."""
 
     @property
     def pattern(self) -> str:
@@ -114,6 +117,31 @@ class Delivery:
     @property
     def raw(self) -> bytes:
         return self._batch.payloads[self.index]
+
+    @property
+    def queue(self) -> str:
+        """The name of the queue, stream or channel it came on."""
+        return self.channel or self._batch.source
+
+    @property
+    def attempt(self) -> int:
+        """Which attempt this is, from 1; always 1 where the pattern does not redeliver."""
+        return self._batch.attempt(self.index)
+
+    @property
+    def redelivered(self) -> bool:
+        """Whether it was handed out before, as far as Redis knows."""
+        return self.attempt > 1
+
+    @property
+    def first_sent_at(self) -> datetime | None:
+        """When it was created, by its sender's clock."""
+        return None if self.message is None else self.message.timestamp
+
+    @property
+    def lost(self) -> threading.Event:
+        """Set once its lease is gone: another consumer gets it, so stop."""
+        return self._batch.lost_event()
 
     @property
     def channel(self) -> str | None:
@@ -157,12 +185,22 @@ class Batch:
         """Positions that were answered before anyone has begun them: they are not handed out."""
         self.problems: Mapping[int, UnreadableError] = {}
         """Positions that are known to be unreadable, whatever their payload."""
+        self.source = ""
+        """The name of the queue, stream or channel."""
         self.until = math.inf
         """By the monotonic clock. What is not begun by then goes back to where others can take it, see `may_begin`."""
 
     def may_begin(self, index: int) -> bool:
         """Whether this position may be begun after `until`: only the first may, so that every take gets somewhere."""
         return index <= len(self.closed)
+
+    def attempt(self, index: int) -> int:  # noqa: ARG002 - where it is known
+        """Which attempt this is for the message at this position, from 1."""
+        return 1
+
+    def lost_event(self) -> threading.Event:
+        """Set once the lease is gone; never, where there is none."""
+        return threading.Event()
 
     def __len__(self) -> int:
         return len(self.payloads)

@@ -165,7 +165,7 @@ class LeaseRenewer:
     def _alive(self, batch: LeasedBatch) -> bool:
         """Whether its handler still gets anywhere."""
         seconds = batch.idle(time.monotonic())
-        if not batch.open or seconds <= self._handler_timeout * max(1, batch.begun):
+        if not batch.open or seconds <= self._handler_timeout * (1 if batch.at_once else max(1, batch.begun)):
             return True
         if batch.name != self._hung:
             self._hung = batch.name

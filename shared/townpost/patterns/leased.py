@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from townpost.errors import UnreadableError
 from townpost.patterns.contract import Batch
 from townpost.text import printable, told
+from townpost.verdicts import Policy, Reject, Retry
 
-__all__ = ["CrashedError", "LeasedBatch", "describe", "reason"]
+__all__ = ["CrashedError", "LeasedBatch", "Part", "describe", "reason"]
 
 _ERROR_CHARACTERS = 1_000
 
@@ -22,11 +23,15 @@ def reason(error: Exception) -> str:
     """Why a message died, in one word: what the command line selects by."""
     if isinstance(error, UnreadableError):
         return "unreadable"
-    return "crashed" if isinstance(error, CrashedError) else "failed"
+    if isinstance(error, CrashedError):
+        return "crashed"
+    return "rejected" if isinstance(error, Reject) else "failed"
 
 
 def describe(error: Exception) -> str:
     """For a dead letter: one line, not too long."""
+    if isinstance(error, Reject | Retry) and str(error):
+        return printable(told(error))[:_ERROR_CHARACTERS]
     return printable(f"{type(error).__name__}: {told(error)}")[:_ERROR_CHARACTERS]
 
 
@@ -52,14 +57,24 @@ class LeasedBatch(Batch):
         """Redis had no room for its settlement."""
         self.answers = bytearray(len(payloads))
         """1 for each message that got one: setting it acknowledges, from any thread."""
+        self._lost_event: threading.Event | None = None
         self._answering = threading.Lock()
+        self.policies: dict[int, Policy] = {}
+        """Of those that failed and whose handler has one of its own, by position."""
+        self.gone: set[int] = set()
+        """Positions that were settled before the rest, see `Part`."""
+        self.parting = False
+        """A part of it is being settled."""
+        self.at_once = False
+        """Its messages are at work at the same time, not one after the other."""
         self._seen = (0, 0, 0)
         self._seen_at = time.monotonic()
 
     @property
     def open(self) -> list[int]:
         """Positions without an answer."""
-        return [index for index in range(self.done, len(self.payloads)) if not self.answers[index]]
+        gone = self.gone
+        return [i for i in range(self.done, len(self.payloads)) if not self.answers[i] and i not in gone]
 
     @property
     def left(self) -> Sequence[bytes]:
@@ -69,6 +84,26 @@ class LeasedBatch(Batch):
     def begun(self) -> int:
         """How many are in the handler's hands: more than one only for a handler of lists."""
         return max(0, self.position - max(self.answers.count(1), self.done))
+
+    def part(self, returned: Sequence[int], most_failures: int) -> "Part | None":
+        """What can be settled before the rest: what is answered, and what was not begun; None if there is nothing."""
+        gone = self.gone
+        with self._answering:
+            failing = {index for index, _ in self.failed}
+            failed = self.failed[:most_failures]
+            answered = [index for index, answer in enumerate(self.answers) if answer]
+        acked = [index for index in answered if index not in failing and index not in gone]
+        if not (acked or failed or returned):
+            return None
+        self.parting = True
+        return Part(self, acked, failed, returned)
+
+    def parted(self, part: "Part") -> None:
+        """A part is settled."""
+        with self._answering:
+            self.gone.update(part.acked, part.returned, (index for index, _ in part.failed))
+            self.failed = [one for one in self.failed if one[0] not in self.gone]
+        self.parting = False
 
     def take_up(self, overrun_seconds: float | None, leased_until: float) -> None:
         """It is handed out now: with so much time to begin its messages, under a lease that runs until then."""
@@ -81,6 +116,15 @@ class LeasedBatch(Batch):
         """From the thread that renews: nothing more is begun, at once."""
         self.lost = True
         self.until = -math.inf
+        if self._lost_event is not None:
+            self._lost_event.set()
+
+    def lost_event(self) -> threading.Event:
+        if self._lost_event is None:
+            self._lost_event = threading.Event()
+        if self.lost:
+            self._lost_event.set()
+        return self._lost_event
 
     def stop_beginning(self) -> int:
         """From the thread that renews: nothing is begun from the position on that is returned.
@@ -116,3 +160,24 @@ class LeasedBatch(Batch):
                 self.closed.add(index)
             if error is not None:
                 self.failed.append((index, error))
+
+
+class Part:
+    """Some messages of a batch, settled while others of it are at work."""
+
+    def __init__(
+        self,
+        batch: LeasedBatch,
+        acked: Sequence[int],
+        failed: Sequence[tuple[int, Exception]],
+        returned: Sequence[int],
+    ) -> None:
+        """By positions in the batch; see `LeasedBatch.part`."""
+        self.batch = batch
+        self.acked = acked
+        self.failed = failed
+        self.returned = returned
+        self.sent = 0
+        """How often it was sent, as for a batch."""
+        self.full = False
+        """Redis had no room for it."""

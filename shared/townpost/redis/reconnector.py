@@ -36,6 +36,7 @@ class Reconnector:
         connect_timeout: float,
         where: str,
         lost: Callable[[], str] | None = None,
+        quiet: bool = False,
     ) -> None:
         """Nothing happens before `run`.
 
@@ -46,8 +47,10 @@ class Reconnector:
             connect_timeout: seconds the first connection may take.
             where: the address, for the log.
             lost: says what an outage may have cost.
+            quiet: another one of the same service speaks of outages, and gives up at the start.
         """
         self._log = logging.getLogger(f"townpost.{name}")
+        self._quiet = quiet
         self._open = open_
         self._stop = stop
         self._connect_timeout = connect_timeout
@@ -56,7 +59,7 @@ class Reconnector:
         self._is_open = False
         self._proved = False
         """Something was done since the connection was opened: that it breaks says little about the next one."""
-        self.worked = False
+        self.worked = quiet
         """Whether anything was ever done here."""
         self._failures = 0
         self._failing_since: float | None = None
@@ -105,9 +108,11 @@ class Reconnector:
         if self._failing_since is not None and self.worked:
             seconds = time.monotonic() - self._failing_since
             if self._gone:
-                self._log.warning("Redis is back after %.1f s%s", seconds, f": {self._lost()}" if self._lost else "")
+                self._say(
+                    logging.WARNING, "Redis is back after %.1f s%s", seconds, f": {self._lost()}" if self._lost else ""
+                )
             else:
-                self._log.warning("it works again after %.1f s", seconds)
+                self._say(logging.WARNING, "it works again after %.1f s", seconds)
         self.worked = self._proved = True
         self._failing_since = None
         self._gone = False
@@ -130,13 +135,13 @@ class Reconnector:
         if proved and now - self._at_once >= _AT_ONCE_SECONDS:
             # one broken connection says little about Redis, and each moment away from pub/sub costs messages
             self._at_once = now
-            self._log.warning("%s; connecting again at once", error)
+            self._say(logging.WARNING, "%s; connecting again at once", error)
             return
         self._failures += 1
         pause = _BACKOFF.compute(self._failures)
         if not self.worked:
             pause = min(pause, self._failing_since + self._connect_timeout - now)
-        self._log.warning("%s; attempt %d, next in %.1f s", error, self._failures, pause)
+        self._say(logging.WARNING, "%s; attempt %d, next in %.1f s", error, self._failures, pause)
         self._wait(pause)
 
     def _refused(self, error: RefusedError) -> None:
@@ -148,7 +153,7 @@ class Reconnector:
         full = isinstance(error, FullError)  # that passes by itself, as soon as somebody drains
         if str(error) != self._said:  # once, not at every attempt: it stays true until somebody mends it
             self._said = str(error)
-            self._log.error("%s; %s", error, "waiting for room" if full else "trying again until it is mended")
+            self._say(logging.ERROR, "%s; %s", error, "waiting for room" if full else "trying again until it is mended")
         self._wait((_BACKOFF if full else _REFUSED_BACKOFF).compute(self._failures))
 
     def _wait(self, seconds: float) -> None:
@@ -157,3 +162,6 @@ class Reconnector:
             self._stop.wait(seconds)
         finally:
             self.connecting = False
+
+    def _say(self, level: int, text: str, *values: object) -> None:
+        self._log.log(logging.DEBUG if self._quiet else level, text, *values)

@@ -2,16 +2,16 @@
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from townpost import keys
 from townpost.errors import UnreadableError
 from townpost.message import read, too_long
 from townpost.patterns.contract import Command
-from townpost.patterns.leased import LeasedBatch, describe, reason
+from townpost.patterns.leased import LeasedBatch, Part, describe, reason
 from townpost.patterns.reliable.scripts import SETTLE, SETTLE_WHEN_FULL
+from townpost.verdicts import Policy, Reject, Retry
 
-__all__ = ["BusyError", "Claim", "Rules"]
+__all__ = ["BusyError", "Claim"]
 
 
 _ERROR_CHARACTERS = 256 * 1024
@@ -21,16 +21,6 @@ _LEAST_ERROR_CHARACTERS = 100
 
 class BusyError(Exception):
     """Another consumer is handling a message with this id right now."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
-    """What becomes of a message that failed; times in seconds."""
-
-    max_attempts: int
-    backoff: float
-    backoff_cap: float
-    remember: float
 
 
 class Claim(LeasedBatch):
@@ -51,17 +41,38 @@ class Claim(LeasedBatch):
         self.more = full
         self.once: Mapping[int, str] = {}
         """Ids to be remembered once handled, by position."""
+        self.attempts: Mapping[int, int] = {}
+        """How often the messages that were tried before have failed or crashed their consumer, by position."""
 
-    def settlement(self, queue: str, by: str, rules: Rules) -> Command:
-        """The command that ends the claim; see settle.lua."""
-        left = self.open
-        handled = set(self.once) - set(left) - {index for index, _ in self.failed}
+    def attempt(self, index: int) -> int:
+        return self.attempts.get(index, 0) + 1
+
+    def settlement(self, queue: str, by: str, policy: Policy, remember: float, part: Part | None = None) -> Command:
+        """The command that ends the claim, or a part of it; see settle.lua.
+
+        Args:
+            queue: of the claim.
+            by: who settles.
+            policy: for those that failed, unless their handler has one of its own.
+            remember: seconds for ids that are handled once.
+            part: None ends the claim.
+        """
+        left = self.open if part is None else part.returned
+        failed = self.failed if part is None else part.failed
+        handled = set(self.once) - set(left) - {index for index, _ in self.failed} - self.gone
+        stay: list[int] = []
+        if part is not None:
+            leaving = {*part.acked, *left, *(index for index, _ in failed)}
+            stay = [index for index in range(len(self)) if index not in leaving and index not in self.gone]
+            handled &= set(part.acked)
+        place: Mapping[int, int] | Sequence[int] = self._places() if self.gone else range(len(self))
         failures: list[str | bytes | float] = []
-        room = max(_LEAST_ERROR_CHARACTERS, _ERROR_CHARACTERS // max(1, len(self.failed)))
-        for index, error in self.failed:
-            failures += (index, *self._verdict(index, error, room))
+        room = max(_LEAST_ERROR_CHARACTERS, _ERROR_CHARACTERS // max(1, len(failed)))
+        for index, error in failed:
+            failures += (place[index], *self._verdict(index, error, self.policies.get(index, policy), room))
+        full = self.full if part is None else part.full
         # what only frees is done although Redis is full; all else is tried without room only after a refusal
-        only_frees = self.full or not (left or failures or handled)
+        only_frees = full or not (left or failures or handled)
         return (SETTLE_WHEN_FULL if only_frees else SETTLE).command(
             [
                 self.name,
@@ -76,23 +87,33 @@ class Claim(LeasedBatch):
                 keys.bell(queue),
                 *(keys.once(queue, self.once[index]) for index in handled),
             ],
-            rules.max_attempts,
-            int(rules.backoff * 1000),
-            int(rules.backoff_cap * 1000),
             by,
-            max(1, int(rules.remember * 1000)),
-            int(self.full),
+            max(1, int(remember * 1000)),
+            int(full),
+            len(place),
+            len(stay),
+            *(place[index] for index in stay),
             len(left),
-            *left,
+            *(place[index] for index in left),
             *failures,
         )
 
-    def _verdict(self, index: int, error: Exception, room: int) -> tuple[str, float, int, str, str]:
-        if isinstance(error, UnreadableError):
-            return ("dead", 0, 0, reason(error), describe(error)[:room])
-        verdict = "busy" if isinstance(error, BusyError) else "retry"
+    def _places(self) -> dict[int, int]:
+        """Where in the list each message lies that has not left it."""
+        still = [index for index in range(len(self)) if index not in self.gone]
+        return {index: place for place, index in enumerate(still)}
+
+    def _verdict(self, index: int, error: Exception, policy: Policy, room: int) -> Command:
+        verdict, pauses = "retry", ",".join(str(int(1000 * pause)) for pause in policy.delays)
+        if isinstance(error, UnreadableError | Reject):
+            verdict = "dead"
+        elif isinstance(error, BusyError):
+            verdict = "busy"
+        elif isinstance(error, Retry) and error.after is not None:
+            pauses = str(int(1000 * error.after))
         try:
             level = read(self.payloads[index], self.max_bytes).priority or 0
         except UnreadableError:
             level = 0
-        return (verdict, random.random(), level, reason(error), describe(error)[:room])  # noqa: S311 - jitter
+        times = (int(1000 * policy.backoff), int(1000 * policy.cap), pauses, random.random())  # noqa: S311 - jitter
+        return (verdict, policy.attempts, *times, level, reason(error), describe(error)[:room])

@@ -9,6 +9,7 @@ import logging
 import os
 import socket
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, cast
 from uuid import uuid4
 
@@ -19,16 +20,19 @@ from townpost.patterns.ack_pipeline import AckPipeline
 from townpost.patterns.contract import Batch, Command
 from townpost.patterns.foreign import set_aside
 from townpost.patterns.lease_renewer import LeaseRenewer
+from townpost.patterns.leased import Part
+from townpost.patterns.reliable.attempts import find_attempts
 from townpost.patterns.reliable.bounds import SCRIPT_BYTES
-from townpost.patterns.reliable.claims import Claim, Rules
+from townpost.patterns.reliable.claims import Claim
 from townpost.patterns.reliable.forwarder import TRUSTED_MS, Forwarder
 from townpost.patterns.reliable.once import mark_known
 from townpost.patterns.reliable.recovery import Recovery, grace_ms
-from townpost.patterns.reliable.scripts import ADOPT, CLAIM, LOOK, ONCE, SETTLE, SETTLE_WHEN_FULL
+from townpost.patterns.reliable.scripts import ADOPT, ATTEMPTS, CLAIM, LOOK, ONCE, SETTLE, SETTLE_WHEN_FULL
 from townpost.patterns.reliable.turns import Turns
 from townpost.patterns.reliable.upkeep import ClaimUpkeep
 from townpost.prefetch import OVERRUN_SECONDS
 from townpost.redis.connection import Connection, Reply
+from townpost.verdicts import Policy
 
 if TYPE_CHECKING:
     from townpost.settings import Settings
@@ -75,12 +79,11 @@ class ReliableListener:
         self._overrun = OVERRUN_SECONDS if settings.prefetch is None else None
         # an id in flight is remembered for longer than it takes to renew its mark; whether its claim lives decides
         self._in_flight_ms = int(1000 * (settings.once_seconds + settings.handler_timeout + settings.lease_seconds))
-        self._rules = Rules(
-            max_attempts=settings.max_attempts,
-            backoff=settings.backoff_seconds,
-            backoff_cap=settings.backoff_cap_seconds,
-            remember=settings.once_seconds,
-        )
+        self._policy = Policy(settings.max_attempts, settings.backoff_seconds, settings.backoff_cap_seconds)
+        self._remember = settings.once_seconds
+        self._at_once = False
+        self.tells_attempts = False
+        """Whether batches are to know how often their messages were tried, at the price of a round trip each."""
         self._consumer = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
         self._numbers = itertools.count(1)
         self._turns = Turns()
@@ -100,7 +103,7 @@ class ReliableListener:
         )
         self._died = 0
         self._claim_at = 0.0
-        self._pipeline = AckPipeline(connection, self._renewer, self._settlement, self._note_settled)
+        self._pipeline = self._acknowledging(connection)
         self._unsure = ""
         """A claim that was asked for, and whose reply has not come, or never came."""
         self._asked = 0
@@ -108,12 +111,27 @@ class ReliableListener:
         self._asked_at = 0.0
         self._log = logging.getLogger("townpost.reliable")
 
+    def _acknowledging(self, connection: Connection) -> "AckPipeline[Claim]":
+        return AckPipeline(connection, self._renewer, self._settlement, self._note_settled)
+
+    def acknowledge_apart(self, connection: Connection) -> tuple["AckPipeline[Claim]", Callable[[], None]]:
+        pipeline = self._acknowledging(connection)
+        self._at_once, self._ahead, self._overrun = True, None, None
+
+        def open_() -> None:
+            connection.connect()
+            pipeline.opened()
+            for script in (SETTLE, SETTLE_WHEN_FULL):
+                script.load(connection)
+
+        return pipeline, open_
+
     def open(self) -> None:
         self._connection.connect()
         self._pipeline.opened()
         self._claim_at = 0.0
         self._asked = 0
-        for script in (ADOPT, CLAIM, LOOK, ONCE, SETTLE, SETTLE_WHEN_FULL):
+        for script in (ADOPT, ATTEMPTS, CLAIM, LOOK, ONCE, SETTLE, SETTLE_WHEN_FULL):
             script.load(self._connection)
 
     def take(self, limit: int) -> Batch:
@@ -133,12 +151,15 @@ class ReliableListener:
                 self._recovery.take_over(self._connection, expired)
             if claim is not None and self._once:
                 self._counts.duplicates += mark_known(self._connection, self._queue, claim, self._in_flight_ms)
+            if claim is not None and self.tells_attempts:
+                claim.attempts = find_attempts(self._connection, self._queue, claim)
         except TownpostError:
             # once the link is back, the claim is looked up as if its reply had been lost
             self._unsure = claim.name if claim is not None else ""
             raise
         if claim is None:
             return None
+        claim.at_once = self._at_once
         claim.take_up(self._overrun, claim.leased_until)
         self._renewer.hold(claim.name, claim, claim.leased_until)
         if claim.more and self._ahead is not None and limit >= self._ahead:
@@ -302,10 +323,14 @@ class ReliableListener:
         self._counts.recovered = sum(recovery.recovered for recovery in recoveries)
         self._counts.dead = self._died + sum(recovery.died for recovery in recoveries)
 
-    def _settlement(self, claim: Claim) -> Command:
-        return claim.settlement(self._queue, self._consumer, self._rules)
+    def _settlement(self, claim: Claim | Part) -> Command:
+        part = claim if isinstance(claim, Part) else None
+        whole = cast("Claim", claim.batch if isinstance(claim, Part) else claim)
+        return whole.settlement(self._queue, self._consumer, self._policy, self._remember, part)
 
-    def _note_settled(self, claim: Claim, reply: Reply, repeated: bool) -> None:  # noqa: FBT001
+    def _note_settled(self, claim: Claim | Part, reply: Reply, repeated: bool) -> None:  # noqa: FBT001
+        if isinstance(claim, Part):
+            claim.batch.parted(claim)
         match reply:
             case [1, int(died), int(again), int(uncounted)]:
                 self._counts.retried += again
@@ -322,5 +347,5 @@ class ReliableListener:
                 self._counts.late += 1
                 self._log.warning(
                     "too late: the lease of %d messages had run out (LEASE_SECONDS), they go to others again",
-                    len(claim),
+                    len(claim.batch if isinstance(claim, Part) else claim),
                 )

@@ -4,6 +4,7 @@ from townpost.patterns.scripts import Script
 
 __all__ = [
     "ADOPT",
+    "ATTEMPTS",
     "CLAIM",
     "FORWARD",
     "LOOK",
@@ -18,6 +19,7 @@ __all__ = [
 ]
 
 ADOPT = Script("reliable/adopt.lua")
+ATTEMPTS = Script("reliable/attempts.lua")
 CLAIM = Script("reliable/claim.lua")
 FORWARD = Script("reliable/forward.lua")
 LOOK = Script("reliable/look.lua")

@@ -1,5 +1,6 @@
 #!lua
--- Ends a claim: what was handled is gone, what failed is scheduled again or dead, what was not begun goes back.
+-- Ends a claim, or a part of it: what was handled is gone, what failed is scheduled again or dead, what was not begun goes
+-- back.
 --
 -- KEYS  1 claim      list         the batch
 --       2 leases     sorted set   claim -> deadline
@@ -12,16 +13,16 @@
 --       9 counted    sorted set   which messages have counts -> when they last changed
 --      10 bell       list         wakes the forwarder
 --      11.. once     strings      one for each message handled once: to be remembered
--- ARGV  1 most       attempts before a message is dead
---       2 base       ms of back-off after the first failure, doubling
---       3 cap        ms of back-off at most
---       4 by         who settles
---       5 remember   ms for the `once` keys
---       6 full       1 when Redis is full: only what frees is done, and what failed goes to the end of the queue
---       7 returned   how many positions follow: messages not begun
---       8..          these positions, from 0, ascending
---       then for each failed message: position, "retry", "busy" or "dead", fraction of the back-off (full jitter),
---       level, reason, error
+-- ARGV  1 by         who settles
+--       2 remember   ms for the `once` keys
+--       3 full       1 when Redis is full: only what frees is done, and what failed goes to the end of the queue
+--       4 length     messages in the claim, as its consumer knows
+--       5 stay       how many positions follow: messages at work, which stay in the claim, under its lease
+--       ..           these positions, from 0
+--       then returned: how many positions of messages not begun follow, and these
+--       then for each failed message: position, "retry", "busy" or "dead", most attempts, back-off (ms), cap (ms), pauses
+--       (ms, each but the last followed by a comma; empty: the back-off, doubling), fraction of the back-off (full
+--       jitter), level, reason, error
 -- Returns { 1, how many died, how many were scheduled, how many failed ones went back uncounted }, or { 0 } when the lease
 -- had run out and the claim was recovered: then nothing is changed, the messages are another consumer's.
 
@@ -29,20 +30,24 @@
 
 local claim, leases, queue, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local attempts, crashes, history, dead, counted = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
-local most, base, cap, by, full = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[6] == '1'
-local returned = tonumber(ARGV[7])
+local by, full, length = ARGV[1], ARGV[3] == '1', tonumber(ARGV[4])
+local stay = tonumber(ARGV[5])
+local returned = tonumber(ARGV[6 + stay])
+local failures = 7 + stay + returned
 local FEW = 1000 -- members of `counted` that are looked at first: that is quicker than a SHA-1 for each message
 local BUSY_MS = 250 -- until a message is offered again whose id another consumer has in flight
 local DOUBLINGS = 40
 
 if not redis.call('ZSCORE', leases, claim) then return { 0 } end
+if stay > 0 and redis.call('LLEN', claim) < length then return { 1, 0, 0, 0 } end -- done: the reply to it was lost
 
 -- A script that is refused half-way is not rolled back. So the claim is worked off from its end, where positions stay what
 -- they were, each message leaves it when it is where it belongs, and the lease goes last: it can be settled again. That
--- also keeps a message from being there twice, which a full Redis has no room for.
+-- also keeps a message from being there twice, which a full Redis has no room for. Where some stay, those that leave are
+-- emptied first, and taken out when all are; an empty payload in the list is one that has left.
 local known = redis.call('ZCARD', counted)
 local payloads = {}
-if #ARGV > 7 or known > 0 then payloads = redis.call('LRANGE', claim, 0, -1) end
+if #ARGV > 6 or known > 0 then payloads = redis.call('LRANGE', claim, 0, -1) end
 local kept = {} -- positions whose counts must stay
 
 local died, again, uncounted = 0, 0, 0
@@ -60,43 +65,75 @@ local function schedule(payload, position, level, pause)
     kept[position] = true
     if not first or due < tonumber(first) then ring(KEYS[10]) end
 end
-local function fail(position, verdict, fraction, level, reason, error)
+local function pause_after(failed, base, cap, pauses, fraction)
+    local last
+    local n = 0
+    for one in string.gmatch(pauses, '%d+') do
+        n, last = n + 1, tonumber(one)
+        if n == failed then break end
+    end
+    return last or math.min(cap, base * 2 ^ math.min(failed - 1, DOUBLINGS)) * fraction
+end
+local function fail(position, i)
+    local verdict, most, level = ARGV[i + 1], tonumber(ARGV[i + 2]), ARGV[i + 7]
     local payload = payloads[position]
     local sum = identity(payload)
     local failed = whole(redis.call('HGET', attempts, sum))
     if verdict ~= 'busy' then failed = failed + 1 end
     known = known + 1
     if full then
-        redis.call('LMOVE', claim, queue, 'RIGHT', 'RIGHT')
+        if stay == 0 then redis.call('LMOVE', claim, queue, 'RIGHT', 'RIGHT') else redis.call('RPUSH', queue, payload) end
         kept[position] = true
         uncounted = uncounted + 1
     elseif verdict == 'busy' then
         schedule(payload, position, level, BUSY_MS)
     elseif verdict == 'dead' or failed >= most then
-        bury(payload, sum, failed, reason, error)
+        bury(payload, sum, failed, ARGV[i + 8], ARGV[i + 9])
     else
         mention(counted, sum, payload)
         redis.call('HSET', attempts, sum, failed)
-        schedule(payload, position, level, math.min(cap, base * 2 ^ math.min(failed - 1, DOUBLINGS)) * fraction)
+        schedule(payload, position, level,
+            pause_after(failed, tonumber(ARGV[i + 3]), tonumber(ARGV[i + 4]), ARGV[i + 5], tonumber(ARGV[i + 6])))
         again = again + 1
     end
 end
-local ends = {} -- position -> where the failure stands in ARGV; 0 for one that goes back
-for i = 8, 7 + returned do ends[ARGV[i] + 1] = 0 end
-for i = 8 + returned, #ARGV, 6 do ends[ARGV[i] + 1] = i end
-local length = #payloads
-for position = #payloads, 1, -1 do -- what lies beyond was given back before it was answered
-    local i = ends[position]
-    if i then
-        if position < length then redis.call('LTRIM', claim, 0, position - 1) end
-        length = position - 1
-        if i == 0 then
-            redis.call('LMOVE', claim, queue, 'RIGHT', 'LEFT')
-            kept[position] = true
-        else
-            fail(position, ARGV[i + 1], tonumber(ARGV[i + 2]), ARGV[i + 3], ARGV[i + 4], ARGV[i + 5])
-            if not full then redis.call('RPOP', claim) end
+local stays, ends = {}, {} -- position -> where the failure stands in ARGV; 0 for one that goes back
+for i = 6, 5 + stay do stays[ARGV[i] + 1] = true end
+for i = 7 + stay, 6 + stay + returned do ends[ARGV[i] + 1] = 0 end
+for i = failures, #ARGV, 10 do ends[ARGV[i] + 1] = i end
+if stay == 0 then
+    local left = #payloads
+    for position = #payloads, 1, -1 do -- what lies beyond was given back before it was answered
+        local i = ends[position]
+        if i then
+            if position < left then redis.call('LTRIM', claim, 0, position - 1) end
+            left = position - 1
+            if i == 0 then
+                redis.call('LMOVE', claim, queue, 'RIGHT', 'LEFT')
+                kept[position] = true
+            else
+                fail(position, i)
+                if not full then redis.call('RPOP', claim) end
+            end
         end
+    end
+else
+    for position = #payloads, 1, -1 do
+        local i = ends[position]
+        if payloads[position] == '' or stays[position] then
+            kept[position] = true
+        elseif i then
+            if i == 0 then
+                redis.call('LPUSH', queue, payloads[position])
+                kept[position] = true
+            else
+                fail(position, i)
+            end
+            redis.call('LSET', claim, position - 1, '')
+        end
+    end
+    for position = #payloads, 1, -1 do
+        if stays[position] then redis.call('LMOVE', claim, claim, 'RIGHT', 'LEFT') else redis.call('RPOP', claim) end
     end
 end
 
@@ -119,9 +156,11 @@ if known > 0 then
     end
 end
 for i = 11, #KEYS do
-    if full then redis.call('SET', KEYS[i], 'done', 'XX', 'PX', ARGV[5])
-    else redis.call('SET', KEYS[i], 'done', 'PX', ARGV[5]) end
+    if full then redis.call('SET', KEYS[i], 'done', 'XX', 'PX', ARGV[2])
+    else redis.call('SET', KEYS[i], 'done', 'PX', ARGV[2]) end
 end
-redis.call('DEL', claim)
-redis.call('ZREM', leases, claim)
+if stay == 0 then
+    redis.call('DEL', claim)
+    redis.call('ZREM', leases, claim)
+end
 return { 1, died, again, uncounted }

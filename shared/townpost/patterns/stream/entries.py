@@ -70,7 +70,7 @@ class Entries(LeasedBatch):
         self.again = again
         self.held = len(self.ids)
         """How many should be pending in the name of its member."""
-        self.pipeline = False
+        self.settling = False
         """Its settlement is under way, so that fewer may be pending."""
         self.told = 0
         """How many of the failures Redis knows of."""
@@ -78,6 +78,9 @@ class Entries(LeasedBatch):
         """How many more it is being told of."""
         self.asked = 0
         """How many answers are in the settlement that is under way."""
+
+    def attempt(self, index: int) -> int:  # noqa: ARG002 - all of them were handed out equally often
+        return self.attempts
 
 
 class ReadSize:

@@ -5,7 +5,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -16,7 +16,7 @@ from townpost.patterns.ack_pipeline import AckPipeline
 from townpost.patterns.contract import Batch, Command
 from townpost.patterns.foreign import set_aside
 from townpost.patterns.lease_renewer import LeaseRenewer
-from townpost.patterns.leased import CrashedError
+from townpost.patterns.leased import CrashedError, Part
 from townpost.patterns.stream.entries import Entries, Found, ReadSize, parse
 from townpost.patterns.stream.looking import Look, Taken
 from townpost.patterns.stream.scripts import FREE, SETTLE, TAKE, TIDY
@@ -24,6 +24,7 @@ from townpost.patterns.stream.settlement import Settled, Settlement
 from townpost.patterns.stream.upkeep import EntriesUpkeep
 from townpost.prefetch import OVERRUN_SECONDS
 from townpost.redis.connection import Connection, Reply
+from townpost.verdicts import Policy
 
 if TYPE_CHECKING:
     from townpost.settings import Settings
@@ -54,9 +55,13 @@ class StreamListener:
         self._member = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
         self._consumer = self._member
         self._opened = 0
-        self._settlement = Settlement(
-            stream, group, lease=self._lease, max_attempts=self._max_attempts, backoff=settings.backoff_seconds
-        )
+        policy = Policy(
+            self._max_attempts, settings.backoff_seconds, self._lease
+        )  # a retry waits no longer than a lease
+        self._settlement = Settlement(stream, group, lease=self._lease, policy=policy)
+        self._at_once = False
+        self.tells_attempts = True
+        """It costs nothing here."""
         self._renewer = LeaseRenewer(
             "stream",
             Connection(settings.url, name="townpost-stream-renewer"),
@@ -64,11 +69,29 @@ class StreamListener:
             lease=settings.lease_seconds,
             handler_timeout=settings.handler_timeout,
         )
-        self._pipeline = AckPipeline(connection, self._renewer, self._settlement.command, self._note_settled)
+        self._pipeline = self._acknowledging(connection)
         self._look = Look(stream, group, self._lease)
         self._size = ReadSize()
         self._said_full = False
         self._log = logging.getLogger("townpost.stream")
+
+    def _acknowledging(self, connection: Connection) -> "AckPipeline[Entries]":
+        return AckPipeline(connection, self._renewer, self._settle_command, self._note_settled)
+
+    def _settle_command(self, batch: Entries | Part) -> Command:
+        return self._settlement.part(batch) if isinstance(batch, Part) else self._settlement.command(batch)
+
+    def acknowledge_apart(self, connection: Connection) -> tuple["AckPipeline[Entries]", Callable[[], None]]:
+        pipeline = self._acknowledging(connection)
+        self._at_once, self._overrun = True, None
+
+        def open_() -> None:
+            connection.connect()
+            pipeline.opened()
+            for script in (SETTLE, FREE):
+                script.load(connection)
+
+        return pipeline, open_
 
     def open(self) -> None:
         self._connection.connect()
@@ -156,7 +179,7 @@ class StreamListener:
     def settle(self, batch: Batch) -> None:
         """Travels with the next read, in one round trip; `close` sends what has none."""
         if isinstance(batch, Entries):
-            batch.pipeline = True
+            batch.settling = True
             self._pipeline.due.append(batch)
 
     def lost(self) -> str:
@@ -184,6 +207,7 @@ class StreamListener:
         for index, fields in found.extra.items():
             if fields.get(b"group", self._group.encode()) != self._group.encode():
                 batch.answered(index, None)  # requeued for another group
+        batch.at_once = self._at_once
         batch.take_up(self._overrun, self._sent + self._lease)
         self._look.soon()
         self._renewer.hold(batch.name, batch, batch.leased_until)
@@ -222,8 +246,21 @@ class StreamListener:
         self.settle(batch)
         return Batch("stream", [])
 
-    def _note_settled(self, batch: Entries, reply: Reply, repeated: bool) -> None:  # noqa: FBT001
+    def _note_settled(self, batch: Entries | Part, reply: Reply, repeated: bool) -> None:  # noqa: FBT001
         settled = Settled(reply)
+        if isinstance(batch, Part):
+            self._note_part(batch)
+        else:
+            self._note_whole(batch, settled, repeated=repeated)
+        self._tell_settled(settled, full=batch.full)
+
+    def _note_part(self, part: Part) -> None:
+        part.batch.parted(part)
+        if isinstance(part.batch, Entries):
+            part.batch.held -= len(part.acked) + len(part.failed) + len(part.returned)
+            part.batch.settling = False
+
+    def _tell_settled(self, settled: Settled, *, full: bool) -> None:
         self._counts.dead += settled.died
         self._counts.retried += settled.again
         if settled.died:
@@ -234,7 +271,9 @@ class StreamListener:
             self._log.error(
                 "Redis is full: what failed comes again after LEASE_SECONDS, there is no room to note that it failed"
             )
-        self._said_full = batch.full
+        self._said_full = full
+
+    def _note_whole(self, batch: Entries, settled: Settled, *, repeated: bool) -> None:
         if settled.taken < batch.asked and not repeated:
             self._counts.late += 1
             self._log.warning(

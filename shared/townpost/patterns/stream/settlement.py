@@ -5,10 +5,11 @@ from collections.abc import Sequence
 
 from townpost import keys
 from townpost.patterns.contract import Command
-from townpost.patterns.leased import CrashedError, describe, reason
+from townpost.patterns.leased import CrashedError, Part, describe, reason
 from townpost.patterns.stream.entries import READ_BYTES, Entries
 from townpost.patterns.stream.scripts import FREE, SETTLE, WAITING
 from townpost.redis.connection import Reply
+from townpost.verdicts import Policy, Retry
 
 __all__ = ["Settled", "Settlement"]
 
@@ -39,7 +40,7 @@ class Settled:
 class Settlement:
     """The commands, for one group."""
 
-    def __init__(self, stream: str, group: str, *, lease: float, max_attempts: int, backoff: float) -> None:
+    def __init__(self, stream: str, group: str, *, lease: float, policy: Policy) -> None:
         self._stream = stream
         self._group = group
         self._keys = [
@@ -50,19 +51,34 @@ class Settlement:
             keys.deaths(stream, group),
         ]
         self._lease = lease
-        self._max_attempts = max_attempts
-        self._backoff = backoff
+        self._policy = policy
+
+    def part(self, part: Part) -> Command:
+        """What settles some of its messages before the rest."""
+        batch = part.batch
+        assert isinstance(batch, Entries)  # noqa: S101 - of this pattern
+        batch.settling = True
+        acked = [batch.ids[index] for index in part.acked]
+        left = [batch.ids[index] for index in part.returned]
+        if not part.failed and not left and not batch.again:
+            return ("XACK", self._stream, self._group, *acked)
+        if part.full:
+            failed = [batch.ids[index] for index, _ in part.failed]
+            ids: Command = (len(acked), *acked, *failed, *left)
+            return FREE.command([self._stream], self._group, batch.by, WAITING, batch.attempts - 1, *ids)
+        failures = [value for index, error in part.failed for value in self._failure(batch, index, error)]
+        return SETTLE.command(self._keys, *self._head(batch), len(acked), *acked, len(left), *left, *failures)
 
     def command(self, batch: Entries) -> Command:
         """What ends it, or its next part."""
-        batch.pipeline = True
-        if not batch.failed and not batch.again and not batch.open:
+        batch.settling = True
+        if not batch.failed and not batch.again and not batch.open and not batch.gone:
             batch.asked = len(batch.ids)
             return ("XACK", self._stream, self._group, *batch.ids)
         failed = batch.failed[batch.told :]
         first = not batch.told
         left = batch.open if first else []
-        kept = {index for index, _ in batch.failed}.union(left)
+        kept = {index for index, _ in batch.failed}.union(left, batch.gone)
         acked = [entry_id for index, entry_id in enumerate(batch.ids) if index not in kept] if first else []
         batch.asked, batch.telling = len(acked) + len(failed), len(failed)
         if batch.full:
@@ -96,15 +112,20 @@ class Settlement:
         counts = (0, batch.attempts - 1) if crashed else (batch.attempts, 0)
         history = batch.extra.get(index, {}).get(b"history", b"")
         payload, verdict = batch.payloads[index], "dead"
-        if batch.attempts < self._max_attempts and reason(error) == "failed":
+        policy = batch.policies.get(index, self._policy)
+        if batch.attempts < policy.attempts and reason(error) == "failed":
             payload, verdict = b"", "retry"
         elif len(payload) > READ_BYTES:
             payload = payload[:_SHOWN_BYTES]  # the entry itself stays until it is trimmed
         elif len(payload) > batch.max_bytes:
             payload, verdict = b"", "copy"
-        pause = int(self._pause(batch.attempts) * 1000)
+        pause = int(self._pause(batch.attempts, policy, error) * 1000)
         return (batch.ids[index], payload, verdict, pause, reason(error), describe(error), *counts, history)
 
-    def _pause(self, attempts: int) -> float:
-        doubled = self._backoff * 2.0 ** min(attempts - 1, _MOST_DOUBLINGS)
-        return min(doubled, self._lease) * random.random()  # noqa: S311 - jitter
+    def _pause(self, attempts: int, policy: Policy, error: Exception) -> float:
+        if isinstance(error, Retry) and error.after is not None:
+            return error.after
+        if policy.delays:
+            return policy.delays[min(attempts, len(policy.delays)) - 1]
+        doubled = policy.backoff * 2.0 ** min(attempts - 1, _MOST_DOUBLINGS)
+        return min(doubled, policy.cap) * random.random()  # noqa: S311 - jitter

@@ -29,7 +29,7 @@ class EntriesUpkeep:
                 continue
             ids = batch.ids
             reply = connection.call(*RENEW.whole([self._stream], self._group, batch.by, ids[0], ids[-1], len(ids)))
-            if isinstance(reply, int) and reply < batch.held and not batch.pipeline:
+            if isinstance(reply, int) and reply < batch.held and not batch.settling:
                 self._log.warning(
                     "others have %d of %d messages in flight here: the lease had run out (LEASE_SECONDS); "
                     "nothing more of them is begun",

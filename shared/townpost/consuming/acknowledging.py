@@ -1,0 +1,118 @@
+"""The thread that tells Redis what became of the messages of one subscription, on a connection of its own.
+
+What a worker has answered is settled with its batch, as soon as all of that is answered. A batch of which something takes
+longer is settled in parts: after 100 ms what is answered leaves the batch, and what is not begun goes back to where others
+can take it. So a crash brings back what was begun and not answered, and 100 ms of work at most.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from townpost.consuming.backlog import Backlog, Flight
+from townpost.patterns.ack_pipeline import AckPipeline
+from townpost.patterns.leased import LeasedBatch
+from townpost.redis.connection import Connection
+from townpost.redis.reconnector import Reconnector
+
+__all__ = ["Acknowledging"]
+
+_LOOK_SECONDS = 0.05
+_PART_SECONDS = 0.1
+_MOST_FAILURES = 16
+"""In one part: each may carry a whole message among the dead letters."""
+_LAST_SECONDS = 2.0
+"""How long the end waits for Redis."""
+
+
+class Acknowledging:
+    """One thread; it ends with `close`, once everything that can be settled is."""
+
+    def __init__(
+        self,
+        backlog: Backlog,
+        connection: Connection,
+        pipeline: AckPipeline,
+        open_: Callable[[], None],
+        *,
+        name: str,
+        connect_timeout: float,
+        where: str,
+    ) -> None:
+        """Nothing runs before `start`.
+
+        Args:
+            backlog: says what is answered.
+            connection: its own.
+            pipeline: on that connection.
+            open_: connects it.
+            name: of the pattern, for the log.
+            connect_timeout: seconds the first connection may take.
+            where: for the log.
+        """
+        self._backlog = backlog
+        self._connection = connection
+        self._pipeline = pipeline
+        self._work = threading.Event()
+        self._closing = threading.Event()
+        self._gave_up = threading.Event()
+        self._reconnector = Reconnector(
+            f"{name}.ack", open_, self._gave_up, connect_timeout=connect_timeout, where=where, quiet=True
+        )
+        self._thread = threading.Thread(target=self._run, name=f"{name}-ack", daemon=True)
+        self._log = logging.getLogger(f"townpost.{name}")
+        backlog.tell_completed = self._work.set
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        """Settle what is answered, give back what was not begun, and leave the rest to its lease."""
+        self._closing.set()
+        self._work.set()
+        self._thread.join(_LAST_SECONDS)
+        self._gave_up.set()
+        self._thread.join(_LOOK_SECONDS)
+
+    def _run(self) -> None:
+        while True:
+            self._work.wait(_LOOK_SECONDS if self._backlog.flights else None)
+            closing = self._closing.is_set()
+            self._work.clear()
+            self._collect(closing=closing)
+            if self._pipeline.due and self._reconnector.run(self._settle) is None:
+                break
+            if closing:
+                break
+        if self._pipeline.due:
+            self._log.warning("what was handled last could not be acknowledged, it will come again")
+        self._connection.close()
+
+    def _settle(self) -> bool:
+        while self._pipeline.due:
+            self._pipeline.exchange([])
+        return True
+
+    def _collect(self, *, closing: bool) -> None:
+        now = time.monotonic()
+        completed = self._backlog.completed
+        while completed:
+            flight = completed.popleft()
+            self._backlog.settled(flight)
+            self._pipeline.due.append(flight.batch)
+        for flight in list(self._backlog.flights):
+            if closing or now - flight.since > _PART_SECONDS:
+                self._part(flight)
+
+    def _part(self, flight: Flight) -> None:
+        batch = flight.batch
+        if not isinstance(batch, LeasedBatch) or batch.lost or batch.parting:
+            return
+        returned = self._backlog.cut(flight)
+        part = batch.part(returned, _MOST_FAILURES)
+        if part is not None:
+            self._pipeline.due.append(part)
+        if flight in self._backlog.flights and flight.over and not flight.unanswered:
+            self._backlog.completed.append(flight)  # the rest of it went back
+            self._work.set()

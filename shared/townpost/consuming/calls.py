@@ -1,0 +1,118 @@
+"""How a handler is called for one message, or one batch, and what is said when it fails."""
+
+import logging
+import os
+import sysconfig
+import time
+import traceback
+from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
+
+from townpost.consuming.routes import Route, Routes, failure, finish, start
+from townpost.errors import UnreadableError
+from townpost.message import Message
+from townpost.patterns.contract import Batch, Delivery
+from townpost.text import excerpt, told
+from townpost.verdicts import Policy, Reject, Retry
+
+__all__ = ["Calls"]
+
+_OURS = str(Path(__file__).parents[1]) + os.sep
+_INSTALLED = (sysconfig.get_path("purelib") + os.sep, sysconfig.get_path("stdlib") + os.sep)
+_MOST_FRAMES = 6
+
+
+class Calls:
+    """Of one subscription; for any thread."""
+
+    def __init__(self, routes: Routes, source: str, log: logging.Logger) -> None:
+        self.routes = routes
+        self._source = source
+        self._log = log
+        self._only = routes.only
+        self._known: set[str] = set()
+
+    def route(self, message: Message) -> Route:
+        """Who handles it.
+
+        Raises:
+            Reject: nobody does.
+        """
+        return self._only or self.routes.of(message)
+
+    def prepared(
+        self, route: Route, batch: Batch, indexes: Sequence[int], messages: Sequence[Message]
+    ) -> tuple[list[object], Sequence[Generator[None, None, None]]]:
+        """The arguments, and the middleware that has begun.
+
+        Raises:
+            UnreadableError: a payload is not what the handler takes.
+        """
+        if route.batch:
+            return [[route.arguments(message, None)[0] for message in messages]], ()
+        delivery = None
+        if route.wants_delivery:
+            delivery = Delivery(batch, indexes[0], messages[0])
+            delivery.deadline = time.monotonic() + route.timeout
+        arguments = route.arguments(messages[0], delivery)
+        return arguments, start(route.middleware, delivery) if delivery is not None and route.middleware else ()
+
+    def call(self, route: Route, batch: Batch, indexes: Sequence[int], messages: Sequence[Message]) -> Exception | None:
+        """Call a plain function; what it failed with, told in the log."""
+        started: Sequence[Generator[None, None, None]] = ()
+        error: BaseException | None = None
+        try:
+            arguments, started = self.prepared(route, batch, indexes, messages)
+            route.function(*arguments)
+        except BaseException as raised:  # noqa: BLE001 - whatever a user's code does ends here
+            error = raised
+        return self.over(route, started, error, batch, indexes)
+
+    def over(
+        self,
+        route: Route | None,
+        started: Sequence[Generator[None, None, None]],
+        error: BaseException | None,
+        batch: Batch,
+        indexes: Sequence[int],
+    ) -> Exception | None:
+        """End the middleware; what is left of the error, told in the log."""
+        if started:
+            error = finish(started, error)
+        if error is None:
+            return None
+        failed = failure(error)
+        self.tell(route, failed, batch, indexes)
+        return failed
+
+    def tell(self, route: Route | None, error: Exception, batch: Batch, indexes: Sequence[int]) -> None:
+        """A failure, with the frames of the user's code where it is new."""
+        name = self._source if route is None else f"{self._source}: {route.name}"
+        if isinstance(error, Retry):
+            when = "" if error.after is None else f" after {error.after:g} s"
+            self._log.info("%s asks for a retry%s: %s", name, when, told(error) or "no reason given")
+        elif isinstance(error, Reject):
+            self._log.warning("%s rejected a message: %s", name, told(error) or "no reason given")
+        elif isinstance(error, UnreadableError):
+            self._log.warning("%s cannot take a message: %s: %s", name, error, excerpt(batch.payloads[indexes[0]]))
+        else:
+            frames = _frames(error)
+            where = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+            new = where not in self._known
+            self._known.add(where)
+            trace = "".join(f"\n{line.rstrip()}" for line in traceback.format_list(frames)) if new else ""
+            many = f" (with {len(indexes):,} messages)" if len(indexes) > 1 else ""
+            self._log.error("%s failed with %s: %s%s%s%s", name, type(error).__name__, told(error), many, where, trace)
+
+    def policy(self, route: Route | None) -> Policy | None:
+        return None if route is None else route.policy
+
+
+def _frames(error: Exception) -> list[traceback.FrameSummary]:
+    """Those of the user's own code, the last few; of a library's if there are no others."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(_OURS)]
+    own = [frame for frame in frames if not frame.filename.startswith(_INSTALLED)]
+    return (own or frames)[-_MOST_FRAMES:]
+
+
+Unreadable = Callable[[Batch, int, UnreadableError], None]

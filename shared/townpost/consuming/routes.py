@@ -1,0 +1,245 @@
+"""What a handler gets follows from its signature; which handler gets a message follows from the message's type.
+
+def handle(message: Message) -> None                         the message
+def handle(order: Order, delivery: Delivery) -> None         a pydantic model: `message.data`, validated; and how it came
+def handle(orders: list[Order]) -> None                      a batch
+"""
+
+import inspect
+import typing
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from pydantic import BaseModel, ValidationError
+
+from townpost.errors import SettingError, UnreadableError
+from townpost.message import Message
+from townpost.patterns.contract import Delivery
+from townpost.text import printable, told
+from townpost.verdicts import Policy, Reject
+
+__all__ = ["Middleware", "Route", "Routes", "failure", "finish", "start"]
+
+Middleware: typing.TypeAlias = Callable[..., Generator[None, None, None]]
+"""A generator function: what stands before its one `yield` runs before the handler, which may raise there."""
+
+_FORMS = "Message, Delivery, a pydantic model, or list[...] of a message or model"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One handler: how it is called, and what becomes of a message that it fails."""
+
+    function: Callable[..., object]
+    name: str
+    """For the log."""
+    kinds: tuple[object, ...]
+    """Of its arguments, in order: `Message`, `Delivery` or a model."""
+    batch: bool
+    is_async: bool
+    policy: Policy
+    timeout: float
+    """Seconds."""
+    middleware: Sequence[Middleware] = ()
+
+    @property
+    def wants_delivery(self) -> bool:
+        return bool(self.middleware) or Delivery in self.kinds
+
+    @property
+    def bare(self) -> bool:
+        """Its function can be called with a message as it is."""
+        return self.kinds == (Message,) and not self.batch and not self.middleware
+
+    @property
+    def model(self) -> type[BaseModel] | None:
+        """What its payloads are."""
+        return next((kind for kind in self.kinds if _is_model(kind)), None)  # type: ignore[return-value]
+
+    def arguments(self, message: Message, delivery: Delivery | None) -> list[object]:
+        """What the function is called with.
+
+        Raises:
+            UnreadableError: the payload is not what the model takes; the text is pydantic's.
+        """
+        found: list[object] = []
+        for kind in self.kinds:
+            if kind is Message:
+                found.append(message)
+            elif kind is Delivery:
+                found.append(delivery)
+            else:
+                found.append(_payload(typing.cast("type[BaseModel]", kind), message))
+        return found
+
+    @classmethod
+    def of(  # noqa: D417 - the rest are its fields
+        cls, function: Callable[..., object], *, policy: Policy, timeout: float, middleware: Sequence[Middleware] = ()
+    ) -> "Route":
+        """Read its signature.
+
+        Args:
+            function: ``def`` or ``async def``, or an object with such a ``__call__``.
+
+        Raises:
+            SettingError: it cannot be served; the text says why.
+        """
+        name = _name(function)
+        forms = (function, getattr(function, "__call__", None))  # noqa: B004 - an object's own may be async
+        if any(inspect.isgeneratorfunction(form) or inspect.isasyncgenfunction(form) for form in forms):
+            raise SettingError(f"the handler {name} is a generator: write a plain or an async function")
+        kinds, batch = _kinds(function, name)
+        return cls(
+            function=function,
+            name=name,
+            kinds=kinds,
+            batch=batch,
+            is_async=any(inspect.iscoroutinefunction(form) for form in forms),
+            policy=policy,
+            timeout=timeout,
+            middleware=middleware,
+        )
+
+
+def _name(function: Callable[..., object]) -> str:
+    if isinstance(function, partial):
+        return _name(function.func)
+    return printable(str(getattr(function, "__qualname__", type(function).__qualname__)))
+
+
+def _is_model(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel) and not issubclass(kind, Message)
+
+
+def _kinds(function: Callable[..., object], name: str) -> tuple[tuple[object, ...], bool]:
+    try:
+        parameters = inspect.signature(function, eval_str=True).parameters.values()
+    except (TypeError, ValueError, NameError) as error:
+        raise SettingError(f"the signature of the handler {name} cannot be read: {error}") from None
+    kinds: list[object] = []
+    batch = False
+    for parameter in parameters:
+        if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
+            continue
+        hint = Message if parameter.annotation is parameter.empty and not kinds else parameter.annotation
+        if hint is list or typing.get_origin(hint) is list:
+            batch, hint = True, next(iter(typing.get_args(hint)), Message)
+        if parameter.kind is parameter.KEYWORD_ONLY or not (hint in (Message, Delivery) or _is_model(hint)):
+            if parameter.default is not parameter.empty:
+                continue
+            raise SettingError(
+                f"the handler {name} cannot be served: its parameter '{parameter.name}' is not one of {_FORMS}"
+            )
+        kinds.append(hint)
+    if not kinds or (batch and len(kinds) > 1):
+        why = "a list comes alone" if kinds else "it takes no argument"
+        raise SettingError(f"the handler {name} cannot be served: {why}; it may take {_FORMS}")
+    return tuple(kinds), batch
+
+
+def _payload(model: type[BaseModel], message: Message) -> BaseModel:
+    try:
+        return model.model_validate({} if message.data is None else message.data)
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_input=False, include_context=False)
+        why = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'data'}: {one['msg']}" for one in problems)
+        raise UnreadableError(printable(f"not a {model.__name__}: {why}")) from None
+
+
+@dataclass(slots=True)
+class Routes:
+    """The handlers of one subscription, by the type of message."""
+
+    by_type: dict[str | None, Route] = field(default_factory=dict)
+    """The one of None gets what no other does."""
+
+    def add(self, kind: str | None, route: Route) -> None:
+        """One more.
+
+        Raises:
+            SettingError: there is one for that type already, or they do not go together.
+        """
+        if kind in self.by_type:
+            what = "all messages" if kind is None else f"messages of type '{kind}'"
+            raise SettingError(
+                f"{route.name} and {self.by_type[kind].name} both handle {what} of the same subscription"
+            )
+        for other in self.by_type.values():
+            if other.is_async != route.is_async:
+                raise SettingError(f"{route.name} and {other.name} share a subscription: both are async, or neither is")
+            if other.batch or route.batch:
+                raise SettingError(
+                    f"{route.name} and {other.name} share a subscription: a handler of lists has its own"
+                )
+        self.by_type[kind] = route
+
+    @property
+    def only(self) -> Route | None:
+        """The one that gets everything, if there is but one."""
+        return self.by_type.get(None) if len(self.by_type) == 1 else None
+
+    @property
+    def is_async(self) -> bool:
+        return next(iter(self.by_type.values())).is_async
+
+    @property
+    def batch(self) -> bool:
+        return next(iter(self.by_type.values())).batch
+
+    @property
+    def wants_delivery(self) -> bool:
+        return any(route.wants_delivery for route in self.by_type.values())
+
+    def of(self, message: Message) -> Route:
+        """Who handles it.
+
+        Raises:
+            Reject: nobody does.
+        """
+        route = self.by_type.get(message.type) or self.by_type.get(None)
+        if route is None:
+            known = ", ".join(str(kind) for kind in self.by_type)
+            raise Reject(f"no handler for messages of type {message.type!r}: there are those for {known}")
+        return route
+
+
+def start(middleware: Sequence[Middleware], delivery: Delivery) -> list[Generator[None, None, None]]:
+    """Run what stands before each `yield`, the outermost first."""
+    started: list[Generator[None, None, None]] = []
+    try:
+        for function in middleware:
+            one = function(delivery)
+            next(one)
+            started.append(one)
+    except StopIteration:
+        error: BaseException = RuntimeError(f"the middleware {_name(function)} ended before its yield")
+        raise finish(started, error) or error from None
+    except BaseException as error:
+        raise finish(started, error) or error from None
+    return started
+
+
+def finish(started: Sequence[Generator[None, None, None]], error: BaseException | None = None) -> BaseException | None:
+    """Run what stands behind each `yield`, the innermost first; what is left of the error."""
+    for one in reversed(started):
+        try:
+            if error is None:
+                next(one)
+            else:
+                one.throw(error)
+        except StopIteration:
+            error = None
+        except BaseException as raised:  # noqa: BLE001 - it takes the place of the handler's
+            error = raised
+        else:
+            one.close()
+            error = RuntimeError(f"the middleware {one.__name__} yields more than once")
+    return error
+
+
+def failure(error: BaseException) -> Exception:
+    """SystemExit, CancelledError and their like are failures of this message, and no reason to end."""
+    if isinstance(error, Exception):
+        return error
+    return RuntimeError(f"{type(error).__name__}: {told(error)}").with_traceback(error.__traceback__)

@@ -1,0 +1,18 @@
+"""How often the messages of a claim were tried before: for handlers that want to know."""
+
+from collections.abc import Mapping
+
+from townpost import keys
+from townpost.patterns.reliable.claims import Claim
+from townpost.patterns.reliable.scripts import ATTEMPTS
+from townpost.redis.connection import Connection
+
+__all__ = ["find_attempts"]
+
+
+def find_attempts(connection: Connection, queue: str, claim: Claim) -> Mapping[int, int]:
+    """One round trip; by position, of those that were."""
+    names = [claim.name, keys.counted(queue), keys.attempts(queue), keys.crashes(queue)]
+    reply = connection.call(*ATTEMPTS.command(names))
+    numbers = [one for one in reply if isinstance(one, int)] if isinstance(reply, list) else []
+    return dict(zip(numbers[::2], numbers[1::2], strict=False))
