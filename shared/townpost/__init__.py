@@ -7,6 +7,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from townpost.consuming.app import App
     from townpost.consuming.listening import listen
     from townpost.errors import (
         FullError,
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
     from townpost.patterns.contract import Delivery, Receipt
     from townpost.publishing.publisher import Publisher
     from townpost.settings import Settings
+    from townpost.verdicts import Reject, Retry
 
 __all__ = [
+    "App",
     "Delivery",
     "FullError",
     "GaveUpError",
@@ -38,6 +41,8 @@ __all__ = [
     "Publisher",
     "Receipt",
     "RefusedError",
+    "Reject",
+    "Retry",
     "SettingError",
     "Settings",
     "TownpostError",
@@ -49,10 +54,13 @@ __all__ = [
 ]
 
 _PLACES = {
+    "App": "consuming.app",
     "Delivery": "patterns.contract",
     "Message": "message",
     "Publisher": "publishing.publisher",
     "Receipt": "patterns.contract",
+    "Reject": "verdicts",
+    "Retry": "verdicts",
     "Settings": "settings",
     "listen": "consuming.listening",
 }

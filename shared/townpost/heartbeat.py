@@ -78,7 +78,7 @@ class Heartbeat:
     def __init__(self, role: str, settings: Settings, loops: Sequence[Loop], stop: threading.Event) -> None:
         self.instance_id = f"{role}-{socket.gethostname()}-{uuid4().hex[:8]}"
         self._role = role
-        self._loops = loops
+        self._loops = self._watched = loops
         self._stop = stop
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="report", daemon=True)
@@ -95,6 +95,10 @@ class Heartbeat:
         self._settings = settings
         self._last_error = LastError()
 
+    def watch(self, loops: Sequence[Loop]) -> None:
+        """The health file tells of these, too."""
+        self._watched = loops
+
     def start(self) -> None:
         logging.getLogger("townpost").addHandler(self._last_error)
         self._thread.start()
@@ -104,7 +108,11 @@ class Heartbeat:
             with contextlib.suppress(UnavailableError):  # the loops say so
                 self._report()
             if self._health is not None:
-                self._health.write({loop.name: loop.turned for loop in self._loops}, self._redis_answered)
+                turns = {
+                    loop.name if loop in self._loops else f"{loop.name} #{n}": loop.turned
+                    for n, loop in enumerate(self._watched)
+                }
+                self._health.write(turns, self._redis_answered)
             if self._stop.wait(_REPORT_SECONDS):
                 break
         if not self._connection.connected:

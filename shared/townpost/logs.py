@@ -10,7 +10,7 @@ from typing import TextIO
 from townpost.settings import Settings
 from townpost.text import printable
 
-__all__ = ["DIM", "RESET", "LastError", "set_up", "wants_colour"]
+__all__ = ["DIM", "RESET", "LastError", "set_up", "set_up_root", "wants_colour"]
 
 RESET, DIM, RED, YELLOW = "\x1b[0m", "\x1b[2m", "\x1b[31m", "\x1b[33m"
 _ERROR_CHARACTERS = 300
@@ -32,6 +32,16 @@ def set_up(settings: Settings) -> None:
     log.handlers[:] = [handler]
     log.setLevel(logging.INFO)
     log.propagate = False
+
+
+def set_up_root(settings: Settings) -> None:
+    """The same for everybody else's logs, unless somebody has set them up: a handler's own lines are to be seen."""
+    root = logging.getLogger()
+    if not root.handlers:
+        handler = _Stderr()
+        handler.setFormatter(_Json() if settings.log_format == "json" else _Text(wants_colour(sys.stderr, settings)))
+        root.addHandler(handler)
+        root.setLevel(logging.INFO)
 
 
 class _Stderr(logging.Handler):

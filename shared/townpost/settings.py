@@ -94,6 +94,9 @@ class Settings(BaseSettings):
 
     handler: str | None = None
     handler_timeout: Positive = 300.0
+    concurrency: Annotated[int | None, Field(ge=1, le=10_000)] = None
+    processes: Annotated[int, Field(ge=1, le=1_000)] = 1
+    stop_seconds: Seconds = 10.0
     prefetch: Annotated[Annotated[int, Field(ge=1, le=10_000)] | None, BeforeValidator(_prefetch)] = None
     max_message_bytes: Annotated[int, Field(ge=1, le=512 * 1024 * 1024)] = MAX_MESSAGE_BYTES
 

@@ -59,7 +59,7 @@ class Indexer:
 
     @property
     def abandonable(self) -> bool:
-        return self._listening.session.connecting or self._healing.asking
+        return self._listening.reconnector.connecting or self._healing.asking
 
     def run(self) -> None:
         self._healing.want("at the start")
@@ -95,7 +95,7 @@ class Indexer:
         self.turned = time.monotonic()
 
     def _note_outage(self) -> None:
-        outages = self._listening.session.outages
+        outages = self._listening.reconnector.outages
         if outages != self._counts.reconnects:
             self._counts.reconnects = outages
             self._healing.want("the connection to Redis was lost")

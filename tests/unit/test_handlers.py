@@ -9,6 +9,7 @@ import pytest
 from townpost.consuming.handlers import Handler, load
 from townpost.errors import SettingError
 from townpost.message import Message
+from townpost.patterns.contract import Batch
 from townpost.settings import Settings
 
 
@@ -38,7 +39,7 @@ def answers(handler: Handler, *texts: str) -> list[str | None]:
     def failed(index: int, error: Exception) -> None:
         said[index] = repr(error)
 
-    handler("queue", enumerate(Message.create(text) for text in texts), 0, failed)
+    handler(Batch("queue", []), enumerate(Message.create(text) for text in texts), 0, failed)
     return said
 
 
@@ -54,6 +55,7 @@ def handle(message):
 
 LISTS = """
 from townpost.message import Message
+from townpost.patterns.contract import Batch
 heard = []
 def handle(messages: list[Message]) -> None:
     texts = [message.message for message in messages]
@@ -81,7 +83,7 @@ def test_the_next_message_is_asked_for_when_the_last_one_is_handled(loaded: Call
             yield index, Message.create(str(index))
             handled.append(len(heard()))
 
-    handler("queue", messages(), 0, lambda _index, _error: None)
+    handler(Batch("queue", []), messages(), 0, lambda _index, _error: None)
 
     assert handled == [1, 2]
     assert not handler.whole

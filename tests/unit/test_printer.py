@@ -39,9 +39,9 @@ def printed(capsys: pytest.CaptureFixture[str]) -> Printed:
         def failed(index: int, error: Exception) -> None:
             raise AssertionError(f"{index} failed") from error
 
-        read = Batch(pattern, payloads).reading()
-        messages = [(index, message) for index, message in read if isinstance(message, Message)]
-        load(settings or Settings())(pattern, messages, already, failed)
+        batch = Batch(pattern, payloads)
+        messages = [(index, message) for index, message in batch.reading() if isinstance(message, Message)]
+        load(settings or Settings())(batch, messages, already, failed)
         return capsys.readouterr().out
 
     return print_

@@ -1,14 +1,15 @@
 """The thread that tells Redis what became of the messages of one subscription, on a connection of its own.
 
-What a worker has answered is settled with its batch, as soon as all of that is answered. A batch of which something takes
-longer is settled in parts: after 100 ms what is answered leaves the batch, and what is not begun goes back to where others
-can take it. So a crash brings back what was begun and not answered, and 100 ms of work at most.
+What the workers have answered is settled with its batch, once all of the batch is answered. A batch of which something
+takes longer is settled in parts: after 100 ms what is answered leaves the batch, and what is not begun goes back for
+others to take. So a crash brings back what was begun and not answered, and 100 ms of work at most.
 """
 
 import logging
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 from townpost.consuming.backlog import Backlog, Flight
 from townpost.patterns.ack_pipeline import AckPipeline
@@ -33,7 +34,7 @@ class Acknowledging:
         self,
         backlog: Backlog,
         connection: Connection,
-        pipeline: AckPipeline,
+        pipeline: AckPipeline[Any],
         open_: Callable[[], None],
         *,
         name: str,
@@ -109,7 +110,8 @@ class Acknowledging:
         batch = flight.batch
         if not isinstance(batch, LeasedBatch) or batch.lost or batch.parting:
             return
-        returned = self._backlog.cut(flight)
+        self._backlog.cut(flight)
+        returned, flight.left = flight.left, ()
         part = batch.part(returned, _MOST_FAILURES)
         if part is not None:
             self._pipeline.due.append(part)

@@ -6,7 +6,7 @@ A flight is one batch from its take to its settlement. Its messages are begun in
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from townpost.counts import Counts
 from townpost.errors import UnreadableError
@@ -22,7 +22,7 @@ __all__ = ["Backlog", "Flight", "Work"]
 class Flight:
     """One batch at work."""
 
-    __slots__ = ("batch", "begun", "iterator", "over", "parting", "since", "unanswered")
+    __slots__ = ("batch", "iterator", "left", "over", "since", "unanswered")
 
     def __init__(self, batch: Batch, iterator: Iterator["Work"]) -> None:
         self.batch = batch
@@ -32,8 +32,8 @@ class Flight:
         """How many are begun and not answered."""
         self.over = False
         """Nothing more of it is begun."""
-        self.parting = False
-        """A part of it is being settled."""
+        self.left: Sequence[int] = ()
+        """Positions that were not begun when it was over, and have not gone back yet."""
 
 
 class Work:
@@ -59,6 +59,8 @@ class Backlog:
         whole: bool,
         ahead: bool,
         unreadable: Callable[[Batch, int, UnreadableError], None],
+        hear: Callable[[Message], None] | None,
+        settles: bool,
     ) -> None:
         """Nothing is in flight.
 
@@ -69,7 +71,9 @@ class Backlog:
             whole: a worker gets all of a batch at once.
             ahead: more may be taken than workers are free for, about 50 ms of work. What is not begun in time must be
                 possible to give back.
-            unreadable: told of what cannot be handed out.
+            unreadable: called with what cannot be handed out.
+            hear: called with each message before it is begun, in order.
+            settles: batches are acknowledged once they are answered.
         """
         self._counts = counts
         self._stop = stop
@@ -77,6 +81,8 @@ class Backlog:
         self._whole = whole
         self._ahead = ahead
         self._unreadable = unreadable
+        self._hear = hear
+        self._settles = settles
         self._lock = threading.Lock()
         self._room = threading.Condition(self._lock)
         self._waiting: deque[Flight] = deque()
@@ -124,6 +130,8 @@ class Backlog:
                 batch.position = index
                 return
             if type(message) is Message:
+                if self._hear is not None:
+                    self._hear(message)
                 if not index:
                     self._counts.latency.add(time.time() - message.timestamp.timestamp())  # of one in a batch
                 if self._whole:
@@ -154,18 +162,25 @@ class Backlog:
         return None
 
     def _exhausted(self, flight: Flight) -> None:
-        self._unbegun -= len(flight.batch) - flight.batch.position
-        flight.over = True
+        self._end(flight)
         if not flight.unanswered:
             self._complete(flight)
 
     def _complete(self, flight: Flight) -> None:
-        self.completed.append(flight)
-        self.tell_completed()
+        if self._settles:
+            self.completed.append(flight)
+            self.tell_completed()
+        elif not flight.left:
+            self.flights.discard(flight)
+
+    def unbegun(self) -> list[Batch]:
+        """At the end: the batches of which something was not begun."""
+        with self._lock:
+            return [flight.batch for flight in self.flights if flight.batch.position < len(flight.batch)]
 
     def ended(self, work: Work, error: Exception | None = None, policy: Policy | None = None) -> None:
         """From the worker: handled, or failed."""
-        flight, batch = work.flight, work.flight.batch
+        batch = work.flight.batch
         if error is None:
             if isinstance(batch, LeasedBatch):
                 for index in work.indexes:
@@ -183,17 +198,19 @@ class Backlog:
             self.running -= 1
             self._room.notify()
 
-    def cut(self, flight: Flight) -> list[int]:
-        """Nothing more of it is begun: these positions were not, and go back."""
+    def cut(self, flight: Flight) -> None:
+        """Nothing more of it is begun; what was not is `left`."""
         with self._lock:
-            if flight.over:
-                return []
-            flight.over = True
-            self._waiting.remove(flight)
-            left = list(range(flight.batch.position, len(flight.batch)))
-            self._unbegun -= len(left)
-            self._room.notify()
-        return left
+            if not flight.over:
+                self._waiting.remove(flight)
+                self._end(flight)
+                self._room.notify()
+
+    def _end(self, flight: Flight) -> None:
+        batch = flight.batch
+        flight.over = True
+        flight.left = range(batch.position, len(batch))
+        self._unbegun -= len(flight.left)
 
     def _freed(self, work: Work, *, handled: bool) -> None:
         flight = work.flight

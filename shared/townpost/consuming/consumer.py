@@ -17,6 +17,7 @@ from townpost.consuming.listening import Listening
 from townpost.counts import Counts
 from townpost.errors import TownpostError, UnreadableError
 from townpost.message import Message, read
+from townpost.patterns.ack_pipeline import AcknowledgesApart
 from townpost.patterns.contract import Batch
 from townpost.prefetch import Prefetch
 from townpost.redis.connection import Connection
@@ -50,6 +51,11 @@ class Consumer:
         self._seen = None if self._redelivers else Deduplicator()
         self._known_failures: set[str] = set()
 
+    def tell_attempts(self) -> None:
+        """Batches are to know how often their messages were tried."""
+        if isinstance(self._listening.listener, AcknowledgesApart):
+            self._listening.listener.tells_attempts = True
+
     def _hears_everything(self) -> bool:
         guarantees = self._listening.pattern.guarantees
         return guarantees.fan_out and not guarantees.redelivers
@@ -75,13 +81,13 @@ class Consumer:
 
     @property
     def abandonable(self) -> bool:
-        return self._listening.session.connecting
+        return self._listening.reconnector.connecting
 
     def run(self) -> None:
         try:
             while (batch := self._listening.take(self._prefetch.limit)) is not None:
                 self._takes += 1
-                self._counts.reconnects = self._listening.session.outages
+                self._counts.reconnects = self._listening.reconnector.outages
                 if len(batch):
                     self._counts.recent.see(batch.payloads[0])
                     self._work(batch)
@@ -92,7 +98,7 @@ class Consumer:
         self._listening.interrupt(control)
 
     def totals(self) -> list[str]:
-        if not self._listening.session.worked:
+        if not self._listening.reconnector.worked:
             return []
         c = self.counts[self.name]
         numbers = {
@@ -219,6 +225,8 @@ class Consumer:
     def _failed(self, batch: Batch, index: int, error: Exception) -> None:
         batch.answered(index, error)
         self._counts.failed += 1
+        if self._handler.logs_failures:
+            return
         where = _place(error)
         new = where not in self._known_failures
         self._known_failures.add(where)

@@ -147,8 +147,8 @@ class LoopRunner:
         if raised is None and not started:
             self._backlog.ended(work)
         else:
-            error = calls.over(route, started, raised, batch, work.indexes)
-            self._backlog.ended(work, error, None if route is None else route.policy)
+            failed = calls.over(route, started, raised, batch, work.indexes)
+            self._backlog.ended(work, failed, None if route is None else route.policy)
 
     def _sweep(self) -> None:
         """Cancel what takes too long, or has lost its lease: one look at all, instead of a timer for each."""
@@ -214,8 +214,8 @@ class Watchdog:
                 if place not in self._known:
                     self._known.add(place)
                     self._log.warning(
-                        "the event loop was blocked for %.1f s at %s: nothing else ran meanwhile; call what blocks with "
-                        "asyncio.to_thread, or write the handler as a plain function",
+                        "the event loop was blocked for %.1f s at %s: nothing else ran meanwhile; call what blocks "
+                        "with asyncio.to_thread, or write the handler as a plain function",
                         self._turned - since,
                         place,
                     )

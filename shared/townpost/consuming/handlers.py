@@ -33,6 +33,11 @@ class Handler(typing.Protocol):
         """All are handled when it returns; otherwise each one is when the next is asked for."""
         ...
 
+    @property
+    def logs_failures(self) -> bool:
+        """It has logged a failure before it calls it failed."""
+        ...
+
     def __call__(self, batch: Batch, messages: Iterable[tuple[int, Message]], already: int, failed: Failed, /) -> None:
         """Handle messages, each with its position in the batch; ``already`` is how many came before on this pattern."""
         ...
@@ -98,6 +103,7 @@ class _Each:
     """Calls a function with one message after the other."""
 
     whole = False
+    logs_failures = False
 
     def __init__(self, function: Callable[[Message], object]) -> None:
         self._function = function
@@ -115,6 +121,7 @@ class _Lists:
     """Calls a function with all of a batch."""
 
     whole = True
+    logs_failures = False
 
     def __init__(self, function: Callable[[list[Message]], object]) -> None:
         self._function = function
@@ -142,6 +149,7 @@ class _Printer:
     """Prints a line for each message, a batch in one write."""
 
     whole = True
+    logs_failures = False
 
     def __init__(self, settings: Settings) -> None:
         self._write = threading.Lock()  # one for all patterns' threads

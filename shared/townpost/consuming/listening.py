@@ -54,32 +54,32 @@ class Listening:
         """A thread that still connects has the listener."""
         self._connection = Connection(settings.url, name=f"townpost-{name}")
         self._connection.stop = stop if at_once else None
-        self._listener = self.pattern.listener(settings, self._connection, counts or Counts())
-        self.session = Reconnector(
+        self.listener = self.pattern.listener(settings, self._connection, counts or Counts())
+        self.reconnector = Reconnector(
             name,
             self._opened,
             stop,
             connect_timeout=settings.connect_timeout,
             where=f"{endpoint(settings.url)}, listening on '{settings.name_of(self.pattern)}'",
-            lost=self._listener.lost,
+            lost=self.listener.lost,
         )
 
     @property
     def can_requeue(self) -> bool:
-        return self._listener.can_requeue
+        return self.listener.can_requeue
 
     def take(self, limit: int) -> Batch | None:
         """The next batch, which may be empty; None once stopped."""
-        return self.session.run(lambda: self._taken(limit))
+        return self.reconnector.run(lambda: self._taken(limit))
 
     def settle(self, batch: Batch) -> None:
         """See `Listener.settle`."""
-        self._listener.settle(batch)
+        self.listener.settle(batch)
 
     def settle_if_possible(self, batch: Batch) -> None:
         """The same, with a line in the log where Redis does not answer."""
         try:
-            self._listener.settle(batch)
+            self.listener.settle(batch)
         except TownpostError as error:
             fate = "come again" if self.pattern.guarantees.redelivers else "are lost"
             logging.getLogger(f"townpost.{self.pattern.name}").warning(
@@ -88,16 +88,16 @@ class Listening:
 
     def interrupt(self, control: Connection) -> None:
         """See `Listener.interrupt`."""
-        self._listener.interrupt(control)
+        self.listener.interrupt(control)
 
     def close(self) -> None:
         if not self._abandoned:
-            self._listener.close()
+            self.listener.close()
 
     def _opened(self) -> None:
         try:
             if self._connection.stop is None:
-                self._listener.open()
+                self.listener.open()
             else:
                 self._open_unless_stopped()
         except RefusedError as error:
@@ -105,7 +105,7 @@ class Listening:
 
     def _open_unless_stopped(self) -> None:
         """Connecting to a host that does not answer takes seconds, which a thread of its own may take."""
-        opening = _Opening(self._listener.open, self._listener.close)
+        opening = _Opening(self.listener.open, self.listener.close)
         while not opening.over.wait(_GLANCE_SECONDS):
             if self._stop.is_set() and opening.abandon():
                 self._abandoned = True
@@ -115,7 +115,7 @@ class Listening:
 
     def _taken(self, limit: int) -> Batch:
         try:
-            return self._listener.take(limit)
+            return self.listener.take(limit)
         except RefusedError as error:
             raise self._settings.explain(self.pattern.name, error) from error
 

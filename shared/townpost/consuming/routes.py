@@ -1,7 +1,7 @@
 """What a handler gets follows from its signature; which handler gets a message follows from the message's type.
 
 def handle(message: Message) -> None                         the message
-def handle(order: Order, delivery: Delivery) -> None         a pydantic model: `message.data`, validated; and how it came
+def handle(order: Order, delivery: Delivery) -> None         `message.data` as a pydantic model; and how it came
 def handle(orders: list[Order]) -> None                      a batch
 """
 
@@ -161,17 +161,15 @@ class Routes:
             SettingError: there is one for that type already, or they do not go together.
         """
         if kind in self.by_type:
+            both = f"{route.name} and {self.by_type[kind].name}"
             what = "all messages" if kind is None else f"messages of type '{kind}'"
-            raise SettingError(
-                f"{route.name} and {self.by_type[kind].name} both handle {what} of the same subscription"
-            )
+            raise SettingError(f"{both} handle {what} of the same subscription: one message has one handler")
         for other in self.by_type.values():
+            both = f"{route.name} and {other.name}"
             if other.is_async != route.is_async:
-                raise SettingError(f"{route.name} and {other.name} share a subscription: both are async, or neither is")
+                raise SettingError(f"{both} share a subscription: either both are async, or neither is")
             if other.batch or route.batch:
-                raise SettingError(
-                    f"{route.name} and {other.name} share a subscription: a handler of lists has its own"
-                )
+                raise SettingError(f"{both} share a subscription: a handler of lists needs one of its own")
         self.by_type[kind] = route
 
     @property
@@ -215,7 +213,7 @@ def start(middleware: Sequence[Middleware], delivery: Delivery) -> list[Generato
     except StopIteration:
         error: BaseException = RuntimeError(f"the middleware {_name(function)} ended before its yield")
         raise finish(started, error) or error from None
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - those that have begun see it
         raise finish(started, error) or error from None
     return started
 
@@ -234,7 +232,7 @@ def finish(started: Sequence[Generator[None, None, None]], error: BaseException 
             error = raised
         else:
             one.close()
-            error = RuntimeError(f"the middleware {one.__name__} yields more than once")
+            error = RuntimeError(f"the middleware {getattr(one, '__name__', one)} yields more than once")
     return error
 
 

@@ -6,7 +6,6 @@ from typing import Protocol
 
 from townpost.consuming.backlog import Backlog, Work
 from townpost.consuming.calls import Calls
-from townpost.consuming.routes import Route
 from townpost.verdicts import Reject
 
 __all__ = ["Runner", "Threads"]
@@ -89,12 +88,11 @@ class Threads:
 
     def _do(self, work: Work) -> None:
         calls, batch = self._calls, work.flight.batch
-        route: Route | None = None
         try:
             route = calls.route(work.messages[0])
-        except Reject as error:
-            calls.tell(None, error, batch, work.indexes)
-            self._backlog.ended(work, error)
+        except Reject as nobody:
+            calls.tell(None, nobody, batch, work.indexes)
+            self._backlog.ended(work, nobody)
             return
-        error = calls.call(route, batch, work.indexes, work.messages)
-        self._backlog.ended(work, error, route.policy)
+        failed = calls.call(route, batch, work.indexes, work.messages)
+        self._backlog.ended(work, failed, route.policy)

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import hiredis
 
@@ -12,7 +12,7 @@ from townpost.patterns.lease_renewer import LeaseRenewer
 from townpost.patterns.leased import LeasedBatch, Part
 from townpost.redis.connection import Connection, Reply, pack, refusal
 
-__all__ = ["AckPipeline"]
+__all__ = ["AckPipeline", "AcknowledgesApart"]
 
 B = TypeVar("B", bound=LeasedBatch)
 
@@ -110,3 +110,15 @@ class AckPipeline(Generic[B]):
         except TownpostError as error:
             if self.due:
                 log.warning("what was handled last could not be acknowledged, it will come again: %s", error)
+
+
+@runtime_checkable
+class AcknowledgesApart(Protocol):
+    """A listener whose batches may be settled by another thread, in any order and in parts."""
+
+    tells_attempts: bool
+    """Whether its batches are to know how often their messages were tried."""
+
+    def acknowledge_apart(self, connection: Connection) -> tuple[AckPipeline[Any], Callable[[], None]]:
+        """From now on batches are settled through this connection; the pipeline, and what opens it."""
+        ...

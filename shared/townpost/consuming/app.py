@@ -1,0 +1,351 @@
+"""An application of handlers: `app.handler` registers them, `app.run()` or `async with app.running()` runs them."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, TypeVar
+
+from townpost import logs
+from townpost.consuming.event_loop import Watchdog
+from townpost.consuming.routes import Middleware, Route
+from townpost.consuming.subscriptions import Subscription
+from townpost.errors import SettingError, TownpostError
+from townpost.heartbeat import Heartbeat, Loop
+from townpost.patterns import PATTERNS
+from townpost.settings import Settings
+from townpost.verdicts import Policy
+
+__all__ = ["App"]
+
+F = TypeVar("F", bound=Callable[..., object])
+M = TypeVar("M", bound=Middleware)
+
+_GLANCE_SECONDS = 0.05
+_SWITCH_SECONDS = 0.0005
+"""With Python's own 5 ms, a thread that computes makes one that waits for Redis ten times slower."""
+
+
+class App:
+    """Handlers, each on its own queue, channel or stream.
+
+    app = App()
+
+    @app.handler("orders", concurrency=50)
+    async def charge(order: Order) -> None: ...
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: Settings | None = None,
+        lifespan: Callable[["App"], AbstractAsyncContextManager[object]] | None = None,
+        role: str = "subscriber",
+    ) -> None:
+        """Nothing is read, connected or started.
+
+        Args:
+            settings: None reads the environment, when it is first needed.
+            lifespan: an async context manager, entered before the first message is taken and left after the last; in
+                the event loop of the handlers.
+            role: as logs and the dashboard show it.
+        """
+        self._settings = settings
+        self._lifespan = lifespan
+        self._role = role
+        self._registered: list[tuple[Callable[..., object], dict[str, Any]]] = []
+        self._middleware: list[Middleware] = []
+        self._log = logging.getLogger(f"townpost.{role}")
+        self.failed = False
+        """Whether something ended it."""
+        self._running: _Running | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """The settings, read once.
+
+        Raises:
+            SettingError
+        """
+        if self._settings is None:
+            self._settings = Settings.read()
+        return self._settings
+
+    def handler(
+        self,
+        name: str,
+        *,
+        pattern: str = "reliable",
+        type: str | None = None,  # noqa: A002 - the message's field
+        concurrency: int | None = None,
+        attempts: int | None = None,
+        backoff: float | Sequence[float] | None = None,
+        timeout: float | None = None,
+        once: float | None = None,
+        group: str | None = None,
+    ) -> Callable[[F], F]:
+        """Register a function, which stays what it is.
+
+        Args:
+            name: of the queue, stream or channel; on pubsub a glob, too.
+            pattern: pubsub, queue, reliable or stream.
+            type: only messages of this type; others go to the handler without one.
+            concurrency: how many messages are at work at once; by default 1 for ``def``, 100 for ``async def``. Order
+                holds only with 1.
+            attempts: after so many failures a message is dead (reliable, stream); MAX_ATTEMPTS.
+            backoff: seconds before the second attempt, doubling; or a list with the pause before each further one.
+            timeout: seconds one call may take; HANDLER_TIMEOUT. An async handler is cancelled then.
+            once: seconds for which the id of a handled message is remembered, so that it is handled once; ONCE_SECONDS.
+            group: of the stream; CONSUMER_GROUP.
+
+        Raises:
+            SettingError: when the app starts: what cannot be served, in words.
+        """
+        options = {
+            "name": name,
+            "pattern": pattern,
+            "type": type,
+            "concurrency": concurrency,
+            "attempts": attempts,
+            "backoff": backoff,
+            "timeout": timeout,
+            "once": once,
+            "group": group,
+        }
+
+        def register(function: F) -> F:
+            self._registered.append((function, options))
+            return function
+
+        return register
+
+    def middleware(self, function: M) -> M:
+        """Register a generator function that wraps every call; the first one is the outermost.
+
+        @app.middleware
+        def timed(delivery: Delivery) -> Iterator[None]:
+            started = time.monotonic()
+            yield                                  # the handler runs here, and raises here
+            log.info("%s took %.3f s", delivery.queue, time.monotonic() - started)
+        """
+        self._middleware.append(function)
+        return function
+
+    def subscriptions(self) -> list[Subscription]:
+        """What is registered, checked.
+
+        Raises:
+            SettingError: an unknown pattern, a signature that cannot be served, two handlers for one message.
+        """
+        if not self._registered:
+            raise SettingError("the app has no handlers: register one with @app.handler(...)")
+        found: dict[tuple[str, str, str], Subscription] = {}
+        for function, options in self._registered:
+            one = self._subscription(options)
+            subscription = found.setdefault(one.place, one)
+            self._agree(subscription, one)
+            policy = Policy(one.settings.max_attempts, one.settings.backoff_seconds, one.settings.backoff_cap_seconds)
+            route = Route.of(
+                function,
+                policy=policy.changed(options["attempts"], options["backoff"]),
+                timeout=one.settings.handler_timeout,
+                middleware=tuple(self._middleware),
+            )
+            if route.batch and self._middleware:
+                raise SettingError(f"the handler {route.name} takes a list, and middleware wraps single messages")
+            subscription.routes.add(options["type"], route)
+        for subscription in found.values():
+            subscription.check()
+        return list(found.values())
+
+    def _subscription(self, options: dict[str, Any]) -> Subscription:
+        pattern, name = options["pattern"], options["name"]
+        if pattern not in PATTERNS:
+            raise SettingError(f"pattern={pattern!r} is none: choose from {', '.join(PATTERNS)}")
+        own: dict[str, object] = {"pattern": pattern, PATTERNS[pattern].setting.lower(): name}
+        for option, setting in (("timeout", "handler_timeout"), ("once", "once_seconds"), ("group", "consumer_group")):
+            if options[option] is not None:
+                own[setting] = options[option]
+        settings = self.settings
+        chosen = {field: getattr(settings, field) for field in settings.model_fields_set}
+        try:
+            settings = type(settings).read(**(chosen | own))
+        except SettingError as error:
+            raise SettingError(f"the handlers of {name!r}: {error}") from None
+        concurrency = options["concurrency"] if options["concurrency"] is not None else settings.concurrency
+        return Subscription(pattern, name, settings, concurrency)
+
+    def _agree(self, first: Subscription, second: Subscription) -> None:
+        """Handlers that share a subscription share what is the subscription's."""
+        if first is second:
+            return
+        if second.concurrency is not None and first.concurrency not in (None, second.concurrency):
+            raise SettingError(
+                f"two handlers of {first.name} say concurrency={first.concurrency} and {second.concurrency}"
+            )
+        first.concurrency = first.concurrency or second.concurrency
+        for name in ("handler_timeout", "once_seconds"):
+            if getattr(first.settings, name) != getattr(second.settings, name):
+                raise SettingError(f"two handlers of {first.name} disagree on {name.upper()}: it is the subscription's")
+
+    def run(self) -> int:
+        """Run until SIGTERM or SIGINT, in the main thread; the exit status.
+
+        A second signal ends the process at once. Logs go to standard error.
+        """
+        try:
+            logs.set_up(self.settings)
+            logs.set_up_root(self.settings)
+            self.subscriptions()
+            sys.setswitchinterval(_SWITCH_SECONDS)
+            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+                runner.run(self._run())
+        except TownpostError as error:
+            sys.stderr.write(f"{self._role}: {error}\n")
+            return 2 if isinstance(error, SettingError) else 1
+        return 1 if self.failed else 0
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        ended = asyncio.Event()
+
+        def on_signal(number: int) -> None:
+            ended.set()
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, on_signal, number)
+        async with self.running() as running:
+            running.on_end(lambda: loop.call_soon_threadsafe(ended.set))
+            await ended.wait()
+            for name in running.busy():
+                self._log.info("waiting for what is at work: %s (a second signal ends it at once)", name)
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator["_Running"]:
+        """Run beside whatever else runs in this event loop, e.g. inside the lifespan of a web application.
+
+        No signals are handled, and no logs are set up. Leaving it takes nothing more, waits STOP_SECONDS for what is at
+        work, and cancels async handlers then.
+
+        Raises:
+            SettingError: see `subscriptions`.
+        """
+        if self._running is not None:
+            raise SettingError("the app runs already")
+        subscriptions = self.subscriptions()
+        async with contextlib.AsyncExitStack() as stack:
+            if self._lifespan is not None:
+                await stack.enter_async_context(self._lifespan(self))
+            running = self._running = _Running(self._role, subscriptions, asyncio.get_running_loop(), self._log)
+            running.start()
+            try:
+                yield running
+            finally:
+                running.stop.set()
+                await asyncio.to_thread(running.join)
+                self.failed = self.failed or running.failed
+                self._running = None
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop  # noqa: PLC0415 - an extra
+    except ImportError:
+        return None
+    return uvloop.new_event_loop  # type: ignore[no-any-return]  # it has no annotations here
+
+
+class _Running:
+    """The threads of an app."""
+
+    def __init__(
+        self, role: str, subscriptions: Sequence[Subscription], loop: asyncio.AbstractEventLoop, log: logging.Logger
+    ) -> None:
+        self.stop = threading.Event()
+        self.failed = False
+        self._log = log
+        self._loops = [one.loop(self.stop, loop) for one in subscriptions]
+        self._threads = [
+            threading.Thread(target=self._guard, args=(one,), name=one.name, daemon=True) for one in self._loops
+        ]
+        self._heartbeats = _heartbeats(role, subscriptions, self._loops, self.stop)
+        is_async = any(one.routes.is_async for one in subscriptions)
+        self._watchdog = Watchdog(loop, log) if is_async else None
+        self._tell_end: Callable[[], object] = lambda: None
+
+    def on_end(self, call: Callable[[], object]) -> None:
+        """Called from another thread if a loop ends by itself."""
+        self._tell_end = call
+        if self.stop.is_set():
+            call()
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+        for heartbeat in self._heartbeats:
+            heartbeat.start()
+        if self._watchdog is not None:
+            self._watchdog.start()
+
+    def busy(self) -> list[str]:
+        alive = zip(self._loops, self._threads, strict=True)
+        return [loop.name for loop, thread in alive if thread.is_alive() and not loop.abandonable]
+
+    def join(self) -> None:
+        """Wait for the threads; what only connects may be left."""
+        while any(
+            thread.is_alive() and not loop.abandonable for loop, thread in zip(self._loops, self._threads, strict=True)
+        ):
+            threading.Event().wait(_GLANCE_SECONDS / 5)
+        for loop in self._loops:
+            for line in loop.totals():
+                self._log.info("%s", line)
+        for heartbeat in self._heartbeats:
+            heartbeat.withdraw()
+        if self._watchdog is not None:
+            self._watchdog.close()
+
+    def _guard(self, loop: Loop) -> None:
+        try:
+            loop.run()
+        except TownpostError as error:
+            self.failed = True
+            self._log.error("%s", error)
+        except BaseException:  # noqa: BLE001 - logged with its traceback: a thread must not end in silence
+            self.failed = True
+            self._log.exception("the %s loop broke; this is a bug in Townpost", loop.name)
+        if not self.stop.is_set():
+            self.stop.set()
+            self._tell_end()
+
+
+def _heartbeats(
+    role: str, subscriptions: Sequence[Subscription], loops: Sequence[Loop], stop: threading.Event
+) -> list[Heartbeat]:
+    """A report has one name a pattern: as many reports as a pattern has names."""
+    groups: list[dict[str, tuple[Subscription, Loop]]] = []
+    for one, loop in zip(subscriptions, loops, strict=True):
+        for group in groups:
+            same_group = {each.settings.consumer_group for each, _ in group.values()} == {one.settings.consumer_group}
+            if one.pattern not in group and same_group:
+                group[one.pattern] = (one, loop)
+                break
+        else:
+            groups.append({one.pattern: (one, loop)})
+    made = []
+    for number, group in enumerate(groups):
+        first = next(iter(group.values()))[0].settings
+        names = {PATTERNS[pattern].setting.lower(): one.name for pattern, (one, _) in group.items()}
+        update: dict[str, object] = {"pattern": ",".join(group), **names}
+        if number:
+            update["health_file"] = None
+        made.append(Heartbeat(role, first.model_copy(update=update), [loop for _, loop in group.values()], stop))
+    if made and len(made) > 1:
+        made[0].watch(loops)
+    return made

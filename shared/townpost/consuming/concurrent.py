@@ -1,0 +1,190 @@
+"""One subscription with several messages at work at once: one thread takes, workers call, one thread acknowledges."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+
+from townpost.consuming.acknowledging import Acknowledging
+from townpost.consuming.backlog import Backlog
+from townpost.consuming.gaps import GapWatch
+from townpost.consuming.listening import Listening
+from townpost.consuming.runners import Runner
+from townpost.counts import Counts
+from townpost.errors import UnreadableError
+from townpost.message import Message
+from townpost.patterns.ack_pipeline import AcknowledgesApart
+from townpost.patterns.contract import Batch
+from townpost.redis.connection import Connection, endpoint
+from townpost.settings import Settings
+from townpost.text import excerpt
+
+__all__ = ["Concurrent"]
+
+_MOST = 1_000
+"""Messages of one take."""
+
+
+class Concurrent:
+    """Implements `townpost.heartbeat.Loop`."""
+
+    def __init__(
+        self,
+        pattern: str,
+        settings: Settings,
+        make_runner: Callable[[], Runner],
+        stop: threading.Event,
+        *,
+        concurrency: int,
+        whole: bool,
+        tells_attempts: bool,
+    ) -> None:
+        """Nothing runs before `run`.
+
+        Args:
+            pattern: its name.
+            settings: with the name of the queue, stream or channel.
+            make_runner: called in `run`.
+            stop: ends it.
+            concurrency: how many workers at most.
+            whole: a worker gets a batch at once.
+            tells_attempts: deliveries are to know which attempt they are.
+        """
+        self.name = pattern
+        self._settings = settings
+        self._make_runner = make_runner
+        self._stop = stop
+        self._counts = Counts()
+        self._listening = Listening(pattern, settings, stop, self._counts)
+        self._source = settings.name_of(self._listening.pattern)
+        self._log = logging.getLogger(f"townpost.{pattern}")
+        guarantees = self._listening.pattern.guarantees
+        self._redelivers = guarantees.redelivers
+        self._watch = GapWatch() if guarantees.fan_out and not guarantees.redelivers else None
+        self._backlog = Backlog(
+            self._counts,
+            stop,
+            concurrency=concurrency,
+            whole=whole,
+            ahead=self._redelivers and not whole,
+            unreadable=self._unreadable,
+            hear=None if self._watch is None else self._hear,
+            settles=self._redelivers,
+        )
+        self._acknowledging = self._made_acknowledging(tells_attempts=tells_attempts)
+        self._turned: tuple[object, float] = (None, time.monotonic())
+        self._takes = 0
+        self.left = 0
+        """Messages that were still at work when it ended."""
+
+    def _made_acknowledging(self, *, tells_attempts: bool) -> Acknowledging | None:
+        listener = self._listening.listener
+        if not isinstance(listener, AcknowledgesApart):
+            return None
+        listener.tells_attempts = listener.tells_attempts or tells_attempts
+        connection = Connection(self._settings.url, name=f"townpost-{self.name}-ack")
+        pipeline, open_ = listener.acknowledge_apart(connection)
+        return Acknowledging(
+            self._backlog,
+            connection,
+            pipeline,
+            open_,
+            name=self.name,
+            connect_timeout=self._settings.connect_timeout,
+            where=endpoint(self._settings.url),
+        )
+
+    @property
+    def turned(self) -> float:
+        """Sampled when read."""
+        seen = (self._takes, self._counts.received, self._counts.handled, self._counts.failed)
+        if seen != self._turned[0]:
+            self._turned = (seen, time.monotonic())
+        return self._turned[1]
+
+    @property
+    def counts(self) -> Mapping[str, Counts]:
+        return {self.name: self._counts}
+
+    @property
+    def abandonable(self) -> bool:
+        return self._listening.reconnector.connecting and not self._backlog.running
+
+    def run(self) -> None:
+        runner = self._make_runner()
+        runner.start(self._backlog)
+        if self._acknowledging is not None:
+            self._acknowledging.start()
+        try:
+            self._take_all(runner)
+        finally:
+            self._end(runner)
+
+    def _take_all(self, runner: Runner) -> None:
+        while wanted := self._backlog.wanted():
+            batch = self._listening.take(min(wanted, _MOST))
+            if batch is None:
+                return
+            self._takes += 1
+            self._counts.reconnects = self._listening.reconnector.outages
+            if len(batch):
+                batch.source = self._source
+                self._counts.recent.see(batch.payloads[0])
+                runner.wake(self._backlog.add(batch))
+            self._backlog.measure()
+
+    def _end(self, runner: Runner) -> None:
+        self.left = runner.end(self._settings.stop_seconds)
+        if self.left:
+            fate = "their leases run out, then others get them" if self._redelivers else "they are lost"
+            self._log.warning("stopped with %d messages at work (STOP_SECONDS): %s", self.left, fate)
+        if self._acknowledging is not None:
+            self._acknowledging.close()
+        else:
+            for batch in self._backlog.unbegun():
+                self._give_back(batch)
+        self._listening.close()
+
+    def _give_back(self, batch: Batch) -> None:
+        count = len(batch.left)
+        if not count:
+            return
+        if self._listening.can_requeue:
+            self._listening.settle_if_possible(batch)
+        else:
+            self._counts.dropped += count
+            self._log.warning("stopped with %d received messages unhandled; they are lost", count)
+
+    def interrupt(self, control: Connection) -> None:
+        self._backlog.wake()
+        self._listening.interrupt(control)
+
+    def totals(self) -> list[str]:
+        if not self._listening.reconnector.worked:
+            return []
+        c = self._counts
+        numbers = {
+            "received": c.received,
+            "handled": c.handled,
+            "failed": c.failed,
+            "unreadable": c.unreadable,
+        }
+        if self._redelivers:
+            numbers |= {"retried": c.retried, "dead": c.dead, "recovered": c.recovered, "too late": c.late}
+        line = ", ".join(f"{value:,} {name}" for name, value in numbers.items())
+        return [f"total from {self._listening.pattern.label} {self._source}: {line}"]
+
+    def _unreadable(self, batch: Batch, index: int, problem: UnreadableError) -> None:
+        self._counts.unreadable += 1
+        self._log.warning("unreadable message (%s): %s", problem, excerpt(batch.payloads[index]))
+        batch.answered(index, problem)
+
+    def _hear(self, message: Message) -> None:
+        gap = None if self._watch is None else self._watch.hear(message)
+        if gap is None:
+            return
+        if gap.certain:
+            self._counts.missed += gap.size
+            self._log.warning("gap: never heard %s (%d missed)", gap, gap.size)
+        else:
+            self._log.warning("possible gap: %s not heard, but without an epoch nobody can tell", gap)
