@@ -11,12 +11,16 @@ import sys
 import threading
 
 from townpost import logs
+from townpost.consuming.app import App
 from townpost.consuming.consumer import Consumer
-from townpost.consuming.handlers import load
+from townpost.consuming.handlers import import_handler, load
+from townpost.consuming.routes import Route
 from townpost.errors import SettingError
 from townpost.health import check
+from townpost.message import Message
 from townpost.service import Service
 from townpost.settings import Settings
+from townpost.verdicts import Policy
 
 _LETTERS = ("dead", "scheduled", "in-hand")
 _SWITCH_SECONDS = 0.0005
@@ -33,23 +37,56 @@ def main(arguments: list[str]) -> int:
     try:
         settings = Settings.read()
         logs.set_up(settings)
-        if arguments == ["health"]:
-            return check(settings.health_file, settings.health_seconds)
-        if arguments and arguments[0] in _LETTERS:
-            from subscriber import letters  # noqa: PLC0415 - its tables are slow to import, and rarely wanted
-
-            return letters.main(arguments, settings)
-        if arguments:
-            sys.stderr.write(f"{__doc__}\n")
-            return 2
-        handler = load(settings)
+        return _command(arguments, settings) if arguments else _listen(settings)
     except SettingError as error:
         sys.stderr.write(f"subscriber: {error}\n")
         return 2
+
+
+def _command(arguments: list[str], settings: Settings) -> int:
+    if arguments == ["health"]:
+        return check(settings.health_file, settings.health_seconds)
+    if arguments[0] in _LETTERS:
+        from subscriber import letters  # noqa: PLC0415 - its tables are slow to import, and rarely wanted
+
+        return letters.main(arguments, settings)
+    sys.stderr.write(f"{__doc__}\n")
+    return 2
+
+
+def _listen(settings: Settings) -> int:
+    if (app := _app(settings)) is not None:
+        return app.run()
+    handler = load(settings)
     sys.setswitchinterval(_SWITCH_SECONDS)
     stop = threading.Event()
     loops = [Consumer(pattern.name, settings, handler, stop) for pattern in settings.patterns]
     return Service("subscriber", settings, loops, stop).run()
+
+
+def _app(settings: Settings) -> App | None:
+    """Of a handler that is async, typed or has several messages at work; None for one that takes one after the other.
+
+    Raises:
+        SettingError: HANDLER cannot be imported or served.
+    """
+    if settings.handler is None:
+        return None
+    function = import_handler(settings.handler)
+    policy = Policy(settings.max_attempts, settings.backoff_seconds, settings.backoff_cap_seconds)
+    at_once = settings.concurrency not in (None, 1)
+    try:
+        route = Route.of(function, policy=policy, timeout=settings.handler_timeout)
+    except SettingError as error:
+        if not at_once:
+            return None  # a plain function may call its parameter what it likes
+        raise SettingError(f"HANDLER={settings.handler}: {error}") from None
+    if not route.is_async and route.kinds == (Message,) and not at_once:
+        return None
+    app = App(settings=settings)
+    for pattern in settings.patterns:
+        app.handler(settings.name_of(pattern), pattern=pattern.name)(function)
+    return app
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ class Acknowledging:
         )
         self._thread = threading.Thread(target=self._run, name=f"{name}-ack", daemon=True)
         self._log = logging.getLogger(f"townpost.{name}")
-        backlog.tell_completed = self._work.set
+        backlog.changed = self._work.set
 
     def start(self) -> None:
         self._thread.start()

@@ -96,7 +96,8 @@ class Backlog:
         self._prefetch = Prefetch()
         self.completed: deque[Flight] = deque()
         """All of it is answered."""
-        self.tell_completed: Callable[[], None] = lambda: None
+        self.changed: Callable[[], None] = lambda: None
+        """Called when there is a flight to look after, or one is complete."""
 
     def wanted(self) -> int:
         """How many messages to take; waits until there is room for one. 0 once stopped."""
@@ -119,6 +120,9 @@ class Backlog:
             self._unbegun += len(batch)
             self.flights.add(flight)
             self._waiting.append(flight)
+            first = len(self.flights) == 1
+        if first:
+            self.changed()
         return len(batch)
 
     def _works(self, flight: Flight) -> Iterator[Work]:
@@ -169,7 +173,7 @@ class Backlog:
     def _complete(self, flight: Flight) -> None:
         if self._settles:
             self.completed.append(flight)
-            self.tell_completed()
+            self.changed()
         elif not flight.left:
             self.flights.discard(flight)
 

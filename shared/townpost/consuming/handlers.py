@@ -19,7 +19,7 @@ from townpost.patterns.contract import Batch
 from townpost.settings import Settings
 from townpost.text import printable, told
 
-__all__ = ["Failed", "Handler", "load"]
+__all__ = ["Failed", "Handler", "import_handler", "load"]
 
 Failed: typing.TypeAlias = Callable[[int, Exception], None]
 """Says that the message at this position failed, and why."""
@@ -55,20 +55,25 @@ _COLOURS = dict(zip(PATTERNS, (_CYAN, _GREEN, _YELLOW, _MAGENTA), strict=False))
 
 
 def load(settings: Settings) -> Handler:
-    """The handler that HANDLER names, or the one that prints.
+    """The handler that HANDLER names, or the one that prints; for one message, or one batch, at a time.
 
     Raises:
-        SettingError: it cannot be imported or called with one argument.
+        SettingError: it cannot be imported, or not be called with a message or a list of them.
     """
     if settings.handler is None:
         if sys.stdout is None:  # closed by whoever started us
             raise SettingError("standard output is closed: there is nowhere to print to")
         return _Printer(settings)
-    function = _import(settings.handler)
+    function = import_handler(settings.handler)
     return _Lists(function) if _takes_list(function, settings.handler) else _Each(function)
 
 
-def _import(name: str) -> Callable[[typing.Any], object]:
+def import_handler(name: str) -> Callable[..., object]:
+    """What HANDLER names.
+
+    Raises:
+        SettingError: it cannot be imported, or not be called.
+    """
     module_name, _, function_name = name.partition(":")
     if not module_name or not function_name:
         raise SettingError(f"HANDLER={name} cannot be used: write it as package.module:function")
@@ -81,15 +86,10 @@ def _import(name: str) -> Callable[[typing.Any], object]:
         ) from error
     if not callable(function):
         raise SettingError(f"HANDLER={name} is a {type(function).__name__}, not a function")
-    return typing.cast("Callable[[typing.Any], object]", function)
+    return typing.cast("Callable[..., object]", function)
 
 
-def _takes_list(function: Callable[[typing.Any], object], name: str) -> bool:
-    for form in (function, getattr(function, "__call__", None)):  # noqa: B004 - an object's own may be async
-        if inspect.iscoroutinefunction(form) or inspect.isgeneratorfunction(form) or inspect.isasyncgenfunction(form):
-            raise SettingError(
-                f"HANDLER={name} is async or a generator: give a plain function, which may call asyncio.run"
-            )
+def _takes_list(function: Callable[..., object], name: str) -> bool:
     try:
         signature = inspect.signature(function, eval_str=True)
         signature.bind(None)

@@ -7,7 +7,7 @@ def handle(orders: list[Order]) -> None                      a batch
 
 import inspect
 import typing
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -21,7 +21,7 @@ from townpost.verdicts import Policy, Reject
 
 __all__ = ["Middleware", "Route", "Routes", "failure", "finish", "start"]
 
-Middleware: typing.TypeAlias = Callable[..., Generator[None, None, None]]
+Middleware: typing.TypeAlias = Callable[..., Iterator[None]]
 """A generator function: what stands before its one `yield` runs before the handler, which may raise there."""
 
 _FORMS = "Message, Delivery, a pydantic model, or list[...] of a message or model"
@@ -207,7 +207,7 @@ def start(middleware: Sequence[Middleware], delivery: Delivery) -> list[Generato
     started: list[Generator[None, None, None]] = []
     try:
         for function in middleware:
-            one = function(delivery)
+            one = typing.cast("Generator[None, None, None]", function(delivery))
             next(one)
             started.append(one)
     except StopIteration:

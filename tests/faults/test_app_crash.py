@@ -1,0 +1,116 @@
+"""A process with fifty messages at work is killed, stopped or cut off from Redis: nothing is lost."""
+
+import os
+import signal
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import redis
+from apps import until
+from conftest import Start
+from messages import wire
+
+from lab.proxy import Proxy
+from lab.server import Server
+
+ASYNC = """
+import asyncio, os, pathlib
+from townpost import Message
+
+journal = open(pathlib.Path(os.environ["FOLDER"]) / str(os.getpid()), "a", buffering=1)
+
+async def handle(message: Message) -> None:
+    journal.write(f"begun {message.message}\\n")
+    await asyncio.sleep(float(os.environ.get("WORK", "0.05")))
+    journal.write(f"done {message.message}\\n")
+"""
+THREADS = ASYNC.replace("async def", "def").replace("await asyncio.sleep", "time.sleep").replace("asyncio", "time")
+
+RUNNER = pytest.mark.parametrize("source", [ASYNC, THREADS], ids=["loop", "threads"])
+KEPT = pytest.mark.parametrize("pattern", ["reliable", "stream"])
+NAMES = {"reliable": "reliable_queue", "stream": "message_stream"}
+
+
+def environment(folder: Path, source: str, pattern: str, **others: str) -> dict[str, str]:
+    (folder / "work.py").write_text(source)
+    given = {"PATTERN": pattern, "HANDLER": "work:handle", "CONCURRENCY": "50", "LEASE_SECONDS": "1"}
+    return given | {"PYTHONPATH": str(folder), "FOLDER": str(folder)} | others
+
+
+def said(folder: Path, word: str) -> list[str]:
+    lines = [line for file in folder.iterdir() if file.name.isdecimal() for line in file.read_text().splitlines()]
+    return [line.removeprefix(f"{word} ") for line in lines if line.startswith(word)]
+
+
+def put(client: redis.Redis, pattern: str, count: int) -> list[str]:
+    texts = [str(n) for n in range(count)]
+    for text in texts:
+        if pattern == "stream":
+            client.xadd(NAMES[pattern], {"message": wire(text)})
+        else:
+            client.rpush(NAMES[pattern], wire(text))
+    return texts
+
+
+@KEPT
+@RUNNER
+def test_killed_with_fifty_in_flight_nothing_is_lost_and_no_more_than_these_come_twice(
+    start: Start, client: redis.Redis, tmp_path: Path, pattern: str, source: str
+) -> None:
+    # Given a subscriber with fifty messages at work
+    texts = put(client, pattern, 400)
+    first = start("subscriber", **environment(tmp_path, source, pattern))
+    until(lambda: len(said(tmp_path, "done")) >= 100)
+
+    # When it is killed, and another takes its place
+    os.kill(first.pid, signal.SIGKILL)
+    first.wait()
+    begun, done = said(tmp_path, "begun"), said(tmp_path, "done")
+    start("subscriber", **environment(tmp_path, source, pattern))
+    until(lambda: set(texts) <= set(said(tmp_path, "done")), 30)
+
+    # Then what was handled twice was at work, or was answered in the last tenth of a second
+    twice = [text for text, times in Counter(said(tmp_path, "done")).items() if times > 1]
+    assert set(twice) <= set(done[-150:])
+    assert len(begun) - len(done) <= 50
+
+
+@RUNNER
+def test_a_stop_waits_for_what_is_at_work_and_loses_nothing(
+    start: Start, client: redis.Redis, tmp_path: Path, source: str
+) -> None:
+    texts = put(client, "reliable", 300)
+    one = start("subscriber", **environment(tmp_path, source, "reliable", WORK="0.2"))
+    until(lambda: len(said(tmp_path, "begun")) >= 50)
+
+    os.kill(one.pid, signal.SIGTERM)
+    assert one.wait() == 0
+
+    assert sorted(said(tmp_path, "begun")) == sorted(said(tmp_path, "done"))
+    left = client.llen("reliable_queue")
+    assert left + len(set(said(tmp_path, "done"))) == len(texts)
+    assert not client.keys("*:claim:*")
+
+
+@KEPT
+@RUNNER
+def test_a_minute_without_redis_loses_nothing(
+    start: Start, server: Server, client: redis.Redis, tmp_path: Path, pattern: str, source: str
+) -> None:
+    # Given fifty at work, and the way to Redis cut for longer than a lease
+    with Proxy(server.port) as proxy:
+        texts = put(client, pattern, 300)
+        start("subscriber", url=proxy.url, **environment(tmp_path, source, pattern))
+        until(lambda: len(said(tmp_path, "done")) >= 60)
+        proxy.refuse()
+        until(lambda: len(said(tmp_path, "begun")) == len(said(tmp_path, "done")))
+        before = len(said(tmp_path, "done"))
+
+        # When it is back
+        proxy.accept()
+        until(lambda: set(texts) <= set(said(tmp_path, "done")), 40)
+
+    # Then all are handled, and what came again was at work or not acknowledged when it went
+    twice = sum(times > 1 for times in Counter(said(tmp_path, "done")).values())
+    assert twice <= before
