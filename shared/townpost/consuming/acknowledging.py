@@ -115,6 +115,3 @@ class Acknowledging:
         part = batch.part(returned, _MOST_FAILURES)
         if part is not None:
             self._pipeline.due.append(part)
-        if flight in self._backlog.flights and flight.over and not flight.unanswered:
-            self._backlog.completed.append(flight)  # the rest of it went back
-            self._work.set()

@@ -1,6 +1,9 @@
 """What was taken and is not begun yet, from which the workers of one subscription help themselves.
 
-A flight is one batch from its take to its settlement. Its messages are begun in order; answers come in any.
+A flight is one batch from its take to its settlement. Its messages are begun in order; answers come in any order.
+
+No lock is taken for a message: one that twenty threads want for each message costs a switch of threads each time.
+What is done for each message is one step of the interpreter, or is a worker's own.
 """
 
 import threading
@@ -16,24 +19,32 @@ from townpost.patterns.leased import LeasedBatch
 from townpost.prefetch import Prefetch
 from townpost.verdicts import Policy
 
-__all__ = ["Backlog", "Flight", "Work"]
+__all__ = ["Backlog", "Flight", "Slot", "Work"]
+
+_LOOK_SECONDS = 0.1
+_CHUNK = 32
+"""Messages that are read at one go, see `Batch.some`."""
+_MEASURED_SECONDS = 0.001
 
 
 class Flight:
     """One batch at work."""
 
-    __slots__ = ("batch", "iterator", "left", "over", "since", "unanswered")
+    __slots__ = ("answered", "batch", "begun", "complete", "iterator", "left", "over", "since")
 
-    def __init__(self, batch: Batch, iterator: Iterator["Work"]) -> None:
+    def __init__(self, batch: Batch) -> None:
         self.batch = batch
-        self.iterator = iterator
+        self.iterator: Iterator[Work] = iter(())
         self.since = time.monotonic()
-        self.unanswered = 0
-        """How many are begun and not answered."""
+        self.begun = 0
+        """How many pieces of work are ready for the workers, or in their hands, or answered."""
+        self.answered: deque[None] = deque()
+        """One for each that is answered."""
         self.over = False
-        """Nothing more of it is begun."""
+        """No more of it is begun."""
         self.left: Sequence[int] = ()
         """Positions that were not begun when it was over, and have not gone back yet."""
+        self.complete = False
 
 
 class Work:
@@ -45,6 +56,15 @@ class Work:
         self.flight = flight
         self.indexes = indexes
         self.messages = messages
+
+
+class Slot:
+    """What one worker has done so far."""
+
+    __slots__ = ("begun", "ended", "failed", "handled")
+
+    def __init__(self) -> None:
+        self.begun = self.ended = self.handled = self.failed = 0
 
 
 class Backlog:
@@ -76,7 +96,7 @@ class Backlog:
             settles: batches are acknowledged once they are answered.
         """
         self._counts = counts
-        self._stop = stop
+        self._stopped = stop.is_set
         self._concurrency = concurrency
         self._whole = whole
         self._ahead = ahead
@@ -84,169 +104,227 @@ class Backlog:
         self._hear = hear
         self._settles = settles
         self._lock = threading.Lock()
-        self._room = threading.Condition(self._lock)
+        """For what is done once a chunk, or a batch."""
+        self._ready: deque[Work] = deque()
         self._waiting: deque[Flight] = deque()
-        """Of which something is to be begun."""
+        """Of which something is not ready yet."""
+        self._remaining = 0
+        """Messages of those."""
+        self._slots: list[Slot] = []
+        self._room = threading.Event()
+        self._waits = False
+        """The thread that takes waits for room."""
+        self._prefetch = Prefetch()
+        self._measured = (0, 0.0)
         self.flights: set[Flight] = set()
         """Not settled."""
-        self._unbegun = 0
-        self.running = 0
-        self._ended = 0
-        self._busy_since = 0.0
-        self._prefetch = Prefetch()
         self.completed: deque[Flight] = deque()
-        """All of it is answered."""
+        """All of it is answered, and it is to be settled."""
         self.changed: Callable[[], None] = lambda: None
         """Called when there is a flight to look after, or one is complete."""
 
+    def slot(self) -> Slot:
+        """For one more worker."""
+        one = Slot()
+        with self._lock:
+            self._slots.append(one)
+        return one
+
+    @property
+    def running(self) -> int:
+        """How many messages are at work."""
+        return sum([slot.begun - slot.ended for slot in self._slots])
+
+    def count(self) -> None:
+        """Bring the counts up to date."""
+        slots = list(self._slots)
+        self._counts.received = sum(slot.begun for slot in slots)
+        self._counts.handled = sum(slot.handled for slot in slots)
+        self._counts.failed = sum(slot.failed for slot in slots)
+
     def wanted(self) -> int:
         """How many messages to take; waits until there is room for one. 0 once stopped."""
-        with self._lock:
-            while not self._stop.is_set():
-                ahead = self._prefetch.limit - 1 if self._ahead else 0
-                room = self._concurrency - self.running + ahead - self._unbegun
-                if room > 0 and self._unbegun <= ahead // 2:
-                    return room
-                self._room.wait(0.1)
+        started, ended = time.monotonic(), self._ended()
+        waited = False
+        self._waits = True
+        while not self._stopped():
+            self._room.clear()
+            if room := self._has_room():
+                self._waits = False
+                if waited:
+                    self._measure(self._ended() - ended, time.monotonic() - started)
+                return room
+            waited = True
+            self._room.wait(_LOOK_SECONDS)
         return 0
+
+    def _ended(self) -> int:
+        return sum([slot.ended for slot in self._slots])
+
+    def _has_room(self) -> int:
+        ahead = self._prefetch.limit - 1 if self._ahead else 0
+        unbegun = len(self._ready) + self._remaining
+        return 0 if unbegun > ahead // 2 else max(0, self._concurrency - self.running + ahead - unbegun)
+
+    def _tell_room(self) -> None:
+        """Wakes the thread that takes, if it is to take something: otherwise it would only compete with the workers."""
+        if len(self._ready) + self._remaining <= self._prefetch.limit // 2 and self._has_room():
+            self._room.set()
+
+    def _measure(self, ended: int, seconds: float) -> None:
+        """How fast the workers are while they have enough to do."""
+        ended, seconds = ended + self._measured[0], seconds + self._measured[1]
+        if seconds > _MEASURED_SECONDS and ended:
+            self._prefetch.worked(ended, seconds)
+            ended, seconds = 0, 0.0
+        self._measured = (ended, seconds)
 
     def add(self, batch: Batch) -> int:
         """To be begun; how many messages these are."""
-        flight = Flight(batch, iter(()))
+        flight = Flight(batch)
         flight.iterator = self._works(flight)
         with self._lock:
-            if not self.running and not self._unbegun:
-                self._busy_since = time.monotonic()
-            self._unbegun += len(batch)
             self.flights.add(flight)
             self._waiting.append(flight)
+            self._remaining += len(batch)
             first = len(self.flights) == 1
         if first:
             self.changed()
         return len(batch)
 
     def _works(self, flight: Flight) -> Iterator[Work]:
-        batch = flight.batch
-        stopped = self._stop.is_set
+        batch, hear = flight.batch, self._hear
         readable: list[tuple[int, Message]] = []
         for index, message in batch.reading():
-            if stopped():
-                batch.position = index
-                return
-            if type(message) is Message:
-                if self._hear is not None:
-                    self._hear(message)
-                if not index:
-                    self._counts.latency.add(time.time() - message.timestamp.timestamp())  # of one in a batch
-                if self._whole:
-                    readable.append((index, message))
-                else:
-                    yield Work(flight, (index,), (message,))
-            else:
+            if type(message) is not Message:
                 self._unreadable(batch, index, message)  # type: ignore[arg-type]
+                continue
+            if hear is not None:
+                hear(message)
+            if not index:
+                self._counts.latency.add(time.time() - message.timestamp.timestamp())  # of one in a batch
+            if self._whole:
+                readable.append((index, message))
+            else:
+                yield Work(flight, (index,), (message,))
         if readable:
             yield Work(flight, tuple(index for index, _ in readable), tuple(message for _, message in readable))
 
-    def next(self) -> Work | None:
+    def next(self, slot: Slot) -> Work | None:
         """For a worker that is free: what it is to begin, if there is anything."""
-        with self._lock:
-            while self._waiting:
-                flight = self._waiting[0]
-                before = flight.batch.position
-                work = next(flight.iterator, None)
-                self._unbegun -= flight.batch.position - before
-                if work is not None:
-                    flight.unanswered += len(work.indexes)
-                    self.running += 1
-                    self._counts.received += len(work.indexes)
-                    return work
-                self._waiting.popleft()
-                self._exhausted(flight)
-            self._room.notify()
+        while not self._stopped():
+            try:
+                work = self._ready.popleft()
+            except IndexError:
+                if self._refill():
+                    continue
+                if self._waits:
+                    self._tell_room()
+                return None
+            slot.begun += len(work.indexes)
+            if self._waits:
+                self._tell_room()
+            return work
         return None
 
-    def _exhausted(self, flight: Flight) -> None:
-        self._end(flight)
-        if not flight.unanswered:
-            self._complete(flight)
+    def _refill(self) -> bool:
+        """Whether something is ready now."""
+        with self._lock:
+            while self._waiting and not self._ready:
+                flight = self._waiting[0]
+                before = flight.batch.position
+                chunk: list[Work] = []
+                for work in flight.iterator:
+                    chunk.append(work)
+                    if len(chunk) == _CHUNK:
+                        break
+                self._remaining -= flight.batch.position - before
+                flight.begun += len(chunk)
+                if len(chunk) < _CHUNK:  # nothing more comes of it
+                    self._waiting.popleft()
+                    self._end(flight, flight.batch.position)
+                self._ready.extend(chunk)
+            return bool(self._ready)
 
-    def _complete(self, flight: Flight) -> None:
+    def _end(self, flight: Flight, position: int) -> None:
+        """With the lock: nothing more of it is begun."""
+        batch = flight.batch
+        self._remaining -= len(batch) - batch.position
+        batch.position = position
+        flight.left = range(position, len(batch))
+        flight.over = True
+        self._look_complete(flight)
+
+    def cut(self, flight: Flight) -> None:
+        """Nothing more of it is begun; what was not is `left`."""
+        with self._lock:
+            taken: list[Work] = []
+            while self._ready:
+                try:
+                    taken.append(self._ready.popleft())
+                except IndexError:
+                    break
+            mine = [work for work in taken if work.flight is flight]
+            self._ready.extendleft(work for work in reversed(taken) if work.flight is not flight)
+            if flight.over and not mine:
+                return
+            flight.begun -= len(mine)
+            first = min((work.indexes[0] for work in mine), default=flight.batch.position)
+            if flight.over:
+                flight.left = range(first, len(flight.batch))
+                flight.batch.position = first
+                self._look_complete(flight)
+            else:
+                self._waiting.remove(flight)
+                self._end(flight, first)
+        self._room.set()
+
+    def ended(self, slot: Slot, work: Work, error: Exception | None = None, policy: Policy | None = None) -> None:
+        """From the worker: handled, or failed."""
+        flight, indexes = work.flight, work.indexes
+        batch, number = flight.batch, len(indexes)
+        if error is None:
+            slot.handled += number
+            if isinstance(batch, LeasedBatch):
+                for index in indexes:
+                    batch.answers[index] = 1
+        else:
+            slot.failed += number
+            for index in indexes:
+                if policy is not None and isinstance(batch, LeasedBatch):
+                    batch.policies[index] = policy
+                batch.answered(index, error)
+        slot.ended += number
+        flight.answered.append(None)
+        if flight.over:
+            with self._lock:
+                self._look_complete(flight)
+        if self._waits:
+            self._tell_room()
+
+    def dropped(self, slot: Slot, work: Work) -> None:
+        """From a worker that ends without an answer: the lease is left to run out."""
+        slot.ended += len(work.indexes)
+
+    def _look_complete(self, flight: Flight) -> None:
+        if flight.complete or not flight.over or len(flight.answered) < flight.begun:
+            return
+        flight.complete = True
         if self._settles:
             self.completed.append(flight)
             self.changed()
         elif not flight.left:
             self.flights.discard(flight)
 
-    def unbegun(self) -> list[Batch]:
-        """At the end: the batches of which something was not begun."""
-        with self._lock:
-            return [flight.batch for flight in self.flights if flight.batch.position < len(flight.batch)]
-
-    def ended(self, work: Work, error: Exception | None = None, policy: Policy | None = None) -> None:
-        """From the worker: handled, or failed."""
-        batch = work.flight.batch
-        if error is None:
-            if isinstance(batch, LeasedBatch):
-                for index in work.indexes:
-                    batch.answers[index] = 1
-        else:
-            for index in work.indexes:
-                if policy is not None and isinstance(batch, LeasedBatch):
-                    batch.policies[index] = policy
-                batch.answered(index, error)
-        self._freed(work, handled=error is None)
-
-    def dropped(self) -> None:
-        """From a worker that ends without an answer: the lease is left to run out."""
-        with self._lock:
-            self.running -= 1
-            self._room.notify()
-
-    def cut(self, flight: Flight) -> None:
-        """Nothing more of it is begun; what was not is `left`."""
-        with self._lock:
-            if not flight.over:
-                self._waiting.remove(flight)
-                self._end(flight)
-                self._room.notify()
-
-    def _end(self, flight: Flight) -> None:
-        batch = flight.batch
-        flight.over = True
-        flight.left = range(batch.position, len(batch))
-        self._unbegun -= len(flight.left)
-
-    def _freed(self, work: Work, *, handled: bool) -> None:
-        flight = work.flight
-        with self._lock:
-            number = len(work.indexes)
-            self.running -= 1
-            self._ended += number
-            flight.unanswered -= number
-            if handled:
-                self._counts.handled += number
-            else:
-                self._counts.failed += number
-            if flight.over and not flight.unanswered:
-                self._complete(flight)
-            if not self.running and not self._unbegun:
-                self._measure(time.monotonic())
-            self._room.notify()
-
-    def _measure(self, now: float) -> None:
-        self._prefetch.worked(self._ended, now - self._busy_since)
-        self._ended, self._busy_since = 0, now
-
-    def measure(self) -> None:
-        """From the thread that takes, now and then: how fast the workers are."""
-        with self._lock:
-            if self._ended:
-                self._measure(time.monotonic())
-
     def settled(self, flight: Flight) -> None:
         self.flights.discard(flight)
 
+    def unbegun(self) -> list[Batch]:
+        """At the end: the batches of which something was not begun."""
+        for flight in list(self.flights):
+            self.cut(flight)
+        return [flight.batch for flight in self.flights if flight.left]
+
     def wake(self) -> None:
-        """Whoever waits for room looks again."""
-        with self._lock:
-            self._room.notify_all()
+        """The thread that takes looks again."""
+        self._room.set()

@@ -97,6 +97,7 @@ class Concurrent:
     @property
     def turned(self) -> float:
         """Sampled when read."""
+        self._backlog.count()
         seen = (self._takes, self._counts.received, self._counts.handled, self._counts.failed)
         if seen != self._turned[0]:
             self._turned = (seen, time.monotonic())
@@ -104,6 +105,7 @@ class Concurrent:
 
     @property
     def counts(self) -> Mapping[str, Counts]:
+        self._backlog.count()
         return {self.name: self._counts}
 
     @property
@@ -131,7 +133,6 @@ class Concurrent:
                 batch.source = self._source
                 self._counts.recent.see(batch.payloads[0])
                 runner.wake(self._backlog.add(batch))
-            self._backlog.measure()
 
     def _end(self, runner: Runner) -> None:
         self.left = runner.end(self._settings.stop_seconds)
@@ -162,7 +163,7 @@ class Concurrent:
     def totals(self) -> list[str]:
         if not self._listening.reconnector.worked:
             return []
-        c = self._counts
+        c = self.counts[self.name]
         numbers = {
             "received": c.received,
             "handled": c.handled,

@@ -57,6 +57,7 @@ class LoopRunner:
 
     def start(self, backlog: Backlog) -> None:
         self._backlog = backlog
+        self._slot = backlog.slot()
         self._loop.call_soon_threadsafe(self._sweep)
 
     def wake(self, count: int) -> None:
@@ -100,7 +101,7 @@ class LoopRunner:
         backlog = self._backlog
         try:
             while not self._ending:
-                work = backlog.next()
+                work = backlog.next(self._slot)
                 if work is None:
                     future = self._loop.create_future()
                     self._idle.append(future)
@@ -109,7 +110,7 @@ class LoopRunner:
                     await self._do(worker, work)
         except asyncio.CancelledError:
             if worker.work is not None:
-                backlog.dropped()
+                backlog.dropped(self._slot, worker.work)
         finally:
             self._workers.discard(worker)
             self._look_ended()
@@ -145,10 +146,10 @@ class LoopRunner:
             worker.expired, worker.cancelled_at = "", 0.0
         worker.work = None
         if raised is None and not started:
-            self._backlog.ended(work)
+            self._backlog.ended(self._slot, work)
         else:
             failed = calls.over(route, started, raised, batch, work.indexes)
-            self._backlog.ended(work, failed, None if route is None else route.policy)
+            self._backlog.ended(self._slot, work, failed, None if route is None else route.policy)
 
     def _sweep(self) -> None:
         """Cancel what takes too long, or has lost its lease: one look at all, instead of a timer for each."""

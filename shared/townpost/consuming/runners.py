@@ -4,7 +4,7 @@ import threading
 import time
 from typing import Protocol
 
-from townpost.consuming.backlog import Backlog, Work
+from townpost.consuming.backlog import Backlog, Slot, Work
 from townpost.consuming.calls import Calls
 from townpost.verdicts import Reject
 
@@ -67,10 +67,11 @@ class Threads:
 
     def _run(self) -> None:
         backlog = self._backlog
+        slot = backlog.slot()
         while True:
-            work = backlog.next()
+            work = backlog.next(slot)
             if work is not None:
-                self._do(work)
+                self._do(slot, work)
             elif not self._wait():
                 return
 
@@ -86,13 +87,13 @@ class Threads:
                 self._woken -= 1
             return not self._ending
 
-    def _do(self, work: Work) -> None:
+    def _do(self, slot: Slot, work: Work) -> None:
         calls, batch = self._calls, work.flight.batch
         try:
             route = calls.route(work.messages[0])
         except Reject as nobody:
             calls.tell(None, nobody, batch, work.indexes)
-            self._backlog.ended(work, nobody)
+            self._backlog.ended(slot, work, nobody)
             return
         failed = calls.call(route, batch, work.indexes, work.messages)
-        self._backlog.ended(work, failed, route.policy)
+        self._backlog.ended(slot, work, failed, route.policy)
