@@ -24,8 +24,8 @@ demo: .venv/run.stamp  ## both services on a server of their own, without Docker
 demo-tasks: .venv/run.stamp  ## the worked application as a story, without Docker: under 60 s
 	@exec $(BIN)/python -m lab tasks
 
-lab: .venv/run.stamp  ## every pattern through every fault, measured: under 20 minutes; SEED=7 for another run
-	@exec $(BIN)/python -m lab faults $(if $(SEED),--seed $(SEED)) $(if $(OUT),--out $(OUT))
+lab: .venv/run.stamp  ## every pattern through every fault, measured: under 20 minutes; SEED=7, RUNNER=threads or loop
+	@exec $(BIN)/python -m lab faults $(if $(SEED),--seed $(SEED)) $(if $(RUNNER),--runner $(RUNNER)) $(if $(OUT),--out $(OUT))
 
 lab-quick: .venv/run.stamp  ## the few faults that tell most, in under 90 s
 	@exec $(BIN)/python -m lab faults --quick $(if $(SEED),--seed $(SEED))

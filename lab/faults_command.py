@@ -26,6 +26,12 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="the few faults that tell most, in under 90 s")
     parser.add_argument("--at-a-time", type=int, metavar="N", help="how many trials (default: two for each core)")
     parser.add_argument(
+        "--runner", choices=("threads", "loop"), help="Townpost's consumers have several messages at work at once"
+    )
+    parser.add_argument(
+        "--concurrency", type=int, default=20, metavar="N", help="how many, with --runner (default: %(default)s)"
+    )
+    parser.add_argument(
         "--out",
         metavar="FOLDER",
         help="write faults.json, faults.svg and faults.md there (or renew the table in its guarantees.md)",
@@ -56,7 +62,13 @@ def run(given: argparse.Namespace) -> int:
     try:
         with terminal.Watch(len(subjects) * len(faults) + len(PLANTED)) as watch:
             matrix = try_all(
-                subjects, faults, seed=given.seed, cancelled=cancelled, at_a_time=given.at_a_time, on_cell=watch
+                subjects,
+                faults,
+                seed=given.seed,
+                cancelled=cancelled,
+                at_a_time=given.at_a_time,
+                at_once=(given.concurrency, given.runner) if given.runner else None,
+                on_cell=watch,
             )
     except CancelledError:
         sys.stderr.write("lab: interrupted; what was running is stopped and removed\n")

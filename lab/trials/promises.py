@@ -18,6 +18,7 @@ _QUEUE_BATCH = 500
 """Of `queue`: the batch in hand, and the next one on its way."""
 _CLAIM = 1000
 _PREFETCH_SECONDS = 0.05
+_ANSWERED_SECONDS = 0.15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,8 @@ class Circumstances:
     """How many messages were sent twice on purpose."""
     misplaced: int = 0
     """How many messages are among the dead letters and should not be, or should be and are not."""
+    concurrency: int = 1
+    """How many messages are at work at once in one consumer."""
     once: bool = False
     """Nobody was to handle a message twice, though it was sent twice."""
 
@@ -98,5 +101,11 @@ def _may_double(promises: Guarantees, what: Circumstances) -> int | None:
 
 
 def _in_hand(what: Circumstances, most: int) -> int:
-    """The most that a consumer of ours has in hand: 50 ms of work (PREFETCH=auto), or what one reply brings."""
+    """The most that a consumer of ours has in hand: 50 ms of work (PREFETCH=auto), or what one reply brings.
+
+    With several at work at once: these, and what was answered in the last 150 ms.
+    """
+    if what.concurrency > 1:
+        answered = most if not what.work_seconds else int(_ANSWERED_SECONDS / what.work_seconds) * what.concurrency
+        return what.concurrency + answered
     return most if not what.work_seconds else max(1, min(most, int(_PREFETCH_SECONDS / what.work_seconds)))

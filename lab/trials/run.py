@@ -55,6 +55,7 @@ def run(
     seed: int,
     cancelled: threading.Event,
     at_a_time: int | None = None,
+    at_once: tuple[int, str] | None = None,
     on_cell: Callable[[Cell], None] = lambda _: None,
 ) -> Matrix:
     """Try everything on everything.
@@ -65,12 +66,15 @@ def run(
         seed: of all that is left to chance.
         cancelled: ends it; what was begun is cleaned up.
         at_a_time: how many trials; None for what this machine can do.
+        at_once: how many messages are at work at once in each of Townpost's consumers, and in what: ``threads`` or
+            ``loop``.
         on_cell: is told of each cell when it is there, in whatever order.
 
     Raises:
         CancelledError: it was ended early.
     """
-    wanted = [(SUBJECTS[subject], FAULTS[fault]) for fault in faults for subject in subjects]
+    chosen = [SUBJECTS[name] if at_once is None else SUBJECTS[name].at_once(*at_once) for name in subjects]
+    wanted = [(subject, FAULTS[fault]) for fault in faults for subject in chosen]
     wanted += [(SUSPECTS[name], FAULTS[fault]) for name, fault in PLANTED.items()]
     found: list[Cell] = []
     with ThreadPoolExecutor(at_a_time or _AT_A_TIME_PER_CORE * (os.cpu_count() or 1)) as pool:

@@ -1,7 +1,7 @@
 """What is tried: Townpost's patterns as they declare themselves, the tutorials' designs, and the planted faults."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from townpost.patterns import PATTERNS
@@ -30,10 +30,21 @@ class Subject:
     """A module and its arguments; it prints a line with `connected`."""
     send: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
+    concurrency: int = 1
+    """How many messages are at work at once in one consumer."""
 
     @property
     def redelivers(self) -> bool:
         return self.promises is not None and self.promises.redelivers
+
+    def at_once(self, concurrency: int, runner: str) -> "Subject":
+        """The same with so many messages at work at once, in threads or in an event loop, so in no order."""
+        if not self.ours or self.promises is None:
+            return self
+        function = "handle_async" if runner == "loop" else "handle"
+        more = {"CONCURRENCY": str(concurrency), "HANDLER": f"lab.trials.handler:{function}"}
+        promises = replace(self.promises, ordered=False)
+        return replace(self, concurrency=concurrency, promises=promises, environment={**self.environment, **more})
 
     def sender(self, receipts: Path) -> tuple[str, ...]:
         """The publishing command; it takes JSON lines on its standard input."""

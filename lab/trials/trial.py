@@ -112,6 +112,7 @@ def _circumstances(town: Town, dead: set[str]) -> Circumstances:
         repeated=town.repeated,
         misplaced=len(readable ^ town.set_aside) + unexplained,
         once=town.once,
+        concurrency=town.subject.concurrency,
     )
 
 
