@@ -1,12 +1,22 @@
 """Handlers for ``python -m subscriber``: HANDLER=lab.bench.loops.handlers:nothing."""
 
+import asyncio
 import threading
 import time
 
 from lab.bench import tally
 from townpost.message import Message
 
-__all__ = ["both", "nothing", "slow"]
+__all__ = [
+    "awaits_20_ms",
+    "awaits_100_ms",
+    "both",
+    "nothing",
+    "nothing_async",
+    "nothing_in_threads",
+    "slow",
+    "waits_20_ms",
+]
 
 _done = tally.counter()
 _local = threading.local()
@@ -24,6 +34,25 @@ def slow(message: Message) -> None:
     _done(message.count)
 
 
+async def awaits_20_ms(message: Message) -> None:
+    await asyncio.sleep(0.02)
+    _done(message.count)
+
+
+async def awaits_100_ms(message: Message) -> None:
+    await asyncio.sleep(0.1)
+    _done(message.count)
+
+
+def waits_20_ms(message: Message) -> None:
+    time.sleep(0.02)
+    both(message)
+
+
+async def nothing_async(message: Message) -> None:
+    _done(message.count)
+
+
 def both(message: Message) -> None:
     """Counts for each thread apart."""
     try:
@@ -31,3 +60,6 @@ def both(message: Message) -> None:
     except AttributeError:
         done = _local.done = tally.counter()
     done(message.count)
+
+
+nothing_in_threads = both
