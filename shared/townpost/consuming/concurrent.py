@@ -124,7 +124,7 @@ class Concurrent:
 
     def _take_all(self, runner: Runner) -> None:
         while wanted := self._backlog.wanted():
-            batch = self._listening.take(min(wanted, _MOST))
+            batch = self._listening.take(min(wanted, self._settings.prefetch or _MOST))
             if batch is None:
                 return
             self._takes += 1
