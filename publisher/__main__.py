@@ -7,11 +7,11 @@ import threading
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from publisher.progress import Progress
-from publisher.receipts import Receipts
-from publisher.sending import BATCH, Sending
-from publisher.sources import Lines, Numbering, first, texts
 from townpost import logs
+from townpost.cli.publish.progress import Progress
+from townpost.cli.publish.receipts import Receipts
+from townpost.cli.publish.sending import BATCH, Sending
+from townpost.cli.publish.sources import Lines, Numbering, first, texts
 from townpost.errors import SettingError
 from townpost.health import check
 from townpost.message import Message

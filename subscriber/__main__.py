@@ -36,9 +36,9 @@ def main(arguments: list[str]) -> int:
         if arguments == ["health"]:
             return check(settings.health_file, settings.health_seconds)
         if arguments and arguments[0] in _LETTERS:
-            from subscriber import letters  # noqa: PLC0415 - its tables are slow to import, and rarely wanted
+            from townpost.cli import dead  # noqa: PLC0415 - its tables are slow to import, and rarely wanted
 
-            return letters.main(arguments, settings)
+            return dead.main(arguments, settings)
         if arguments:
             sys.stderr.write(f"{__doc__}\n")
             return 2

@@ -1,0 +1,1 @@
+"""`townpost publish`."""
