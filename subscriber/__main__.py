@@ -18,7 +18,7 @@ from townpost.health import check
 from townpost.service import Service
 from townpost.settings import Settings
 
-_LETTERS = ("dead", "scheduled", "in-hand")
+_COMMANDS = ("dead", "scheduled", "in-hand")
 _SWITCH_SECONDS = 0.0005
 """With Python's own 5 ms, a thread that computes makes one that waits for Redis ten times slower."""
 
@@ -35,10 +35,10 @@ def main(arguments: list[str]) -> int:
         logs.set_up(settings)
         if arguments == ["health"]:
             return check(settings.health_file, settings.health_seconds)
-        if arguments and arguments[0] in _LETTERS:
-            from townpost.cli import dead  # noqa: PLC0415 - its tables are slow to import, and rarely wanted
+        if arguments and arguments[0] in _COMMANDS:
+            from subscriber import commands  # noqa: PLC0415 - rarely wanted
 
-            return dead.main(arguments, settings)
+            return commands.main(arguments, settings)
         if arguments:
             sys.stderr.write(f"{__doc__}\n")
             return 2
