@@ -47,7 +47,7 @@ def run(given: argparse.Namespace) -> int:
     if adopt():
         return _reloaded(given.app) if given.reload else load(given.app).run()
     settings = Settings.read()
-    count: int = getattr(settings, "processes", 1)
+    count: int = given.processes or getattr(settings, "processes", 1)
     if count == 1 and not given.reload:
         return load(given.app).run()
     logs.set_up(settings)
@@ -58,6 +58,8 @@ def run(given: argparse.Namespace) -> int:
 def _reloaded(name: str) -> int:
     """As a child: end with the status that starts a new one when the code has changed."""
     watch = Watch(Path.cwd())
+    # Python compares size and time (in seconds) of source and bytecode, and would miss the second of two quick edits
+    sys.dont_write_bytecode = True
 
     def on_signal(_number: int, _frame: object) -> None:
         sys.exit(CHANGED if watch.changed else 0)
