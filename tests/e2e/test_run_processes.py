@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from apps import Folder, pids
+from workers import until
 
 from lab.processes import Process
 from townpost.health import diagnose
@@ -38,14 +39,6 @@ def alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
-
-
-def until(ended: list[int], seconds: float = 15.0) -> None:
-    """Wait for the end of these processes."""
-    deadline = time.monotonic() + seconds
-    while any(map(alive, ended)):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def started(folder: Folder, count: int, name: str = "worker:app", **environment: str) -> Process:
@@ -136,7 +129,7 @@ def test_children_stop_when_their_parent_is_killed(folder: Folder) -> None:
 
     os.kill(service.pid, signal.SIGKILL)
 
-    until(pids(service, "running"))
+    until(lambda: not any(map(alive, pids(service, "running"))))
 
 
 def test_a_setting_that_cannot_be_used_starts_nothing(folder: Folder) -> None:
