@@ -173,6 +173,18 @@ def test_a_reader_that_has_seen_enough_is_no_error(server: Server, client: redis
     assert (said.returncode, said.stderr, len(said.stdout.splitlines())) == (0, "", 1)
 
 
+def test_a_reader_that_is_gone_is_no_error() -> None:
+    said = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; (sleep 0.5; exec {sys.executable} -m townpost --help) | true"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+
+    assert (said.returncode, said.stderr) == (0, "")
+
+
 def test_a_table_needs_rich_and_json_does_not(run: Run, client: redis.Redis, without: dict[str, str]) -> None:
     bury(client)
 

@@ -111,7 +111,7 @@ def test_what_is_no_app_is_named(folder: Folder, name: str, what: str) -> None:
 
     assert (service.wait(), service.lines) == (
         2,
-        [f"townpost: other:{name} is {what}, not an App: write {name} = App() in other"],
+        [f"townpost: other:{name} is {what}, not an App: make one with app = App() and name that"],
     )
 
 

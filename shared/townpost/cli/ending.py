@@ -19,9 +19,11 @@ def exit_status(name: str, command: Callable[[], int]) -> int:
     The line on standard error begins with the name.
     """
     try:
-        status = command()
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        try:
+            return command()
+        finally:  # argparse ends with SystemExit once it has printed its help
+            if sys.stdout is not None:
+                sys.stdout.flush()
     except BrokenPipeError:  # its reader has seen enough, as `head` does; at exit Python would write once more
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -30,4 +32,3 @@ def exit_status(name: str, command: Callable[[], int]) -> int:
     except TownpostError as error:
         sys.stderr.write(f"{name}: {printable(str(error))}\n")
         return 2 if isinstance(error, SettingError) else 1
-    return status

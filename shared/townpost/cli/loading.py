@@ -59,7 +59,7 @@ def load(name: str) -> App:
         raise LoadError(f"{module_name} has no '{attribute}'{_near(module, attribute)}", files) from None
     if isinstance(app, type) or not callable(getattr(app, "run", None)):
         what = f"the class {app.__name__}" if isinstance(app, type) else f"a {type(app).__name__}"
-        raise LoadError(f"{name} is {what}, not an App: write {attribute} = App() in {module_name}", files)
+        raise LoadError(f"{name} is {what}, not an App: make one with app = App() and name that", files)
     return cast("App", app)
 
 
