@@ -42,6 +42,7 @@ class Process:
         on_line: Callable[[str], None] | None = None,
         keep: int | None = None,
         fed: bool = False,
+        folder: Path = ROOT,
     ) -> None:
         """Start it.
 
@@ -52,6 +53,7 @@ class Process:
             on_line: called with each line of either output as it comes; None only keeps them.
             keep: how many lines; None for all.
             fed: its standard input is a pipe, for `feed`.
+            folder: where it runs.
         """
         kept = ("PATH", "HOME", "LANG", "REDIS_SERVER", "TMPDIR", "TZ", "VIRTUAL_ENV")
         inherited = {name: value for name, value in os.environ.items() if name in kept}
@@ -60,7 +62,7 @@ class Process:
         self._on_line = on_line
         self._popen = subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
-            cwd=ROOT,
+            cwd=folder,
             env={**inherited, "PYTHONUNBUFFERED": "1", **environment},
             stdin=subprocess.PIPE if fed else subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -22,7 +22,7 @@ from townpost.service import Service
 from townpost.settings import Settings
 from townpost.verdicts import Policy
 
-_LETTERS = ("dead", "scheduled", "in-hand")
+_COMMANDS = ("dead", "scheduled", "in-hand")
 _SWITCH_SECONDS = 0.0005
 """With Python's own 5 ms, a thread that computes makes one that waits for Redis ten times slower."""
 
@@ -46,10 +46,10 @@ def main(arguments: list[str]) -> int:
 def _command(arguments: list[str], settings: Settings) -> int:
     if arguments == ["health"]:
         return check(settings.health_file, settings.health_seconds)
-    if arguments[0] in _LETTERS:
-        from subscriber import letters  # noqa: PLC0415 - its tables are slow to import, and rarely wanted
+    if arguments[0] in _COMMANDS:
+        from subscriber import commands  # noqa: PLC0415 - rarely wanted
 
-        return letters.main(arguments, settings)
+        return commands.main(arguments, settings)
     sys.stderr.write(f"{__doc__}\n")
     return 2
 

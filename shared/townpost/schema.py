@@ -1,6 +1,7 @@
-"""Writes docs/message.schema.json and docs/asyncapi.json from the model: `make schema`.
+"""The JSON Schema of a message and the AsyncAPI document, from the model: `townpost schema`.
 
-Both are committed; a test fails when they differ from what this would write.
+`make schema` writes them to docs/message.schema.json and docs/asyncapi.json. Both are committed; a test fails when they
+differ from what this would write.
 """
 
 import json
@@ -10,7 +11,7 @@ from townpost.message import Message
 from townpost.patterns import PATTERNS
 from townpost.settings import Settings
 
-__all__ = ["documents"]
+__all__ = ["asyncapi", "documents", "dump", "message_schema"]
 
 _DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -26,14 +27,14 @@ _EXAMPLE = {
 
 def documents() -> dict[Path, str]:
     """Each file with the text it should have."""
-    return {_DOCS / "message.schema.json": _dump(_message()), _DOCS / "asyncapi.json": _dump(_asyncapi())}
+    return {_DOCS / "message.schema.json": dump(message_schema()), _DOCS / "asyncapi.json": dump(asyncapi())}
 
 
-def _message() -> dict[str, object]:
+def message_schema() -> dict[str, object]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Message.model_json_schema()}
 
 
-def _asyncapi() -> dict[str, object]:
+def asyncapi() -> dict[str, object]:
     fields = Settings.model_fields
     name = {setting: fields[setting].default for setting in ("channel", "queue", "reliable_queue", "stream")}
 
@@ -97,7 +98,7 @@ def _schemas() -> dict[str, object]:
     return {**message.pop("$defs", {}), "Message": message}
 
 
-def _dump(document: dict[str, object]) -> str:
+def dump(document: dict[str, object]) -> str:
     return json.dumps(document, indent=2) + "\n"
 
 

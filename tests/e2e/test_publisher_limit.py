@@ -9,8 +9,8 @@ from letter_box import Q
 from messages import parsed, wire
 
 from lab.server import Server
-from publisher.remainder import Remainder
 from townpost import keys
+from townpost.cli.publish.remainder import Remainder
 from townpost.errors import FullError
 from townpost.message import Message
 from townpost.publishing.publisher import Publisher

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from publisher.sources import Lines, Numbering
+from townpost.cli.publish.sources import Lines, Numbering
 from townpost.errors import SettingError
 from townpost.message import Message
 

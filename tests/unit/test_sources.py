@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from publisher.sources import Numbering, first, texts
+from townpost.cli.publish.sources import Numbering, first, texts
 from townpost.errors import UnreadableError
 from townpost.message import Message
 

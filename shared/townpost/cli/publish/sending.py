@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import TypeVar
 
-from publisher.progress import Progress
-from publisher.receipts import Receipts
-from publisher.remainder import Remainder
+from townpost.cli.publish.progress import Progress
+from townpost.cli.publish.receipts import Receipts
+from townpost.cli.publish.remainder import Remainder
 from townpost.counts import Counts
 from townpost.errors import FullError, HalfSentError
 from townpost.message import Message

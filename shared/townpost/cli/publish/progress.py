@@ -1,5 +1,6 @@
-"""How a bulk run shows that it moves: a bar on a terminal, a plain line a second in a pipe."""
+"""How a bulk run shows that it moves: a bar on a terminal, a plain line a second in a pipe or where rich is missing."""
 
+import importlib.util
 import logging
 import sys
 import time
@@ -21,7 +22,7 @@ class Progress:
         """Show nothing before it is entered; the total is None if nobody knows it."""
         self._total = total
         self._log = logging.getLogger("townpost.publisher")
-        self._bar = _bar() if sys.stderr.isatty() else None
+        self._bar = _bar() if sys.stderr.isatty() and importlib.util.find_spec("rich") is not None else None
         self._task = self._bar.add_task("sending", total=total, rate="") if self._bar is not None else None
         self._sent = 0
         self._started = self._said = time.monotonic()
@@ -52,8 +53,8 @@ class Progress:
 
 def _bar() -> "Bar":
     # a tenth of a second of imports that only a terminal needs
-    from rich import progress  # noqa: PLC0415
-    from rich.console import Console  # noqa: PLC0415
+    from rich import progress
+    from rich.console import Console
 
     return progress.Progress(
         progress.TextColumn("sending"),

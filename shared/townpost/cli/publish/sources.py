@@ -14,11 +14,12 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from uuid import uuid4
 
+from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
 from townpost.errors import SettingError, UnreadableError
 from townpost.message import Message, read
-from townpost.text import excerpt
+from townpost.text import excerpt, printable
 
 __all__ = ["Lines", "Numbering", "first", "texts"]
 
@@ -31,11 +32,23 @@ _GLANCE_SECONDS = 0.1
 class Numbering:
     """Makes the messages of one run: one sender, one epoch, the numbers 1, 2, 3 and so on."""
 
-    def __init__(self, sender: str, priority: int | None = None) -> None:
+    def __init__(
+        self, sender: str, priority: int | None = None, *, type_: str | None = None, key: str | None = None
+    ) -> None:
+        """Nothing is made yet; the fields are those of messages that bring none of their own.
+
+        Raises:
+            SettingError: the type or the key is not what the schema wants.
+        """
         self._sender = sender
         self._priority = priority
+        self._type = type_
+        self._key = key
+        given = {"priority": priority, "type": type_, "key": key}
+        self._fields: dict[str, object] = {name: value for name, value in given.items() if value is not None}
         self._epoch = uuid4().hex[:8]
         self._count = 0
+        _check(self._fields)
 
     def make(self, text: str) -> Message:
         """The next message; ``#N`` in the text stands for its number."""
@@ -46,6 +59,8 @@ class Numbering:
             count=count,
             epoch=self._epoch,
             priority=self._priority,
+            type=self._type,
+            key=self._key,
         )
         self._count = count
         return message
@@ -69,12 +84,21 @@ class Numbering:
         numbered = "count" not in value
         if numbered:
             value = {"count": self._count + 1, "epoch": self._epoch} | value
-        defaults: dict[str, object] = {"id": uuid4(), "timestamp": datetime.now(UTC), "sender": self._sender}
-        if self._priority is not None:
-            defaults["priority"] = self._priority
-        message = read(to_json(defaults | value), max_bytes)
+        made: dict[str, object] = {"id": uuid4(), "timestamp": datetime.now(UTC), "sender": self._sender}
+        message = read(to_json(made | self._fields | value), max_bytes)
         self._count += numbered
         return message
+
+
+def _check(fields: dict[str, object]) -> None:
+    try:
+        Message.model_validate(
+            {"id": uuid4(), "timestamp": datetime.now(UTC), "message": "", "sender": "", "count": 1, **fields}
+        )
+    except ValidationError as error:
+        problems = error.errors(include_url=False)
+        lines = [f"--{problem['loc'][0]} cannot be used: {problem['msg']}" for problem in problems]
+        raise SettingError(printable("; ".join(lines))) from None
 
 
 def texts(numbering: Numbering, text: str, count: int | None, size: int) -> Iterator[list[Message]]:
