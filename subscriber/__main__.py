@@ -14,6 +14,8 @@ from townpost import logs
 from townpost.consuming.app import App
 from townpost.consuming.consumer import Consumer
 from townpost.consuming.handlers import import_handler, load
+from townpost.consuming.joint_health import JointHealth
+from townpost.consuming.processes import Processes, adopt
 from townpost.consuming.routes import Route
 from townpost.errors import SettingError
 from townpost.health import check
@@ -55,6 +57,9 @@ def _command(arguments: list[str], settings: Settings) -> int:
 
 
 def _listen(settings: Settings) -> int:
+    if settings.processes > 1 and not adopt():
+        health = JointHealth(settings.health_file, settings.processes) if settings.health_file is not None else None
+        return Processes([sys.executable, *sys.orig_argv[1:]], settings.processes, health).run()
     if (app := _app(settings)) is not None:
         return app.run()
     handler = load(settings)

@@ -21,7 +21,7 @@ by chance. Newfoundland's rules, half an hour off and with summer time, spelled 
 os.environ["TZ"] = ZONE
 time.tzset()
 
-pytest_plugins = ["apps", "browsing", "databases"]
+pytest_plugins = ["user_apps", "browsing", "databases"]
 
 
 def pytest_report_header() -> str:

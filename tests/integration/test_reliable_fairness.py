@@ -185,7 +185,7 @@ def test_a_split_that_failed_is_tried_again(server: Server, client: redis.Redis)
             assert hold.wait(60)
 
     with working(server, 1, work) as workers:
-        renewer = workers.consumers[0]._listening._listener._renewer  # type: ignore[attr-defined]
+        renewer = workers.consumers[0]._listening.listener._renewer  # type: ignore[attr-defined]
         connect, failures = renewer._connect, [1, 2]
 
         def fail_at_first() -> None:

@@ -3,7 +3,6 @@
 import billing
 import mails
 from shop import OrderPlaced
-
 from townpost.testing import deliver
 
 

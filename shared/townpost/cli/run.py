@@ -47,7 +47,7 @@ def run(given: argparse.Namespace) -> int:
     if adopt():
         return _reloaded(given.app) if given.reload else load(given.app).run()
     settings = Settings.read()
-    count: int = given.processes or getattr(settings, "processes", 1)
+    count: int = given.processes or settings.processes
     if count == 1 and not given.reload:
         return load(given.app).run()
     logs.set_up(settings)
