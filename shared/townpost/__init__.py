@@ -24,10 +24,12 @@ if TYPE_CHECKING:
     )
     from townpost.message import Message
     from townpost.patterns.contract import Delivery, Receipt
+    from townpost.publishing.async_publisher import AsyncPublisher
     from townpost.publishing.publisher import Publisher
     from townpost.settings import Settings
 
 __all__ = [
+    "AsyncPublisher",
     "Delivery",
     "FullError",
     "GaveUpError",
@@ -49,6 +51,7 @@ __all__ = [
 ]
 
 _PLACES = {
+    "AsyncPublisher": "publishing.async_publisher",
     "Delivery": "patterns.contract",
     "Message": "message",
     "Publisher": "publishing.publisher",

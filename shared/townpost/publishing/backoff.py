@@ -7,7 +7,7 @@ from redis.backoff import EqualJitterBackoff
 
 from townpost.errors import SettingError
 
-__all__ = ["Backoff", "check_timeout"]
+__all__ = ["Backoff", "checked_timeout"]
 
 _BACKOFF = EqualJitterBackoff(base=0.2, cap=3.0)
 _AT_ONCE_SECONDS = 1.0
@@ -38,11 +38,12 @@ class Backoff:
         return _BACKOFF.compute(self._failures)
 
 
-def check_timeout(seconds: float | None) -> None:
-    """Refuse a time in which nothing can be sent.
+def checked_timeout(seconds: float) -> float:
+    """The same seconds.
 
     Raises:
-        SettingError: it is zero, negative or not a number.
+        SettingError: it is no time in which anything could be sent.
     """
-    if seconds is not None and not seconds > 0:
+    if not seconds > 0:
         raise SettingError(f"timeout={seconds!r} cannot be used: give seconds above 0, or None to try only once")
+    return seconds

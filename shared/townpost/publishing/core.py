@@ -1,14 +1,15 @@
 """What `Publisher` and `AsyncPublisher` share: from messages to commands, from replies to receipts, without any I/O.
 
-request = core.request(messages, ...)     # checked; nothing has changed yet
-core.encode(request)                      # numbered and written, in the order in which requests are sent
-exchange = core.exchange([request])       # the commands; of several requests that join, one command for all
-receipts = core.receipts(exchange, ...)   # what Redis has answered, counted
+destination, messages, due = core.request(...)      # checked; nothing has changed yet
+payloads = core.write(destination, messages)        # numbered, in the order in which they are sent
+exchange = Exchange(destination, messages, payloads, due)
+receipts = core.receipts(exchange, replies, ...)    # what Redis has answered, counted
 """
 
 import threading
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import TypeAlias
 
 import hiredis
 from pydantic_core import PydanticSerializationError
@@ -17,17 +18,20 @@ from townpost.counts import Counts
 from townpost.errors import HalfSentError, RefusedError, UnavailableError, UnsendableError
 from townpost.library_heartbeat import LibraryHeartbeat
 from townpost.message import Message
-from townpost.patterns.contract import Receipt
+from townpost.patterns.contract import Due, Receipt
 from townpost.publishing.destinations import Destination, Destinations
-from townpost.publishing.exchange import Exchange, Request
-from townpost.publishing.models import NO_LABELS, Labels, Sendable, messages_of
+from townpost.publishing.exchange import Exchange
+from townpost.publishing.models import Labels, Sendable, messages_of
 from townpost.publishing.numbering import Numbering
 from townpost.redis.connection import Reply
 from townpost.redis.refusals import refusal
 from townpost.settings import Settings
 from townpost.text import printable
 
-__all__ = ["Core"]
+__all__ = ["Core", "Request"]
+
+Request: TypeAlias = tuple[Destination, Sequence[Message], Due | None]
+"""Where the messages of one `send` go, and when they become ready."""
 
 
 class Core:
@@ -67,37 +71,31 @@ class Core:
         """
         destination = self.destinations.find(on, to)
         due = None if delay is None and at is None else destination.due(delay, at)
-        if sendable.__class__ is Message and labels == NO_LABELS:
-            return Request(destination, (sendable,), due)
-        return Request(destination, messages_of(sendable, labels, self._sender), due)
+        return destination, messages_of(sendable, labels, self._sender), due
 
-    def encode(self, request: Request) -> None:
-        """Give its messages their numbers, and write them; what was written before is written alike.
+    def write(self, destination: Destination, messages: Sequence[Message]) -> list[bytes]:
+        """Number the messages that have no number, and write them; they are written alike when they are sent again.
 
         Raises:
             UnsendableError: a message is too long, or not UTF-8.
         """
-        destination, messages = request.destination, request.messages
         if destination.route is None:
             self._numbering.number(messages, destination.place)
         else:
             for message in messages:
                 self._numbering.number((message,), f"{destination.place} {destination.route(message)}")
-        request.payloads = payloads = [self._encode(message) for message in messages]
-        request.size = sum(map(len, payloads))
-        sender = destination.only
-        request.joins = sender is not None and sender.joins(messages, request.due)
-
-    def _encode(self, message: Message) -> bytes:
         try:
-            payload = message.encode()
-        except PydanticSerializationError as error:
-            raise UnsendableError(f"message {message.id} cannot be written as UTF-8: {printable(str(error))}") from None
-        if len(payload) > self._max_bytes:
-            raise UnsendableError(
-                f"message {message.id} has {len(payload):,} bytes, more than MAX_MESSAGE_BYTES={self._max_bytes:,}"
+            payloads = [message.encode() for message in messages]
+        except PydanticSerializationError:
+            raise _unwritable(messages) from None
+        if max(map(len, payloads)) > self._max_bytes:
+            size, message = next(
+                (len(p), m) for p, m in zip(payloads, messages, strict=True) if len(p) > self._max_bytes
             )
-        return payload
+            raise UnsendableError(
+                f"message {message.id} has {size:,} bytes, more than MAX_MESSAGE_BYTES={self._max_bytes:,}"
+            )
+        return payloads
 
     def receipts(self, exchange: Exchange, replies: Sequence[Reply], kept: Sequence[Reply]) -> list[Receipt]:
         """What these replies to all of its commands, and ``kept`` to its upkeep, mean; one for each pattern.
@@ -136,6 +134,15 @@ class Core:
                 counts.unheard += receipt.unheard
         if self.heartbeat is not None:
             self.heartbeat.begin()
+
+
+def _unwritable(messages: Sequence[Message]) -> UnsendableError:
+    for message in messages:
+        try:
+            message.encode()
+        except PydanticSerializationError as error:
+            return UnsendableError(f"message {message.id} cannot be written as UTF-8: {printable(str(error))}")
+    return UnsendableError("a message cannot be written as UTF-8")
 
 
 def _explained(destination: Destination, name: str, reply: str) -> RefusedError:

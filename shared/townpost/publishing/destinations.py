@@ -64,7 +64,10 @@ class Destinations:
         """
         if on is None and to is None:
             return self._default
-        return self._find(self._chosen(on), to)
+        names = self._chosen(on)
+        if to is not None and all(self._settings.name_of(self._patterns[name]) == to for name in names):
+            to = None if self._settings.route is None else to  # so that each queue has one, and one order
+        return self._find(names, to)
 
     def _find(self, names: tuple[str, ...], to: str | None) -> Destination:
         with self._making:

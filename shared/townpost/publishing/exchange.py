@@ -11,53 +11,33 @@ from townpost.publishing.destinations import Destination
 from townpost.redis.connection import Reply
 from townpost.redis.refusals import refusal
 
-__all__ = ["Exchange", "Request"]
-
-
-class Request:
-    """The messages of one `send`."""
-
-    __slots__ = ("destination", "due", "joins", "messages", "payloads", "size")
-
-    def __init__(self, destination: Destination, messages: Sequence[Message], due: Due | None) -> None:
-        self.destination = destination
-        self.messages = messages
-        self.due = due
-        self.payloads: Sequence[bytes] = ()
-        """Their bytes, once they are written."""
-        self.size = 0
-        """How many bytes."""
-        self.joins = False
-        """Whether it can be one command with others that join, to the same destination."""
+__all__ = ["Exchange"]
 
 
 class Exchange:
-    """The commands of one request, or of several that join."""
+    """The commands that send messages, of one `send` or of several that join, to one destination."""
 
-    def __init__(self, requests: Sequence[Request]) -> None:
-        first = requests[0]
-        messages, payloads = first.messages, first.payloads
-        if len(requests) > 1:
-            messages = [message for request in requests for message in request.messages]
-            payloads = [payload for request in requests for payload in request.payloads]
-        self.destination = first.destination
+    def __init__(
+        self, destination: Destination, messages: Sequence[Message], payloads: Sequence[bytes], due: Due | None
+    ) -> None:
+        self.destination = destination
         self.size = len(messages)
         """How many messages."""
-        self.parts = [sender.commands(messages, payloads, first.due) for sender in self.destination.senders]
+        self.parts = [sender.commands(messages, payloads, due) for sender in destination.senders]
         """The commands of each pattern."""
-        self.upkeep = [sender.upkeep() for sender in self.destination.senders]
+        self.upkeep = [sender.upkeep() for sender in destination.senders]
         """What tidies up after them, in any case; the replies say nothing about what was sent."""
         # of several commands that write, Redis may take some and refuse the rest: it fills up amid them
-        self.whole = len(self.parts) > 1 or (len(self.parts[0]) > 1 and self.destination.durable)
+        self.whole = len(self.parts) > 1 or (len(self.parts[0]) > 1 and destination.durable)
         """All of the parts or none: in MULTI and EXEC."""
 
+    @property
     def commands(self) -> list[Command]:
         """Without the upkeep."""
-        if len(self.parts) == 1 and not self.whole:
-            return self.parts[0]
         parts = [command for part in self.parts for command in part]
         return [("MULTI",), *parts, ("EXEC",)] if self.whole else parts
 
+    @property
     def upkeep_commands(self) -> list[Command]:
         return [command for part in self.upkeep for command in part]
 

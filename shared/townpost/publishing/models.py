@@ -32,6 +32,8 @@ def messages_of(sendable: Sendable, labels: Labels, sender: str) -> Sequence[Mes
         SettingError: a label that no message can have, one id for several models, or a label for a `Message`.
         UnsendableError: this is neither a message nor a model, or a model is no JSON object.
     """
+    if sendable.__class__ is Message and labels == NO_LABELS:
+        return (sendable,)
     try:
         several: Sequence[object] = [sendable] if isinstance(sendable, BaseModel) else list(sendable)
     except TypeError:

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from townpost.errors import UnavailableError
 from townpost.patterns.contract import Command, Receipt
-from townpost.publishing.backoff import Backoff, check_timeout
+from townpost.publishing.backoff import Backoff, checked_timeout
 from townpost.publishing.core import Core
 from townpost.publishing.exchange import Exchange
 from townpost.publishing.models import Sendable
@@ -94,18 +94,17 @@ class Publisher:
             HalfSentError: some patterns took them and others refused; it says which.
             RefusedError: nothing was sent.
         """
-        check_timeout(timeout)
-        request = self._core.request(messages, on, to, delay, at, (type, key, priority, id))
-        if not request.messages:
+        until = time.monotonic() + (0.0 if timeout is None else checked_timeout(timeout))
+        destination, messages, due = self._core.request(messages, on, to, delay, at, (type, key, priority, id))
+        if not messages:
             return []
         with self._order:
-            self._core.encode(request)
-            exchange = Exchange([request])
-            call = self._queue(exchange.commands())
+            exchange = Exchange(destination, messages, self._core.write(destination, messages), due)
+            call = self._queue(exchange.commands)
         try:
-            return self._receipts(exchange, call, timeout)
+            return self._receipts(exchange, call, until)
         except UnavailableError as error:
-            error.messages = request.messages
+            error.messages = messages
             raise
 
     def close(self) -> None:
@@ -123,8 +122,7 @@ class Publisher:
     ) -> None:
         self.close()
 
-    def _receipts(self, exchange: Exchange, call: Call, timeout: float | None) -> list[Receipt]:
-        until = time.monotonic() + (timeout or 0.0)
+    def _receipts(self, exchange: Exchange, call: Call, until: float) -> list[Receipt]:
         backoff = Backoff()
         while True:
             try:
@@ -138,14 +136,14 @@ class Publisher:
             if call.replies is not None:  # Redis is not ready; it may be ready elsewhere
                 with self._rounds.lock:
                     self._connection.close()
-            call = self._queue(exchange.commands())
+            call = self._queue(exchange.commands)
 
     def _queue(self, commands: Sequence[Command]) -> Call:
         return self._rounds.queue(b"".join(map(pack, commands)), len(commands))
 
     def _tidied(self, exchange: Exchange) -> list[Reply]:
         """The replies to the upkeep, in a round trip of its own; none if it was not answered."""
-        after = exchange.upkeep_commands()
+        after = exchange.upkeep_commands
         try:
             return self._rounds.result(self._queue(after)) if after else []
         except UnavailableError:
