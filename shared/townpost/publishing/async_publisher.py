@@ -19,7 +19,6 @@ from townpost.publishing.async_rounds import AsyncRounds
 from townpost.publishing.backoff import checked_timeout
 from townpost.publishing.core import Core
 from townpost.publishing.models import Sendable
-from townpost.publishing.pending import Call
 from townpost.settings import Settings
 
 __all__ = ["AsyncPublisher"]
@@ -106,7 +105,7 @@ class AsyncPublisher:
         if not several:
             return []
         future: asyncio.Future[list[Receipt]] = loop.create_future()
-        rounds.queue(Call(destination, several, due, future, deadline))
+        rounds.queue(destination, several, due, future, deadline)
         return (await future).copy()  # those that join share one list
 
     async def close(self) -> None:

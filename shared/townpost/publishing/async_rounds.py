@@ -10,14 +10,16 @@ import math
 import socket
 import time
 from collections import deque
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 
 from townpost.errors import TownpostError, UnavailableError
-from townpost.patterns.contract import Receipt
+from townpost.message import Message
+from townpost.patterns.contract import Due, Receipt
 from townpost.publishing.backoff import Backoff
 from townpost.publishing.core import Core
-from townpost.publishing.pending import Call, Flight, Pending
+from townpost.publishing.destinations import Destination
+from townpost.publishing.flight import Flight
+from townpost.publishing.pending import Pending
 from townpost.publishing.rounds import connect
 from townpost.redis.connection import REPLY_SECONDS, Connection, Reply, endpoint
 from townpost.redis.wire import Dialled, Wire, dial
@@ -51,16 +53,23 @@ class AsyncRounds:
         self._watch: asyncio.TimerHandle | None = None
         self._watch_at = math.inf
         self._backoff = Backoff()
-        self._not_ready: tuple[UnavailableError, list[Call]] | None = None
+        self._not_ready: tuple[UnavailableError, list[Flight]] | None = None
         self._trouble: UnavailableError | None = None
         """Why nothing gets through, and since when."""
         self._since = 0.0
 
-    def queue(self, call: Call) -> None:
-        """Send it with the next round trip. Its future may be cancelled."""
-        self._pending.add(call)
-        if call.deadline is None or call.deadline < self._watch_at:
-            self._look_at(call.deadline)
+    def queue(
+        self,
+        destination: Destination,
+        messages: Sequence[Message],
+        due: Due | None,
+        future: asyncio.Future[list[Receipt]],
+        deadline: float | None,
+    ) -> None:
+        """Send them with the next round trip. The future gets the receipts; to cancel it concerns no other."""
+        self._pending.add(destination, messages, due, future, deadline)
+        if deadline is None or deadline < self._watch_at:
+            self._look_at(deadline)
         if not self._flushing and not self._flights:
             self._flush_soon()
 
@@ -117,17 +126,11 @@ class AsyncRounds:
             if self._pause is None:
                 self._dial()
             return
-        packed: list[bytes] = []
-        for flight in self._pending.take(self._core):
-            try:
-                packed.append(flight.packed())
-            except Exception as error:  # noqa: BLE001 - is raised where the caller is
-                flight.fail(error)
-            else:
-                self._flights.append(flight)
-        if packed:
+        flights = self._pending.take(self._core)
+        if flights:
+            self._flights.extend(flights)
             self._look_at(time.monotonic() + REPLY_SECONDS)
-            self._wire.write(packed[0] if len(packed) == 1 else b"".join(packed))
+            self._wire.write(b"".join([flight.packed() for flight in flights]))
 
     def _received(self, replies: list[Reply]) -> None:
         self._replies += replies
@@ -147,29 +150,16 @@ class AsyncRounds:
     def _land(self, flight: Flight) -> None:
         """Its replies are there, or at least those to its commands."""
         replies = [self._replies.popleft() for _ in range(min(flight.awaited, len(self._replies)))]
-        calls = flight.calls
         try:
             receipts = self._core.receipts(flight.exchange, replies[: flight.replies], replies[flight.replies :])
         except UnavailableError as error:
-            again = self._not_ready[1] if self._not_ready is not None else []
-            self._not_ready = (error, [*again, *calls])
+            self._not_ready = (error, [*(self._not_ready[1] if self._not_ready is not None else ()), flight])
         except Exception as error:  # noqa: BLE001 - is raised where the caller is
             self._worked()
             flight.fail(error)
         else:
             self._worked()
-            if len(calls) == 1:
-                if not calls[0].future.done():
-                    calls[0].future.set_result(receipts)
-                return
-            alike: dict[int, list[Receipt]] = {}
-            for call in calls:
-                if call.future.done():
-                    continue
-                size = len(call.messages)
-                if (mine := alike.get(size)) is None:
-                    mine = alike[size] = [replace(receipt, sent=size) for receipt in receipts]
-                call.future.set_result(mine)
+            flight.land(receipts)
 
     # outages
 
@@ -179,30 +169,28 @@ class AsyncRounds:
             self._trouble = None
         self._backoff.worked()
 
-    def _lost(self, error: UnavailableError, again: list[Call] | None = None) -> None:
+    def _lost(self, error: UnavailableError, again: Sequence[Flight] = ()) -> None:
         """Connect again, and send again what was not acknowledged."""
         if self._wire is not None:
             self._wire.close()
             self._wire = None
         if self._flights and len(self._replies) >= self._flights[0].replies > 0:
             self._land(self._flights.popleft())  # what is missing is the reply to its upkeep
-        calls = again or []
         if self._not_ready is not None:
-            calls, self._not_ready = [*calls, *self._not_ready[1]], None
-        calls += [call for flight in self._flights for call in flight.calls]
+            again, self._not_ready = [*again, *self._not_ready[1]], None
+        again = [*again, *self._flights]
         self._flights.clear()
         self._replies.clear()
-        if calls:
-            self._failed(error, calls)
+        if again:
+            for flight in again:
+                flight.fail(error, until=None)
+            self._pending.put_back([flight.waiting() for flight in again])
+            self._failed(error)
         elif self._pending and not self._flushing:
             self._flush_soon()
 
-    def _failed(self, error: UnavailableError, calls: list[Call]) -> None:
-        """Go on after a pause with those that have time left."""
-        for call in calls:
-            if call.deadline is None:
-                call.fail(error)
-        self._pending.put_back([call for call in calls if not call.future.done()])
+    def _failed(self, error: UnavailableError) -> None:
+        """Try again after a pause, if there is anything to send."""
         if not self._pending:
             return
         if self._trouble is None:
@@ -248,8 +236,8 @@ class AsyncRounds:
             self._flush()
         elif isinstance(dialled, UnavailableError):
             self._open_failed(dialled)
-            self._pending.fail(dialled, lambda call: call.deadline is None)
-            self._failed(dialled, [])
+            self._pending.fail(dialled, until=None)
+            self._failed(dialled)
         else:
             self._fail_all(dialled)  # it stays true until a setting is mended
 
@@ -272,12 +260,10 @@ class AsyncRounds:
         if self._flights and self._wire is not None and now - self._wire.moved >= REPLY_SECONDS:
             self._lost(UnavailableError(f"Redis at {self._where} has not answered for {REPLY_SECONDS:g} s"))
         error = self._trouble or UnavailableError(f"Redis at {self._where} has not answered in time")
-        flying = [call for flight in self._flights for call in flight.calls]
-        for call in flying:
-            if call.deadline is not None and call.deadline <= now:
-                call.fail(error)
-        self._pending.fail(error, lambda call: call.deadline is not None and call.deadline <= now)
-        upcoming = self._pending.next_deadline(flying)
+        for flight in self._flights:
+            flight.fail(error, until=now)
+        self._pending.fail(error, until=now)
+        upcoming = min([self._pending.next_deadline(), *(flight.next_deadline() for flight in self._flights)])
         if self._flights and self._wire is not None:
             upcoming = min(upcoming, self._wire.moved + REPLY_SECONDS)
         if upcoming < math.inf:
