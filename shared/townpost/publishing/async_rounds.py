@@ -11,6 +11,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from townpost.errors import TownpostError, UnavailableError
 from townpost.message import Message
@@ -209,12 +210,6 @@ class AsyncRounds:
         if self._pause is not None:
             self._pause.cancel()
             self._pause = None
-        url, transactions = self._url, self._core.destinations.several
-
-        def dialled_connection() -> Connection:
-            connection = Connection(url, name="townpost-publisher")
-            connect(connection, transactions=transactions)
-            return connection
 
         def then(dialled: Dialled) -> None:
             if self._dialling is then:
@@ -223,7 +218,7 @@ class AsyncRounds:
                 dialled.close()
 
         self._dialling = then
-        dial(self.loop, dialled_connection, then)
+        dial(self.loop, partial(_connected, self._url, transactions=self._core.destinations.several), then)
 
     def _dialled(self, dialled: Dialled) -> None:
         self._dialling = None
@@ -268,3 +263,9 @@ class AsyncRounds:
             upcoming = min(upcoming, self._wire.moved + REPLY_SECONDS)
         if upcoming < math.inf:
             self._look_at(max(upcoming, now + _GLANCE_SECONDS))
+
+
+def _connected(url: str, *, transactions: bool) -> Connection:
+    connection = Connection(url, name="townpost-publisher")
+    connect(connection, transactions=transactions)
+    return connection

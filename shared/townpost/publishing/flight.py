@@ -7,9 +7,9 @@ same time, each costs more in the garbage collector than to make.
 import asyncio
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import accumulate
+from itertools import accumulate, islice
 
 from townpost.errors import HalfSentError, TownpostError, UnavailableError
 from townpost.message import Message
@@ -19,7 +19,12 @@ from townpost.publishing.destinations import Destination
 from townpost.publishing.exchange import Exchange
 from townpost.redis.connection import pack
 
-__all__ = ["Flight"]
+__all__ = ["MOST_SENDS", "Flight"]
+
+MOST_SENDS = 5_000
+"""How many sends share a round trip: to write them takes about 10 ms, for which the loop does nothing else."""
+_SENDS_FOR_A_COMMAND = 4
+"""A command of its own, and its reply, take as long as so many sends that join another."""
 
 _SOME = 32
 """How many sends are written before their bytes are counted again."""
@@ -52,19 +57,28 @@ class Flight:
         self.futures.append(future)
         self.deadlines.append(deadline)
 
-    def _part(self, first: int, last: int) -> "Flight":
-        """The sends from one position to another."""
-        start = sum(self.sizes[:first])
-        part = Flight(self.destination, self.due)
-        part.sizes = self.sizes[first:last]
-        part.messages = self.messages[start : start + sum(part.sizes)]
-        part.futures = self.futures[first:last]
-        part.deadlines = self.deadlines[first:last]
-        return part
+    def parts(self, count: int) -> "Iterator[Flight]":
+        """So many sends each, in order."""
+        start = 0
+        for first in range(0, len(self.futures), count):
+            part = Flight(self.destination, self.due)
+            part.sizes = self.sizes[first : first + count]
+            end = start + sum(part.sizes)
+            part.messages = self.messages[start:end]
+            part.futures = self.futures[first : first + count]
+            part.deadlines = self.deadlines[first : first + count]
+            start = end
+            yield part
+
+    def _extend(self, other: "Flight") -> None:
+        self.messages += other.messages
+        self.sizes += other.sizes
+        self.futures += other.futures
+        self.deadlines += other.deadlines
 
     def waiting(self) -> "Flight":
         """Those that are not over: neither cancelled nor failed."""
-        if not any(map(asyncio.Future.done, self.futures)):
+        if not any([future.done() for future in self.futures]):  # noqa: C419 - twice as fast as a generator
             return self
         left = Flight(self.destination, self.due)
         for index, (future, end) in enumerate(zip(self.futures, accumulate(self.sizes), strict=True)):
@@ -90,29 +104,33 @@ class Flight:
                 mine.messages = tuple(self.messages[end - self.sizes[index] : end])
             future.set_exception(mine)
 
+    @property
+    def work(self) -> int:
+        """What it takes to write it and to read its replies, in sends that join another."""
+        return len(self.futures) + _SENDS_FOR_A_COMMAND * self.awaited
+
     def next_deadline(self) -> float:
         return min((deadline for deadline in self.deadlines if deadline is not None), default=math.inf)
 
-    def write(self, core: Core, room: int) -> "tuple[list[Flight], int, Flight | None]":
-        """Build the exchanges of as many sends as fill so many bytes, or one more; those that cannot be sent fail.
+    def write(self, core: Core, room: int) -> "tuple[list[Flight], int, Flight]":
+        """Build the exchanges of as many sends as fill so many bytes, or a few more; those that cannot be sent fail.
 
         Returns:
             one flight for all of them, or one for each; their bytes; what is left.
         """
-        written = Flight(self.destination, self.due)
+        written, left = Flight(self.destination, self.due), Flight(self.destination, self.due)
         payloads: list[bytes] = []
-        size = first = 0
-        while first < len(self.futures) and size < room:
-            some = self._part(first, first + _SOME)
-            first += _SOME
+        size = 0
+        sender = self.destination.only
+        most = MOST_SENDS if sender is not None and sender.joins((), self.due) else MOST_SENDS // _SENDS_FOR_A_COMMAND
+        for some in self.parts(_SOME):
+            if size >= room or len(written.futures) >= most:
+                left._extend(some)
+                continue
             for part, lines in some.encoded(core):
-                written.messages += part.messages
-                written.sizes += part.sizes
-                written.futures += part.futures
-                written.deadlines += part.deadlines
+                written._extend(part)
                 payloads += lines
                 size += sum(map(len, lines))
-        left = self._part(first, len(self.futures)) if first < len(self.futures) else None
         return written.exchanges(payloads), size, left
 
     def encoded(self, core: Core) -> "list[tuple[Flight, list[bytes]]]":
@@ -123,19 +141,16 @@ class Flight:
             if len(self.futures) == 1:
                 self.fail(error)
                 return []
-            return [one for index in range(len(self.futures)) for one in self._part(index, index + 1).encoded(core)]
+            return [one for part in self.parts(1) for one in part.encoded(core)]
 
     def exchanges(self, payloads: list[bytes]) -> "list[Flight]":
         """With the exchange built: itself, if all can be one, or else a flight for each."""
         if len(self.futures) > 1:
             sender = self.destination.only
             if sender is None or not sender.joins(self.messages, self.due):
-                parts = [self._part(index, index + 1) for index in range(len(self.futures))]
-                ends = accumulate(self.sizes)
+                lines = iter(payloads)
                 return [
-                    one
-                    for part, end in zip(parts, ends, strict=True)
-                    for one in part.exchanges(payloads[end - part.sizes[0] : end])
+                    one for part in self.parts(1) for one in part.exchanges(list(islice(lines, len(part.messages))))
                 ]
         if not self.futures:
             return []

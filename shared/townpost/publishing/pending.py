@@ -9,13 +9,10 @@ from townpost.message import Message
 from townpost.patterns.contract import Due, Receipt
 from townpost.publishing.core import Core
 from townpost.publishing.destinations import Destination
-from townpost.publishing.flight import Flight
+from townpost.publishing.flight import MOST_SENDS, Flight
 from townpost.publishing.rounds import MOST_BYTES
 
 __all__ = ["Pending"]
-
-_MOST = 10_000
-"""How many share a round trip: to write them takes about 20 ms, for which the loop does nothing else."""
 
 
 class Pending:
@@ -56,16 +53,16 @@ class Pending:
     def take(self, core: Core) -> list[Flight]:
         """As much as one round trip carries."""
         taken: list[Flight] = []
-        count = size = 0
-        while self._flights and size < MOST_BYTES and count < _MOST:
+        work = size = 0
+        while self._flights and size < MOST_BYTES and work < MOST_SENDS:
             flight = self._flights.popleft()
             if self._joined.get(flight.destination) is flight:
                 del self._joined[flight.destination]
             written, added, left = flight.waiting().write(core, MOST_BYTES - size)
             taken += written
             size += added
-            count += sum(len(one.futures) for one in written)
-            if left is not None:
+            work += sum(one.work for one in written)
+            if left.futures:
                 self._flights.appendleft(left)
         return taken
 

@@ -26,9 +26,7 @@ _LATER = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWr
 Dialled: TypeAlias = socket.socket | TownpostError
 
 
-def dial(
-    loop: asyncio.AbstractEventLoop, connect: Callable[[], Connection], then: Callable[[Dialled], None]
-) -> threading.Thread:
+def dial(loop: asyncio.AbstractEventLoop, connect: Callable[[], Connection], then: Callable[[Dialled], None]) -> None:
     """Connect in a thread of its own, which holds up neither the loop nor the end of the program.
 
     Args:
@@ -51,9 +49,10 @@ def dial(
             if isinstance(dialled, socket.socket):
                 dialled.close()
 
-    thread = threading.Thread(target=run, name="townpost-connect", daemon=True)
-    thread.start()
-    return thread
+    try:
+        threading.Thread(target=run, name="townpost-connect", daemon=True).start()
+    except RuntimeError as error:  # the system has no thread to give
+        loop.call_soon(then, UnavailableError(f"connecting failed: {error}"))
 
 
 class Wire:
