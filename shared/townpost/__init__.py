@@ -25,12 +25,14 @@ if TYPE_CHECKING:
     )
     from townpost.message import Message
     from townpost.patterns.contract import Delivery, Receipt
+    from townpost.publishing.async_publisher import AsyncPublisher
     from townpost.publishing.publisher import Publisher
     from townpost.settings import Settings
     from townpost.verdicts import Reject, Retry
 
 __all__ = [
     "App",
+    "AsyncPublisher",
     "Delivery",
     "FullError",
     "GaveUpError",
@@ -55,6 +57,7 @@ __all__ = [
 
 _PLACES = {
     "App": "consuming.app",
+    "AsyncPublisher": "publishing.async_publisher",
     "Delivery": "patterns.contract",
     "Message": "message",
     "Publisher": "publishing.publisher",

@@ -19,6 +19,9 @@ The text of an error is one line and is fit to be shown to a user as it is.
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from townpost.message import Message
     from townpost.patterns.contract import Receipt
 
 __all__ = [
@@ -54,7 +57,8 @@ class UnsendableError(TownpostError):
 
 
 class UnavailableError(TownpostError):
-    pass
+    messages: "Sequence[Message]" = ()
+    """What a `send` could not get acknowledged. Sent again as they are, they keep their ids and numbers."""
 
 
 class GaveUpError(UnavailableError):

@@ -4,7 +4,7 @@ The environment wins over a `.env` file in the working directory; a variable tha
 unset. `.env.example` explains each of them, and a test compares the two.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
@@ -168,6 +168,27 @@ class Settings(BaseSettings):
     def name_of(self, pattern: Pattern) -> str:
         """The channel or key of a pattern."""
         return str(getattr(self, pattern.setting.lower()))
+
+    def sent_to(self, name: str, patterns: Sequence[Pattern]) -> "Settings":
+        """Settings like these, in which each of the patterns has this name for its channel, queue or stream.
+
+        Raises:
+            SettingError: no channel or key can have it, or two of the patterns would write to the same key.
+        """
+        try:
+            if not name:
+                raise ValueError("give the name of a channel, queue or stream")  # noqa: TRY301 - caught with the others
+            _utf8(name)
+            if any(pattern.guarantees.redelivers for pattern in patterns):
+                _taggable(name)
+        except ValueError as error:
+            raise SettingError(printable(f"to={name!r} cannot be used: {error}")) from None
+        if sum(pattern.guarantees.durable for pattern in patterns) > 1:
+            names = ", ".join(pattern.name for pattern in patterns)
+            raise SettingError(f"to={name!r} is one key, and {names} use several: choose one of them with on=")
+        values = {field: getattr(self, field) for field in Settings.model_fields}
+        # of the class itself: a subclass may route its messages to other channels
+        return Settings.model_construct(**values | {pattern.setting.lower(): name for pattern in patterns})
 
     @property
     def route(self) -> Callable[[Message], str] | None:

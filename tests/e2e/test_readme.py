@@ -29,6 +29,15 @@ def test_the_python_snippets_send_and_receive(server: Server) -> None:
     assert re.match(r"<Message me #1 [0-9a-f-]{36}>", line)
 
 
+def test_the_python_snippet_about_patterns_sends(server: Server, client: redis.Redis) -> None:
+    (publish,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "patterns.md").read_text(), re.DOTALL)
+    environment = {"REDIS_URL": server.url, "PYTHONPATH": str(ROOT / "shared")}
+
+    subprocess.run([sys.executable, "-c", publish], cwd=ROOT, env=environment, check=True, timeout=20)
+
+    assert (client.llen("reliable_queue"), client.llen("orders")) == (1, 1001)
+
+
 def test_the_commands_of_the_publisher_send(start: Start, client: redis.Redis) -> None:
     lengths = {'"Good morning"': 1, "--count 100000 --interval 0": 100_000, "--file examples/messages.jsonl": 3}
     for arguments, length in lengths.items():

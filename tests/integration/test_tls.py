@@ -1,5 +1,6 @@
 """rediss:// works: through a proxy that ends TLS, since the packaged server has none."""
 
+import asyncio
 import contextlib
 import shutil
 import socket
@@ -10,9 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import redis
 from conftest import Start
+from messages import parsed
 
 from lab.server import Server
+from townpost import AsyncPublisher, Message, Settings
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no openssl to make a certificate")
 
@@ -69,6 +73,21 @@ def test_all_patterns_work_over_tls(start: Start, tls_port: int, certificate: Pa
 
     for source in ("pub-sub", "queue", "reliable", "stream"):
         subscriber.wait_for("over TLS", f"from {source}]", count=3)
+
+
+def test_an_event_loop_publishes_over_tls(client: redis.Redis, tls_port: int, certificate: Path) -> None:
+    url = f"rediss://127.0.0.1:{tls_port}?ssl_ca_certs={certificate}"
+    text = "x" * 100_000  # more than a socket takes at once: a hundred are ten megabytes
+
+    async def main() -> None:
+        async with AsyncPublisher(settings=Settings.read(redis_url=url, pattern="queue"), report=False) as publisher:
+            await asyncio.gather(*(publisher.send(Message.create(f"{n} {text}")) for n in range(100)))
+            await publisher.send(Message.create("last"))
+
+    asyncio.run(main())
+
+    texts = [parsed(raw).message.partition(" ")[0] for raw in client.lrange("message_queue", 0, -1)]
+    assert texts == [*map(str, range(100)), "last"]
 
 
 def test_a_certificate_nobody_vouches_for_is_refused_and_said(start: Start, tls_port: int) -> None:

@@ -263,12 +263,18 @@ class Sender(Protocol):
         """What sends these messages, whose bytes are ``payloads``; ``due`` only where the pattern schedules."""
         ...
 
+    def joins(self, messages: Sequence[Message], due: Due | None) -> bool:
+        """Whether these messages and those of other callers can be one command, which Redis takes or refuses whole."""
+        ...
+
     def upkeep(self) -> list[Command]:
         """What is to be sent after them, also if Redis refused them."""
         ...
 
-    def receipt(self, replies: Sequence["Reply"], upkeep: Sequence["Reply"], count: int) -> Receipt:
-        """What the replies to ``commands`` for ``count`` messages, and to ``upkeep``, mean."""
+    def receipt(
+        self, commands: Sequence[Command], replies: Sequence["Reply"], upkeep: Sequence["Reply"], count: int
+    ) -> Receipt:
+        """What the replies to these ``commands`` for ``count`` messages, and to ``upkeep``, mean."""
         ...
 
 

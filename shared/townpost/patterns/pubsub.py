@@ -8,7 +8,6 @@ How it fails:  no subscriber, a subscriber that reconnects, or one too slow for 
 Use when:      every listener should hear, and the next message makes up for a missed one.
 """
 
-import threading
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -44,21 +43,24 @@ class PubsubSender:
     def __init__(self, settings: "Settings") -> None:
         self._channel = settings.channel
         self._route = settings.route
-        self._routed = threading.local()
-        """Where the messages of this thread's last `commands` went."""
 
     def commands(self, messages: Sequence[Message], payloads: Sequence[bytes], _due: Due | None) -> list[Command]:
         if self._route is not None:
-            channels = list(map(self._route, messages))
-            self._routed.channels = "', '".join(dict.fromkeys(channels))
-            return [("PUBLISH", channel, payload) for channel, payload in zip(channels, payloads, strict=True)]
+            return [("PUBLISH", self._route(m), payload) for m, payload in zip(messages, payloads, strict=True)]
         return [("PUBLISH", self._channel, payload) for payload in payloads]
+
+    def joins(self, _messages: Sequence[Message], _due: Due | None) -> bool:
+        return False
 
     def upkeep(self) -> list[Command]:
         return []
 
-    def receipt(self, replies: Sequence[Reply], _upkeep: Sequence[Reply], count: int) -> Receipt:
-        channels = self._channel if self._route is None else self._routed.channels
+    def receipt(
+        self, commands: Sequence[Command], replies: Sequence[Reply], _upkeep: Sequence[Reply], count: int
+    ) -> Receipt:
+        channels = self._channel
+        if self._route is not None:
+            channels = "', '".join(dict.fromkeys(str(command[1]) for command in commands))
         receivers = [reply for reply in replies if isinstance(reply, int)]
         unheard = receivers.count(0)
         if unheard:

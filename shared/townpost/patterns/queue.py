@@ -48,10 +48,15 @@ class QueueSender:
     def commands(self, _messages: Sequence[Message], payloads: Sequence[bytes], _due: Due | None) -> list[Command]:
         return [("RPUSH", self._queue, *payloads)]  # 8 times as fast as one command for each
 
+    def joins(self, _messages: Sequence[Message], _due: Due | None) -> bool:
+        return True
+
     def upkeep(self) -> list[Command]:
         return []
 
-    def receipt(self, replies: Sequence[Reply], _upkeep: Sequence[Reply], count: int) -> Receipt:
+    def receipt(
+        self, _commands: Sequence[Command], replies: Sequence[Reply], _upkeep: Sequence[Reply], count: int
+    ) -> Receipt:
         return Receipt("queue", count, f"list '{self._queue}': length {replies[0]!r}")
 
 

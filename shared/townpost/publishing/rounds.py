@@ -7,10 +7,22 @@ from collections.abc import Callable
 from townpost.errors import UnavailableError
 from townpost.redis.connection import Connection, Reply
 
-__all__ = ["Call", "Rounds"]
+__all__ = ["MOST_BYTES", "Call", "Rounds", "connect"]
 
-_MOST_BYTES = 4 * 1024 * 1024
+MOST_BYTES = 4 * 1024 * 1024
 """From here on a round trip is not shared any further: a slow link would be busy with it for too long."""
+
+
+def connect(connection: Connection, *, transactions: bool) -> None:
+    """Connect, and see whether MULTI is allowed where it will be needed: better before anything is sent.
+
+    Raises:
+        UnavailableError, RefusedError
+    """
+    connection.connect()
+    if transactions:
+        connection.call("MULTI")
+        connection.call("EXEC")
 
 
 class Call:
@@ -74,7 +86,7 @@ class Rounds:
         calls: list[Call] = []
         try:
             size = 0
-            while self._queued and size < _MOST_BYTES:
+            while self._queued and size < MOST_BYTES:
                 calls.append(self._queued[0])  # before it leaves the queue: no interruption may lose it
                 size += len(self._queued.popleft().packed)
             self._exchange([call for call in calls if not call.cancelled])

@@ -340,6 +340,13 @@ class Connection:
         self.close()
         return True
 
+    def detach(self) -> socket.socket:
+        """Its socket, for an event loop to use and to close; this connection is closed without it."""
+        sock = self._socket()
+        self._handshake._sock = None  # noqa: SLF001 - redis-py offers no other way to keep its hands off
+        self.close()
+        return sock
+
     def close(self) -> None:
         self._sock = None
         with contextlib.suppress(redis.RedisError, OSError):

@@ -24,7 +24,7 @@ class ReliableSender:
         self._keys = [self._queue, keys.priority(self._queue), keys.scheduled(self._queue), keys.bell(self._queue)]
 
     def commands(self, messages: Sequence[Message], payloads: Sequence[bytes], due: Due | None) -> list[Command]:
-        if due is None and not self._limit and not any(message.priority for message in messages):
+        if self.joins(messages, due):
             return [("RPUSH", self._queue, *payloads)]
         delay = -1 if due is None or due.delay is None else int(due.delay * 1000)
         at = -1 if due is None or due.at is None else int(due.at.timestamp() * 1000)
@@ -33,8 +33,13 @@ class ReliableSender:
             pairs += (message.priority or 0, payload)
         return [PUBLISH.whole(self._keys, self._limit, delay, at, *pairs)]
 
+    def joins(self, messages: Sequence[Message], due: Due | None) -> bool:
+        return due is None and not self._limit and not any(message.priority for message in messages)
+
     def upkeep(self) -> list[Command]:
         return []
 
-    def receipt(self, replies: Sequence[Reply], _upkeep: Sequence[Reply], count: int) -> Receipt:
+    def receipt(
+        self, _commands: Sequence[Command], replies: Sequence[Reply], _upkeep: Sequence[Reply], count: int
+    ) -> Receipt:
         return Receipt("reliable", count, f"list '{self._queue}': length {replies[0]!r}")

@@ -36,6 +36,9 @@ class StreamSender:
         self._sent += len(payloads)
         return [("XADD", self._stream, "*", FIELD, payload) for payload in payloads]
 
+    def joins(self, _messages: Sequence[Message], _due: Due | None) -> bool:
+        return False
+
     def upkeep(self) -> list[Command]:
         if not self._maxlen or time.monotonic() < self._trim_at:
             return []
@@ -43,7 +46,9 @@ class StreamSender:
         most, self._sent = _TRIM_ENTRIES + 2 * self._sent, 0
         return [TRIM.whole([self._stream], self._maxlen, most)]
 
-    def receipt(self, replies: Sequence[Reply], upkeep: Sequence[Reply], count: int) -> Receipt:
+    def receipt(
+        self, _commands: Sequence[Command], replies: Sequence[Reply], upkeep: Sequence[Reply], count: int
+    ) -> Receipt:
         last = replies[-1]
         entry_id = last.decode() if isinstance(last, bytes) else last
         said = f"stream '{self._stream}': id {entry_id}"

@@ -1,0 +1,152 @@
+"""What `Publisher` and `AsyncPublisher` share: from messages to commands, from replies to receipts, without any I/O.
+
+destination, messages, due = core.request(...)      # checked; nothing has changed yet
+payloads = core.write(destination, messages)        # numbered, in the order in which they are sent
+exchange = Exchange(destination, messages, payloads, due)
+receipts = core.receipts(exchange, replies, ...)    # what Redis has answered, counted
+"""
+
+import threading
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import TypeAlias
+
+import hiredis
+from pydantic_core import PydanticSerializationError
+
+from townpost.counts import Counts
+from townpost.errors import HalfSentError, RefusedError, UnavailableError, UnsendableError
+from townpost.library_heartbeat import LibraryHeartbeat
+from townpost.message import Message
+from townpost.patterns.contract import Due, Receipt
+from townpost.publishing.destinations import Destination, Destinations
+from townpost.publishing.exchange import Exchange
+from townpost.publishing.models import Labels, Sendable, messages_of
+from townpost.publishing.numbering import Numbering
+from townpost.redis.connection import Reply
+from townpost.redis.refusals import refusal
+from townpost.settings import Settings
+from townpost.text import printable
+
+__all__ = ["Core", "Request"]
+
+Request: TypeAlias = tuple[Destination, Sequence[Message], Due | None]
+"""Where the messages of one `send` go, and when they become ready."""
+
+
+class Core:
+    """One publisher's memory: where its messages go, their numbers and its counts. It connects to nothing."""
+
+    def __init__(self, settings: Settings, owner: object, *, report: bool) -> None:
+        """Nothing is sent.
+
+        Args:
+            settings: name Redis and what is used there.
+            owner: the publisher; when it is gone without a `close`, its report ends.
+            report: whether the dashboard is to know its counts.
+        """
+        self.settings = settings
+        self.destinations = Destinations(settings)
+        self.counts = counts = {pattern.name: Counts() for pattern in settings.patterns}
+        self.heartbeat = LibraryHeartbeat("publisher", owner, settings, lambda: counts) if report else None
+        self._sender = settings.sender
+        self._max_bytes = settings.max_message_bytes
+        self._numbering = Numbering()
+        self._counting = threading.Lock()
+
+    def request(  # noqa: PLR0917 - from the keywords of `send`, on the path of each message
+        self,
+        sendable: Sendable,
+        on: Collection[str] | None,
+        to: str | None,
+        delay: float | None,
+        at: datetime | None,
+        labels: Labels,
+    ) -> Request:
+        """What one `send` asks for, with the arguments it was given.
+
+        Raises:
+            SettingError: an argument cannot be used.
+            UnsendableError: this is no message.
+        """
+        destination = self.destinations.find(on, to)
+        due = None if delay is None and at is None else destination.due(delay, at)
+        return destination, messages_of(sendable, labels, self._sender), due
+
+    def write(self, destination: Destination, messages: Sequence[Message]) -> list[bytes]:
+        """Number the messages that have no number, and write them; they are written alike when they are sent again.
+
+        Raises:
+            UnsendableError: a message is too long, or not UTF-8.
+        """
+        if destination.route is None:
+            self._numbering.number(messages, destination.place)
+        else:
+            for message in messages:
+                self._numbering.number((message,), f"{destination.place} {destination.route(message)}")
+        try:
+            payloads = [message.encode() for message in messages]
+        except PydanticSerializationError:
+            raise _unwritable(messages) from None
+        if max(map(len, payloads)) > self._max_bytes:
+            size, message = next(
+                (len(p), m) for p, m in zip(payloads, messages, strict=True) if len(p) > self._max_bytes
+            )
+            raise UnsendableError(
+                f"message {message.id} has {size:,} bytes, more than MAX_MESSAGE_BYTES={self._max_bytes:,}"
+            )
+        return payloads
+
+    def receipts(self, exchange: Exchange, replies: Sequence[Reply], kept: Sequence[Reply]) -> list[Receipt]:
+        """What these replies to all of its commands, and ``kept`` to its upkeep, mean; one for each pattern.
+
+        Raises:
+            UnavailableError: Redis is not ready.
+            HalfSentError: some patterns took the messages and others refused.
+            RefusedError: nothing was sent.
+        """
+        destination = exchange.destination
+        replies = exchange.outcome(replies)
+        receipts: list[Receipt] = []
+        refused: dict[str, RefusedError] = {}
+        for name, sender, part, extra in zip(
+            destination.names, destination.senders, exchange.parts, exchange.upkeep, strict=True
+        ):
+            mine, replies = replies[: len(part)], replies[len(part) :]
+            theirs, kept = kept[: len(extra)], kept[len(extra) :]
+            error = next((reply for reply in mine if isinstance(reply, hiredis.ReplyError)), None)
+            if error is None:
+                receipts.append(sender.receipt(part, mine, theirs, exchange.size))
+            else:
+                refused[name] = _explained(destination, name, str(error))
+        self._count(receipts)
+        if refused and receipts:
+            raise HalfSentError(receipts, refused)
+        if refused:
+            raise next(iter(refused.values()))
+        return receipts
+
+    def _count(self, receipts: Sequence[Receipt]) -> None:
+        with self._counting:
+            for receipt in receipts:
+                counts = self.counts[receipt.pattern]
+                counts.sent += receipt.sent
+                counts.unheard += receipt.unheard
+        if self.heartbeat is not None:
+            self.heartbeat.begin()
+
+
+def _unwritable(messages: Sequence[Message]) -> UnsendableError:
+    for message in messages:
+        try:
+            message.encode()
+        except PydanticSerializationError as error:
+            return UnsendableError(f"message {message.id} cannot be written as UTF-8: {printable(str(error))}")
+    return UnsendableError("a message cannot be written as UTF-8")
+
+
+def _explained(destination: Destination, name: str, reply: str) -> RefusedError:
+    error = refusal(reply)
+    if isinstance(error, UnavailableError):
+        raise error
+    return destination.settings.explain(name, error)

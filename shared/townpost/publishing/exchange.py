@@ -1,0 +1,60 @@
+"""What is asked of Redis, and which of its replies say what became of it."""
+
+from collections.abc import Sequence
+
+import hiredis
+
+from townpost.errors import RefusedError
+from townpost.message import Message
+from townpost.patterns.contract import Command, Due
+from townpost.publishing.destinations import Destination
+from townpost.redis.connection import Reply
+from townpost.redis.refusals import refusal
+
+__all__ = ["Exchange"]
+
+
+class Exchange:
+    """The commands that send messages, of one `send` or of several that join, to one destination."""
+
+    def __init__(
+        self, destination: Destination, messages: Sequence[Message], payloads: Sequence[bytes], due: Due | None
+    ) -> None:
+        self.destination = destination
+        self.size = len(messages)
+        """How many messages."""
+        self.parts = [sender.commands(messages, payloads, due) for sender in destination.senders]
+        """The commands of each pattern."""
+        self.upkeep = [sender.upkeep() for sender in destination.senders]
+        """What tidies up after them, in any case; the replies say nothing about what was sent."""
+        # of several commands that write, Redis may take some and refuse the rest: it fills up amid them
+        self.whole = len(self.parts) > 1 or (len(self.parts[0]) > 1 and destination.durable)
+        """All of the parts or none: in MULTI and EXEC."""
+
+    @property
+    def commands(self) -> list[Command]:
+        """Without the upkeep."""
+        parts = [command for part in self.parts for command in part]
+        return [("MULTI",), *parts, ("EXEC",)] if self.whole else parts
+
+    @property
+    def upkeep_commands(self) -> list[Command]:
+        return [command for part in self.upkeep for command in part]
+
+    def outcome(self, replies: Sequence[Reply]) -> Sequence[Reply]:
+        """The replies to the commands themselves, also of those in a MULTI.
+
+        Raises:
+            UnavailableError, RefusedError: none was run.
+        """
+        if not self.whole:
+            return replies
+        if isinstance(replies[0], hiredis.ReplyError):
+            return replies[1:-1]  # without MULTI each was run, or refused, on its own
+        if isinstance(replies[-1], list):
+            return replies[-1]
+        why = next((reply for reply in replies if isinstance(reply, hiredis.ReplyError)), replies[-1])
+        error = refusal(str(why))
+        if isinstance(error, RefusedError):
+            raise type(error)(f"nothing was sent on {', '.join(self.destination.names)}: {error}")
+        raise error
