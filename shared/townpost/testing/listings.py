@@ -19,7 +19,7 @@ _MOST = 10_000
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message that nobody tries again."""
+    """A message that is not tried again."""
 
     message: Message | None
     """None where the payload cannot be read as one."""

@@ -105,7 +105,9 @@ def _lists(place: Place, replies: Sequence[Reply]) -> Remaining:
 
 def _streams(place: Place, replies: Sequence[Reply]) -> Remaining:
     length, groups, pending, due = replies
-    waiting = length if isinstance(length, int) else 0
+    if not isinstance(length, int):
+        raise refusal(str(length))
+    waiting = length  # unless there is a group, which may have read some of it
     for fields in groups if isinstance(groups, list) else []:
         group = dict(zip(fields[::2], fields[1::2], strict=True)) if isinstance(fields, list) else {}
         if group.get(b"name") == place.group.encode():
