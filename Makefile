@@ -42,7 +42,7 @@ check: .venv/dev.stamp  ## format, lint, types, architecture
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	cd examples/orders && MYPYPATH=../../shared ../../$(BIN)/mypy --strict *.py
+	cd examples/orders && MYPYPATH=.:../../shared ../../$(BIN)/mypy --strict --explicit-package-bases *.py
 	$(BIN)/lint-imports
 
 bench: .venv/run.stamp  ## how fast it is, beside others: PEERS=no ONLY=drain OUT=folder ROUNDS=3

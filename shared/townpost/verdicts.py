@@ -1,14 +1,19 @@
-"""What a handler may raise to say what becomes of its message, and the policy for everything else it raises."""
+"""What a handler may raise to say what becomes of its message, the policy for everything else it raises, and the
+decision that follows from both.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from townpost.errors import SettingError
+from townpost.errors import SettingError, UnreadableError
+from townpost.text import printable, told
 
-__all__ = ["Policy", "Reject", "Retry"]
+__all__ = ["CrashedError", "Decision", "Policy", "Reject", "Retry", "decide", "describe", "exact_pauses", "reason"]
 
 _YEAR_SECONDS = 366 * 24 * 3600
+_MOST_DOUBLINGS = 30
+_ERROR_CHARACTERS = 1_000
 
 
 class Retry(Exception):  # noqa: N818 - a verdict, not an error
@@ -66,3 +71,50 @@ class Policy:
         if isinstance(backoff, int | float):
             return type(self)(most, float(backoff), max(self.cap, float(backoff)), ())
         return type(self)(most, self.backoff, self.cap, pauses)
+
+
+class CrashedError(Exception):
+    """The consumers of this message died, again and again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What becomes of a message whose handler failed."""
+
+    dead: str | None
+    """The reason, in one word; None for another attempt."""
+    pause: float = 0.0
+    """Seconds before that attempt: of a back-off the upper bound."""
+    jitter: bool = False
+    """The pause is any fraction of that."""
+
+
+def reason(error: Exception) -> str:
+    """Why a message died, in one word: what the command line selects by."""
+    if isinstance(error, UnreadableError):
+        return "unreadable"
+    if isinstance(error, CrashedError):
+        return "crashed"
+    return "rejected" if isinstance(error, Reject) else "failed"
+
+
+def describe(error: Exception) -> str:
+    """For a dead letter: one line, not too long."""
+    if isinstance(error, Reject | Retry) and str(error):
+        return printable(told(error))[:_ERROR_CHARACTERS]
+    return printable(f"{type(error).__name__}: {told(error)}")[:_ERROR_CHARACTERS]
+
+
+def exact_pauses(policy: Policy, error: Exception) -> tuple[float, ...]:
+    """Seconds before each further attempt, the last one repeats; none where the back-off says."""
+    return (error.after,) if isinstance(error, Retry) and error.after is not None else policy.delays
+
+
+def decide(policy: Policy, error: Exception, attempt: int) -> Decision:
+    """After so many attempts, this one included. settle.lua of the reliable queue, which counts them, does the same."""
+    why = reason(error)
+    if why != "failed" or attempt >= policy.attempts:
+        return Decision(why)
+    if pauses := exact_pauses(policy, error):
+        return Decision(None, pauses[min(attempt, len(pauses)) - 1])
+    return Decision(None, min(policy.cap, policy.backoff * 2.0 ** min(attempt - 1, _MOST_DOUBLINGS)), jitter=True)

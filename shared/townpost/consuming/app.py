@@ -6,7 +6,7 @@ import logging
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
@@ -74,6 +74,17 @@ class App:
         if self._settings is None:
             self._settings = Settings.read()
         return self._settings
+
+    @contextlib.contextmanager
+    def overridden(self, **changes: object) -> Iterator[None]:
+        """For a test: with these settings until the end of the block; what is read meanwhile is forgotten then."""
+        before = self._settings
+        try:
+            if changes:
+                self._settings = self.settings.model_copy(update=changes)
+            yield
+        finally:
+            self._settings = before
 
     def handler(
         self,
@@ -292,6 +303,17 @@ class _Running:
             heartbeat.start()
         if self._watchdog is not None:
             self._watchdog.start()
+
+    @property
+    def holds(self) -> bool:
+        """Whether something was taken that is not answered. Sampled when read."""
+        return any(loop.holds for loop in self._loops)
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """How many messages were begun, and how many of them are answered. Sampled when read."""
+        counts = [one for loop in self._loops for one in loop.counts.values()]
+        return sum(c.received for c in counts), sum(c.handled + c.failed + c.unreadable for c in counts)
 
     def busy(self) -> list[str]:
         alive = zip(self._loops, self._threads, strict=True)

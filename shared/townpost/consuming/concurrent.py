@@ -109,6 +109,11 @@ class Concurrent:
         return {self.name: self._counts}
 
     @property
+    def holds(self) -> bool:
+        """Whether it has taken what is not answered."""
+        return bool(self._backlog.flights)
+
+    @property
     def abandonable(self) -> bool:
         return self._listening.reconnector.connecting and not self._backlog.running
 

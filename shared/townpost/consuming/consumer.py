@@ -80,6 +80,12 @@ class Consumer:
         return {self.name: c}
 
     @property
+    def holds(self) -> bool:
+        """Whether it has begun what is not answered."""
+        _, _, batch = self._progress
+        return batch.position > batch.done
+
+    @property
     def abandonable(self) -> bool:
         return self._listening.reconnector.connecting
 

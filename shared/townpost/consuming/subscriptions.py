@@ -14,7 +14,6 @@ from townpost.consuming.handlers import Failed
 from townpost.consuming.routes import Routes
 from townpost.consuming.runners import Runner, Threads
 from townpost.errors import SettingError
-from townpost.heartbeat import Loop
 from townpost.message import Message
 from townpost.patterns import PATTERNS
 from townpost.patterns.contract import Batch
@@ -60,7 +59,7 @@ class Subscription:
         if self.at_once < 1:
             raise SettingError(f"concurrency={self.at_once} on {self.name}: one message at a time is the least")
 
-    def loop(self, stop: threading.Event, event_loop: asyncio.AbstractEventLoop | None) -> Loop:
+    def loop(self, stop: threading.Event, event_loop: asyncio.AbstractEventLoop | None) -> Consumer | Concurrent:
         """What takes its messages and has them handled, until the stop."""
         log = logging.getLogger(f"townpost.{self.pattern}")
         calls = Calls(self.routes, self.name, log)

@@ -5,34 +5,10 @@ import threading
 import time
 from collections.abc import Sequence
 
-from townpost.errors import UnreadableError
 from townpost.patterns.contract import Batch
-from townpost.text import printable, told
-from townpost.verdicts import Policy, Reject, Retry
+from townpost.verdicts import Policy
 
-__all__ = ["CrashedError", "LeasedBatch", "Part", "describe", "reason"]
-
-_ERROR_CHARACTERS = 1_000
-
-
-class CrashedError(Exception):
-    """Whoever had this message in hand died, again and again."""
-
-
-def reason(error: Exception) -> str:
-    """Why a message died, in one word: what the command line selects by."""
-    if isinstance(error, UnreadableError):
-        return "unreadable"
-    if isinstance(error, CrashedError):
-        return "crashed"
-    return "rejected" if isinstance(error, Reject) else "failed"
-
-
-def describe(error: Exception) -> str:
-    """For a dead letter: one line, not too long."""
-    if isinstance(error, Reject | Retry) and str(error):
-        return printable(told(error))[:_ERROR_CHARACTERS]
-    return printable(f"{type(error).__name__}: {told(error)}")[:_ERROR_CHARACTERS]
+__all__ = ["LeasedBatch", "Part"]
 
 
 class LeasedBatch(Batch):

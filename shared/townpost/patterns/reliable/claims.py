@@ -7,9 +7,9 @@ from townpost import keys
 from townpost.errors import UnreadableError
 from townpost.message import read, too_long
 from townpost.patterns.contract import Command
-from townpost.patterns.leased import LeasedBatch, Part, describe, reason
+from townpost.patterns.leased import LeasedBatch, Part
 from townpost.patterns.reliable.scripts import SETTLE, SETTLE_WHEN_FULL
-from townpost.verdicts import Policy, Reject, Retry
+from townpost.verdicts import Policy, describe, exact_pauses, reason
 
 __all__ = ["BusyError", "Claim"]
 
@@ -104,13 +104,8 @@ class Claim(LeasedBatch):
         return {index: place for place, index in enumerate(still)}
 
     def _verdict(self, index: int, error: Exception, policy: Policy, room: int) -> Command:
-        verdict, pauses = "retry", ",".join(str(int(1000 * pause)) for pause in policy.delays)
-        if isinstance(error, UnreadableError | Reject):
-            verdict = "dead"
-        elif isinstance(error, BusyError):
-            verdict = "busy"
-        elif isinstance(error, Retry) and error.after is not None:
-            pauses = str(int(1000 * error.after))
+        pauses = ",".join(str(int(1000 * pause)) for pause in exact_pauses(policy, error))
+        verdict = "busy" if isinstance(error, BusyError) else "retry" if reason(error) == "failed" else "dead"
         try:
             level = read(self.payloads[index], self.max_bytes).priority or 0
         except UnreadableError:

@@ -16,7 +16,7 @@ from townpost.patterns.ack_pipeline import AckPipeline
 from townpost.patterns.contract import Batch, Command
 from townpost.patterns.foreign import set_aside
 from townpost.patterns.lease_renewer import LeaseRenewer
-from townpost.patterns.leased import CrashedError, Part
+from townpost.patterns.leased import Part
 from townpost.patterns.stream.entries import Entries, Found, ReadSize, parse
 from townpost.patterns.stream.looking import Look, Taken
 from townpost.patterns.stream.scripts import FREE, SETTLE, TAKE, TIDY
@@ -24,7 +24,7 @@ from townpost.patterns.stream.settlement import Settled, Settlement
 from townpost.patterns.stream.upkeep import EntriesUpkeep
 from townpost.prefetch import OVERRUN_SECONDS
 from townpost.redis.connection import Connection, Reply
-from townpost.verdicts import Policy
+from townpost.verdicts import CrashedError, Policy
 
 if TYPE_CHECKING:
     from townpost.settings import Settings

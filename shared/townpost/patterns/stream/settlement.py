@@ -5,15 +5,14 @@ from collections.abc import Sequence
 
 from townpost import keys
 from townpost.patterns.contract import Command
-from townpost.patterns.leased import CrashedError, Part, describe, reason
+from townpost.patterns.leased import Part
 from townpost.patterns.stream.entries import READ_BYTES, Entries
 from townpost.patterns.stream.scripts import FREE, SETTLE, WAITING
 from townpost.redis.connection import Reply
-from townpost.verdicts import Policy, Retry
+from townpost.verdicts import CrashedError, Policy, decide, describe, reason
 
 __all__ = ["Settled", "Settlement"]
 
-_MOST_DOUBLINGS = 30
 _PART_BYTES = 256 * 1024
 """Of dead letters in one command: before each Redis looks whether there is room."""
 _SHOWN_BYTES = 2048
@@ -112,20 +111,13 @@ class Settlement:
         counts = (0, batch.attempts - 1) if crashed else (batch.attempts, 0)
         history = batch.extra.get(index, {}).get(b"history", b"")
         payload, verdict = batch.payloads[index], "dead"
-        policy = batch.policies.get(index, self._policy)
-        if batch.attempts < policy.attempts and reason(error) == "failed":
+        decision = decide(batch.policies.get(index, self._policy), error, batch.attempts)
+        if decision.dead is None:
             payload, verdict = b"", "retry"
         elif len(payload) > READ_BYTES:
             payload = payload[:_SHOWN_BYTES]  # the entry itself stays until it is trimmed
         elif len(payload) > batch.max_bytes:
             payload, verdict = b"", "copy"
-        pause = int(self._pause(batch.attempts, policy, error) * 1000)
+        fraction = random.random() if decision.jitter else 1  # noqa: S311 - jitter
+        pause = int(decision.pause * fraction * 1000)
         return (batch.ids[index], payload, verdict, pause, reason(error), describe(error), *counts, history)
-
-    def _pause(self, attempts: int, policy: Policy, error: Exception) -> float:
-        if isinstance(error, Retry) and error.after is not None:
-            return error.after
-        if policy.delays:
-            return policy.delays[min(attempts, len(policy.delays)) - 1]
-        doubled = policy.backoff * 2.0 ** min(attempts - 1, _MOST_DOUBLINGS)
-        return min(doubled, policy.cap) * random.random()  # noqa: S311 - jitter

@@ -76,10 +76,10 @@ if jumped then
     for _, member in ipairs(holders) do
         redis.call('XREADGROUP', 'GROUP', group, member.name, 'COUNT', 1, 'STREAMS', stream, NO_ENTRY)
     end
+    -- It may have gone back by hours: no retry waits for longer than a lease then.
+    local far = redis.call('ZRANGE', retries, '(' .. now + lease + slack, '+inf', 'BYSCORE', 'LIMIT', 0, CHUNK)
+    for _, member in ipairs(far) do redis.call('ZADD', retries, now + lease, member) end
 end
--- Nor is a pause longer than a lease: due later than that means that the clock went back.
-local far = redis.call('ZRANGE', retries, '(' .. now + lease + slack, '+inf', 'BYSCORE', 'LIMIT', 0, CHUNK)
-for _, member in ipairs(far) do redis.call('ZADD', retries, now + lease, member) end
 
 local found, before, from_dead, malformed, more = {}, 0, 0, 0, false
 
