@@ -109,6 +109,25 @@ def test_a_handler_says_when_to_try_again_and_when_never(
 
 
 @KEPT
+def test_a_pause_may_be_longer_than_a_lease(server: Server, client: redis.Redis, pattern: str) -> None:
+    calls: list[float] = []
+
+    def work(_: Message) -> None:
+        calls.append(time.monotonic())
+        if len(calls) == 1:
+            raise Retry(after=1.2)
+
+    app = App(settings=settings(server.url, lease_seconds=0.3))
+    handler(app, "inline", "orders", work, pattern=pattern)
+    put(client, pattern, "orders", Message.create("x"))
+
+    with running(app):
+        until(lambda: len(calls) == 2)
+
+    assert calls[1] - calls[0] >= 1.19
+
+
+@KEPT
 @pytest.mark.parametrize("is_async", [False, True])
 def test_what_a_handler_gets_follows_from_its_annotations(
     server: Server, client: redis.Redis, pattern: str, *, is_async: bool

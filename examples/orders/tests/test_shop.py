@@ -22,7 +22,9 @@ def test_a_slow_bank_is_asked_again() -> None:
 
 
 def test_nothing_is_charged_for_nothing() -> None:
-    assert deliver(billing.app, order(total=0), queue="orders", pattern="stream").dead == "there is nothing to pay"
+    outcome = deliver(billing.app, order(total=0), queue="orders", pattern="stream")
+
+    assert (outcome.dead, str(outcome.error)) == ("rejected", "there is nothing to pay")
 
 
 def test_a_mail_is_written() -> None:

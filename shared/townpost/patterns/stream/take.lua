@@ -26,6 +26,7 @@ local stream, retries, wake = KEYS[1], KEYS[2], KEYS[3]
 local group, me, waiting = ARGV[1], ARGV[2], ARGV[3]
 local lease, most, expected, slack = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local cursor, woken = ARGV[10], ARGV[11] == '1'
+local YEAR_MS = 366 * 24 * 3600 * 1000
 local CHUNK = 100
 local FEW = 10
 local MOST_STEPS = 2000
@@ -76,10 +77,11 @@ if jumped then
     for _, member in ipairs(holders) do
         redis.call('XREADGROUP', 'GROUP', group, member.name, 'COUNT', 1, 'STREAMS', stream, NO_ENTRY)
     end
-    -- It may have gone back by hours: no retry waits for longer than a lease then.
-    local far = redis.call('ZRANGE', retries, '(' .. now + lease + slack, '+inf', 'BYSCORE', 'LIMIT', 0, CHUNK)
-    for _, member in ipairs(far) do redis.call('ZADD', retries, now + lease, member) end
 end
+-- It may have gone back by hours: then no retry waits for longer than a lease. Nor does any wait for more than a year.
+local farthest = jumped and now + lease + slack or now + YEAR_MS
+local far = redis.call('ZRANGE', retries, '(' .. farthest, '+inf', 'BYSCORE', 'LIMIT', 0, CHUNK)
+for _, member in ipairs(far) do redis.call('ZADD', retries, now + lease, member) end
 
 local found, before, from_dead, malformed, more = {}, 0, 0, 0, false
 
