@@ -265,7 +265,9 @@ Count = Callable[[str], Callable[[], int]]
 
 
 @KEPT
-@pytest.mark.parametrize("target", [effects.naive, effects.async_naive, "effects:naive"], ids=["def", "async def", "by name"])
+@pytest.mark.parametrize(
+    "target", [effects.naive, effects.async_naive, "effects:naive"], ids=["def", "async def", "by name"]
+)
 def test_a_naive_handler_has_its_effect_twice(count: Count, target: Target | str, pattern: str) -> None:
     crash = crash_between_effect_and_ack(target, Order(number=7), effect=count("charged"), pattern=pattern)
 

@@ -3,6 +3,7 @@
 import billing
 import mails
 from shop import OrderPlaced
+
 from townpost.testing import deliver
 
 
