@@ -11,7 +11,7 @@ from townpost.message import Message
 from townpost.patterns import PATTERNS
 from townpost.settings import Settings
 
-__all__ = ["asyncapi", "documents", "dump", "message_schema"]
+__all__ = ["asyncapi", "documents", "dump", "message_schema", "schemas"]
 
 _DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -87,12 +87,12 @@ def asyncapi() -> dict[str, object]:
                     "examples": [{"payload": _EXAMPLE}],
                 }
             },
-            "schemas": _schemas(),
+            "schemas": schemas(),
         },
     }
 
 
-def _schemas() -> dict[str, object]:
+def schemas() -> dict[str, object]:
     """The model and what it refers to, beside each other: tools resolve references from the root of the document."""
     message = Message.model_json_schema(ref_template="#/components/schemas/{model}")
     return {**message.pop("$defs", {}), "Message": message}
