@@ -16,6 +16,7 @@ from lab.server import Server
 from townpost import AsyncPublisher
 from townpost.errors import UnavailableError
 from townpost.message import Message
+from townpost.redis.wire import IDLE_SECONDS
 from townpost.settings import Settings
 
 Q = "message_queue"
@@ -82,7 +83,11 @@ def test_an_idle_connection_that_redis_closed_is_replaced(server: Server, client
     async def main() -> None:
         async with publisher(server.url) as shared:
             await shared.send(Message.create("before"))
+            assert shared._rounds is not None
+            wire = shared._rounds._wire
             assert kill(client)
+            while wire is not None and time.monotonic() - wire.moved < 2 * IDLE_SECONDS:
+                pass  # without a turn of the loop, in which it would notice
 
             # When a send tries only once
             await shared.send(Message.create("after"), timeout=None)
@@ -161,6 +166,7 @@ def test_a_server_that_comes_back_in_time_gets_everything(own_server: Server) ->
 
             # Given a server that is gone while tasks send
             own_server.kill()
+            await until(lambda: shared._rounds is not None and shared._rounds._wire is None)
             messages = [Message.create(str(n)) for n in range(50)]
             sending = [asyncio.create_task(shared.send(message)) for message in messages]
             refused = await failed(shared.send(Message.create("once"), timeout=None))

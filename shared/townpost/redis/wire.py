@@ -18,9 +18,11 @@ from townpost.errors import TownpostError, UnavailableError
 from townpost.redis.connection import Connection, Reply
 from townpost.redis.refusals import reason
 
-__all__ = ["Dialled", "Wire", "dial"]
+__all__ = ["IDLE_SECONDS", "Dialled", "Wire", "dial"]
 
 _READ_BYTES = 256 * 1024
+IDLE_SECONDS = 0.01
+"""From when on a connection counts as idle, and may have been closed as such."""
 _LATER = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 Dialled: TypeAlias = socket.socket | TownpostError
@@ -96,7 +98,8 @@ class Wire:
 
     def ended(self) -> bool:
         """Whether the connection was closed, as Redis does with one that is idle; while no reply is awaited."""
-        self._read()
+        if time.monotonic() - self.moved > IDLE_SECONDS:  # to ask each time would cost a system call more
+            self._read()
         return self._sock is None
 
     def close(self) -> None:
