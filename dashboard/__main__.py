@@ -8,10 +8,7 @@ import logging
 import sys
 import threading
 
-from townpost import logs
-from townpost.errors import SettingError
-from townpost.health import check
-from townpost.service import Service
+from townpost import Service, SettingError, check_health, logs
 
 from .settings import DashboardSettings
 
@@ -25,7 +22,7 @@ def main(arguments: list[str]) -> int:
         settings = DashboardSettings.read()
         logs.set_up(settings)
         if arguments == ["health"]:
-            return check(settings.health_file, settings.health_seconds)
+            return check_health(settings.health_file, settings.health_seconds)
         if arguments:
             sys.stderr.write(f"{__doc__}\n")
             return 2

@@ -13,16 +13,16 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.middleware.gzip import GZipMiddleware
 
-from townpost.errors import (
+from townpost import (
     RefusedError,
     SettingError,
     TownpostError,
     UnavailableError,
     UnreadableError,
     UnsendableError,
+    endpoint,
+    printable,
 )
-from townpost.redis.connection import endpoint
-from townpost.text import printable
 
 from . import metrics
 from .bursts import Bursts, BusyError

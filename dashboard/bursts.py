@@ -8,13 +8,18 @@ from uuid import uuid4
 
 from pydantic import ValidationError
 
-from townpost.counts import Counts
-from townpost.errors import HalfSentError, SettingError, TownpostError, UnsendableError
-from townpost.message import Message
-from townpost.patterns import choose
-from townpost.patterns.contract import Receipt
-from townpost.publishing.publisher import Publisher
-from townpost.settings import Settings
+from townpost import (
+    Counts,
+    HalfSentError,
+    Message,
+    Publisher,
+    Receipt,
+    SettingError,
+    Settings,
+    TownpostError,
+    UnsendableError,
+    choose_patterns,
+)
 
 from .exchange import Publish, Published, Went
 
@@ -83,11 +88,11 @@ class Bursts:
             UnavailableError, RefusedError: nothing was sent, or for a lost reply it is not known.
         """
         try:
-            names = tuple(pattern.name for pattern in choose(asked.pattern))
+            names = tuple(pattern.name for pattern in choose_patterns(asked.pattern))
         except ValueError as error:
             raise SettingError(f"pattern: {error}") from None
         first = self._messages(asked, uuid4().hex[:8], 1, 1)[0]
-        if asked.delay is not None and not all(p.guarantees.schedules for p in choose(asked.pattern)):
+        if asked.delay is not None and not all(p.guarantees.schedules for p in choose_patterns(asked.pattern)):
             raise SettingError(f"{', '.join(names)} cannot delay a message: use reliable alone")
         with self._lock:
             if sum(not burst.finished.is_set() for burst in self._known.values()) >= _AT_ONCE:

@@ -4,11 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from townpost import keys
-from townpost.errors import UnreadableError
-from townpost.message import read
-from townpost.patterns.contract import Command
-from townpost.redis.connection import Reply
+from townpost import Command, Reply, UnreadableError, keys, read_message
 
 from . import scripts
 from .paths import Path
@@ -200,7 +196,7 @@ def _head(reply: Reply) -> tuple[int | None, float | None]:
 
 def _created(payload: bytes) -> float | None:
     try:
-        return read(payload).timestamp.timestamp()
+        return read_message(payload).timestamp.timestamp()
     except (UnreadableError, OverflowError, ValueError):
         return None
 

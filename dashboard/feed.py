@@ -6,8 +6,7 @@ from typing import Literal, TypeAlias
 
 from pydantic_core import from_json
 
-from townpost.errors import UnreadableError
-from townpost.message import read
+from townpost import UnreadableError, read_message
 
 from .instances import Instance, Instances
 from .paths import Path
@@ -107,7 +106,7 @@ def _number(value: object) -> int | None:
 
 def _readable(payload: str) -> bool:
     try:
-        read(payload.encode())
+        read_message(payload.encode())
     except (UnreadableError, UnicodeEncodeError):
         return False
     return True

@@ -6,11 +6,7 @@ from typing import Annotated, Literal
 from fastapi import Depends, FastAPI, HTTPException, Query, params
 from fastapi import Path as InPath
 
-from townpost import keys
-from townpost.message import read
-from townpost.patterns import PATTERNS
-from townpost.patterns.letters import DeadLetters
-from townpost.redis.connection import Connection
+from townpost import PATTERNS, Connection, DeadLetters, keys, read_message
 
 from . import scripts, tables
 from .exchange import Choice, DeadLetter, DeadPage, Done, Edit, FlightPage, Members, ScheduledPage
@@ -92,7 +88,7 @@ def _dead_routes(app: FastAPI, settings: DashboardSettings, redis: params.Depend
     @app.post("/api/dead/{pattern}/{letter_id}/edit")
     def edit(path: Chosen, letter_id: LetterId, given: Edit, connection: Redis) -> Done:
         payload = given.payload.encode()
-        read(payload, settings.max_message_bytes)
+        read_message(payload, settings.max_message_bytes)
         return _done(dead(connection, path).replace(letter_id, payload), "requeued with other content")
 
 

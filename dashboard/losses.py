@@ -13,7 +13,7 @@ was received; at most, as it may have finished them in its last second.
 from collections import deque
 from collections.abc import Iterable, Sequence
 
-from townpost.patterns import PATTERNS
+from townpost import PATTERNS
 
 from .depths import Depth
 from .instances import Instance, Instances

@@ -9,9 +9,7 @@ from collections.abc import Mapping
 from typing import NamedTuple, TypeAlias
 from urllib.parse import quote
 
-from townpost.keys import has_tag
-from townpost.patterns import PATTERNS
-from townpost.settings import Settings
+from townpost import PATTERNS, Settings, has_hash_tag
 
 __all__ = ["SENDING", "Path", "Tally", "known_as", "own_path", "share"]
 
@@ -55,7 +53,7 @@ def known_as(pattern: str, name: object) -> bool:
     except UnicodeEncodeError:
         return False
     braces = "{" in name or "}" in name
-    return has_tag(name) or not braces or not PATTERNS[pattern].guarantees.redelivers
+    return has_hash_tag(name) or not braces or not PATTERNS[pattern].guarantees.redelivers
 
 
 def share(counts: Mapping[Path, Tally], path: Path) -> Tally:

@@ -6,11 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
-from townpost.counts import Counts
-from townpost.errors import TownpostError
-from townpost.patterns import PATTERNS
-from townpost.redis.connection import Connection, endpoint
-from townpost.settings import Settings
+from townpost import PATTERNS, Connection, Counts, Settings, TownpostError, endpoint
 
 from .depths import Oldest
 from .doctor import Config, examine

@@ -7,10 +7,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from townpost import keys
-from townpost.patterns.contract import Command
-from townpost.redis.connection import Connection, Reply
-from townpost.settings import Settings
+from townpost import Command, Connection, Reply, Settings, keys
 
 from . import scripts
 from .depths import Depth, Oldest, part

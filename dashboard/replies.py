@@ -2,7 +2,7 @@
 
 import hiredis
 
-from townpost.redis.connection import Reply
+from townpost import Reply
 
 __all__ = ["bytes_of", "fields", "floats", "info", "number", "pairs"]
 

@@ -8,8 +8,7 @@ from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from townpost.counts import Counts
-from townpost.patterns import PATTERNS
+from townpost import PATTERNS, Counts
 
 from .paths import Path, Tally, known_as
 

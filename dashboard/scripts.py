@@ -6,9 +6,7 @@ Each script opens with its keys, arguments and result. All but the last write no
 from collections.abc import Sequence
 from pathlib import Path
 
-from townpost import keys
-from townpost.patterns.contract import Command
-from townpost.patterns.letters import STAMP
+from townpost import STAMP_LENGTH, Command, keys
 
 __all__ = ["claims", "entries", "entries_of", "heads", "names", "reschedule", "scheduled", "texts"]
 
@@ -45,7 +43,7 @@ def entries_of(stream: str, ids: Sequence[str], cut: int) -> Command:
 
 
 def scheduled(key: str, attempts: str, offset: int, most: int, cut: int) -> Command:
-    return _read("scheduled", [key, attempts], offset, most, cut, STAMP)
+    return _read("scheduled", [key, attempts], offset, most, cut, STAMP_LENGTH)
 
 
 def reschedule(key: str, action: str, members: Sequence[tuple[str, str]]) -> Command:

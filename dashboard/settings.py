@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from townpost.settings import Settings
+from townpost import Settings
 
 __all__ = ["DashboardSettings"]
 

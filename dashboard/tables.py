@@ -5,8 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from pydantic import JsonValue
 
-from townpost import keys
-from townpost.redis.connection import Connection, Reply
+from townpost import Connection, Reply, keys
 
 from . import scripts
 from .depths import RETRIES, holders_of

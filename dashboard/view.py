@@ -4,8 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from townpost.counts import Latency
-from townpost.patterns import PATTERNS
+from townpost import PATTERNS, Latency
 
 from .depths import Depth
 from .instances import Instance, Instances

@@ -11,9 +11,7 @@ from collections.abc import Mapping, Sequence
 import uvicorn
 from pydantic_core import to_json
 
-from townpost.counts import Counts
-from townpost.errors import SettingError
-from townpost.redis.connection import Connection
+from townpost import Connection, Counts, SettingError
 
 from .application import application
 from .bursts import Bursts

@@ -4,7 +4,7 @@ import argparse
 import importlib
 import sys
 
-from townpost.errors import SettingError
+from townpost import SettingError
 
 PARTS = {
     "demo": ("lab.demo", "both services on a server of their own, until Ctrl-C"),

@@ -15,8 +15,7 @@ from dotenv import dotenv_values
 
 from lab.processes import ROOT, Process
 from lab.server import Server, binary
-from townpost.redis.connection import endpoint
-from townpost.settings import Settings
+from townpost import Settings, endpoint
 
 __all__ = ["options", "run"]
 

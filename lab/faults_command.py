@@ -12,7 +12,7 @@ from lab.report import data, markdown, picture, terminal
 from lab.trials.run import run as try_all
 from lab.trials.subjects import PLANTED, SUBJECTS
 from lab.trials.town import CancelledError
-from townpost.errors import SettingError
+from townpost import SettingError
 
 __all__ = ["options", "run"]
 

@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 from lab.processes import ROOT, Process
 from lab.server import Server
-from townpost.redis.connection import Connection
+from townpost import Connection
 
 __all__ = ["main"]
 

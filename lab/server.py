@@ -14,8 +14,7 @@ from typing import Self
 
 from lab.clock import Clock
 from lab.processes import die_with_parent
-from townpost.errors import RefusedError, UnavailableError
-from townpost.redis.connection import Connection
+from townpost import Connection, RefusedError, UnavailableError
 
 __all__ = ["Server", "binary"]
 

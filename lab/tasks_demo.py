@@ -18,8 +18,7 @@ import httpx
 
 from lab.processes import Process
 from lab.server import Server
-from townpost.redis.connection import endpoint
-from townpost.settings import Settings
+from townpost import Settings, endpoint
 
 __all__ = ["options", "run"]
 

@@ -3,11 +3,9 @@
 import argparse
 import sys
 
+from townpost import SettingError, Settings, check_health
 from townpost.cli.publish.arguments import add_arguments
 from townpost.cli.publish.run import publish
-from townpost.errors import SettingError
-from townpost.health import check
-from townpost.settings import Settings
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -30,7 +28,7 @@ def main(arguments: list[str]) -> int:
     try:
         if arguments == ["health"]:
             settings = Settings.read()
-            return check(settings.health_file, settings.health_seconds)
+            return check_health(settings.health_file, settings.health_seconds)
         parser = _parser()
         given = parser.parse_args(arguments)
         if given.text is not None and given.file is not None:

@@ -10,19 +10,21 @@ import io
 import sys
 import threading
 
-from townpost import logs
-from townpost.consuming.app import App
-from townpost.consuming.consumer import Consumer
-from townpost.consuming.handlers import import_handler, load
-from townpost.consuming.joint_health import JointHealth
-from townpost.consuming.processes import Processes, adopt
-from townpost.consuming.routes import Route
-from townpost.errors import SettingError
-from townpost.health import check
-from townpost.message import Message
-from townpost.service import Service
-from townpost.settings import Settings
-from townpost.verdicts import Policy
+from townpost import (
+    App,
+    Consumer,
+    Message,
+    Policy,
+    Route,
+    Service,
+    SettingError,
+    Settings,
+    check_health,
+    import_handler,
+    load_handler,
+    logs,
+    supervise,
+)
 
 _COMMANDS = ("dead", "scheduled", "in-hand")
 _SWITCH_SECONDS = 0.0005
@@ -47,7 +49,7 @@ def main(arguments: list[str]) -> int:
 
 def _command(arguments: list[str], settings: Settings) -> int:
     if arguments == ["health"]:
-        return check(settings.health_file, settings.health_seconds)
+        return check_health(settings.health_file, settings.health_seconds)
     if arguments[0] in _COMMANDS:
         from subscriber import commands  # noqa: PLC0415 - rarely wanted
 
@@ -57,12 +59,12 @@ def _command(arguments: list[str], settings: Settings) -> int:
 
 
 def _listen(settings: Settings) -> int:
-    if settings.processes > 1 and not adopt():
-        health = JointHealth(settings.health_file, settings.processes) if settings.health_file is not None else None
-        return Processes([sys.executable, *sys.orig_argv[1:]], settings.processes, health).run()
+    status = supervise(settings)
+    if status is not None:
+        return status
     if (app := _app(settings)) is not None:
         return app.run()
-    handler = load(settings)
+    handler = load_handler(settings)
     sys.setswitchinterval(_SWITCH_SECONDS)
     stop = threading.Event()
     loops = [Consumer(pattern.name, settings, handler, stop) for pattern in settings.patterns]

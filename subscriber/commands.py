@@ -3,9 +3,9 @@
 import argparse
 from collections.abc import Sequence
 
+from townpost import Settings
 from townpost.cli import dead, in_flight, scheduled
 from townpost.cli.ending import exit_status
-from townpost.settings import Settings
 
 __all__ = ["main"]
 

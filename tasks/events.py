@@ -13,9 +13,7 @@ from typing import Any, Literal, Self, TypeAlias, get_args
 from pydantic import ValidationError, model_validator
 
 from tasks.task import Change
-from townpost.errors import UnreadableError
-from townpost.message import Message
-from townpost.text import printable
+from townpost import Message, UnreadableError, printable
 
 __all__ = ["KINDS", "SENDER", "Event", "Kind", "event_in", "kind_of"]
 

@@ -8,10 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from tasks.events import kind_of
 from tasks.task import LARGEST_EVENT_BYTES
-from townpost.message import Message
-from townpost.patterns import PATTERNS, choose
-from townpost.patterns.contract import Pattern
-from townpost.settings import Settings
+from townpost import PATTERNS, Message, Pattern, Settings, choose_patterns
 
 __all__ = ["TasksSettings"]
 
@@ -20,7 +17,7 @@ _POSTGRES = ("postgresql", "postgres", "postgresql+psycopg")
 
 
 def _first(words: str) -> str:
-    return choose(words)[0].name
+    return choose_patterns(words)[0].name
 
 
 def _database(url: str) -> str:

@@ -13,8 +13,7 @@ from lab.bench.contestants import Contestant
 from lab.bench.tally import Tally
 from lab.bench.work import payloads
 from lab.server import Server
-from townpost.errors import SettingError, TownpostError
-from townpost.redis.connection import Connection
+from townpost import Connection, SettingError, TownpostError
 
 __all__ = ["KEYS", "Ground", "Span", "ground"]
 

@@ -13,8 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lab.server import Server
-from townpost.message import Message, validate_json
-from townpost.redis.connection import Connection
+from townpost import Connection, Message, validate_message
 
 __all__: list[str] = []
 
@@ -78,7 +77,7 @@ def _pairs(connection: Connection, client: redis.Redis) -> list[tuple[str, str, 
             "model_validate_json",
             lambda: [Message.model_validate_json(raw) for raw in _RAW],
             "its core validator",
-            lambda: [validate_json(raw) for raw in _RAW],
+            lambda: [validate_message(raw) for raw in _RAW],
         ),
         (
             "writing a message",

@@ -24,7 +24,7 @@ from lab.bench.measures.extent import Extent
 from lab.bench.peers.registry import peers
 from lab.bench.picture import svg
 from lab.bench.table import show
-from townpost.settings import Settings
+from townpost import Settings
 
 __all__ = ["options", "run"]
 

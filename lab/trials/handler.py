@@ -3,7 +3,7 @@
 import asyncio
 
 from lab.trials import journal
-from townpost.message import Message
+from townpost import Message
 
 
 def handle(message: Message) -> None:

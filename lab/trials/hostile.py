@@ -10,8 +10,7 @@ import typing
 import redis
 
 from lab.trials.subjects import Subject
-from townpost import keys
-from townpost.settings import Settings
+from townpost import Settings, keys
 
 __all__ = ["HostileHand", "owned"]
 

@@ -13,9 +13,7 @@ import threading
 
 from lab.trials.journal import work
 from lab.trials.poison import RAISED, CannotHandleError
-from townpost import logs
-from townpost.consuming.listening import listen
-from townpost.settings import Settings
+from townpost import Settings, listen, logs
 
 
 def run() -> int:

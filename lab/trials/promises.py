@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lab.trials.checker import Verdict
 from lab.trials.fault import Breaks
-from townpost.patterns.contract import Guarantees
+from townpost import Guarantees
 
 __all__ = ["Circumstances", "broken"]
 

@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from townpost.patterns import PATTERNS
-from townpost.patterns.contract import Guarantees
-from townpost.settings import Settings
+from townpost import PATTERNS, Guarantees, Settings
 
 __all__ = ["BASELINES", "LEASE_SECONDS", "PLANTED", "SUBJECTS", "SUSPECTS", "Subject"]
 

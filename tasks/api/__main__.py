@@ -15,10 +15,7 @@ from tasks.api.serving import Serving, bound
 from tasks.api.store import Store
 from tasks.index import index_of
 from tasks.settings import TasksSettings
-from townpost import logs
-from townpost.errors import SettingError
-from townpost.health import check
-from townpost.service import Service
+from townpost import Service, SettingError, check_health, logs
 
 
 def main(arguments: list[str]) -> int:
@@ -30,7 +27,7 @@ def main(arguments: list[str]) -> int:
     try:
         settings = TasksSettings.read()
         if arguments:
-            return check(settings.health_file, settings.health_seconds)
+            return check_health(settings.health_file, settings.health_seconds)
         logs.set_up(settings)
         return _serve(settings)
     except SettingError as error:

@@ -21,7 +21,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, Operationa
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from tasks.settings import TasksSettings
-from townpost.errors import SettingError, TownpostError
+from townpost import SettingError, TownpostError
 
 __all__ = ["DatabaseUnavailableError", "connect", "for_writing", "migrate", "reached", "ready"]
 

@@ -21,12 +21,17 @@ from tasks.api.database import DatabaseUnavailableError, for_writing, reached
 from tasks.api.tables import OUTBOX
 from tasks.events import kind_of
 from tasks.settings import TasksSettings
-from townpost.counts import Counts
-from townpost.errors import RefusedError, UnavailableError
-from townpost.message import Message, read
-from townpost.publishing.publisher import Publisher
-from townpost.redis.connection import Connection, endpoint
-from townpost.redis.reconnector import Reconnector
+from townpost import (
+    Connection,
+    Counts,
+    Message,
+    Publisher,
+    Reconnector,
+    RefusedError,
+    UnavailableError,
+    endpoint,
+    read_message,
+)
 
 __all__ = ["Outbox", "Waiting"]
 
@@ -144,7 +149,7 @@ class Outbox:
     def _oldest(self) -> Sequence[Message]:
         with self._engine.begin() as connection:
             payloads = connection.execute(_OLDEST).scalars().all()
-        return [read(payload.encode(), self._settings.max_message_bytes) for payload in payloads]
+        return [read_message(payload.encode(), self._settings.max_message_bytes) for payload in payloads]
 
     def _send(self, messages: Sequence[Message]) -> None:
         with contextlib.ExitStack() as spans:

@@ -15,8 +15,7 @@ from starlette.routing import Match, Route
 from tasks.api.database import DatabaseUnavailableError
 from tasks.api.store import ConflictError, NoTaskError
 from tasks.index.contract import IndexUnavailableError
-from townpost.errors import TownpostError
-from townpost.text import printable
+from townpost import TownpostError, printable
 
 __all__ = ["Problem", "answer_with_problems", "answers", "in_document", "response"]
 

@@ -10,9 +10,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from tasks.settings import TasksSettings
-from townpost.counts import Counts
-from townpost.errors import SettingError
-from townpost.redis.connection import Connection
+from townpost import Connection, Counts, SettingError
 
 __all__ = ["Serving", "bound"]
 

@@ -15,7 +15,7 @@ from tasks.api.database import for_writing, reached
 from tasks.api.tables import COUNTER, OUTBOX, TASKS
 from tasks.events import Event, Kind
 from tasks.task import Change, Dates, Task, TaskIn
-from townpost.errors import TownpostError
+from townpost import TownpostError
 
 __all__ = ["ChangedSince", "ConflictError", "Found", "NoTaskError", "Store"]
 

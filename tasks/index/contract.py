@@ -7,7 +7,7 @@ from typing import Annotated, Protocol, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, model_validator
 
 from tasks.task import Change, Moment, Priority, Task, Text
-from townpost.errors import TownpostError
+from townpost import TownpostError
 
 __all__ = ["Criteria", "Hits", "Index", "IndexUnavailableError", "Range"]
 

@@ -17,8 +17,7 @@ from elasticsearch import ApiError, BadRequestError, Elasticsearch, NotFoundErro
 from tasks.index.contract import Criteria, Hits, IndexUnavailableError, Range
 from tasks.index.fields import microseconds, texts, words
 from tasks.task import Change, Task
-from townpost.errors import SettingError
-from townpost.text import printable
+from townpost import SettingError, printable
 
 __all__ = ["ElasticIndex"]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from tasks.index.contract import Criteria, Hits, IndexUnavailableError, Range
 from tasks.index.fields import microseconds, texts, words
 from tasks.task import Change, Task
-from townpost.errors import SettingError
+from townpost import SettingError
 
 __all__ = ["FtsIndex"]
 

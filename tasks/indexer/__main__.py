@@ -14,10 +14,7 @@ from tasks.index import index_of
 from tasks.index.contract import IndexUnavailableError
 from tasks.indexer.indexer import Indexer
 from tasks.settings import TasksSettings
-from townpost import logs
-from townpost.errors import SettingError
-from townpost.health import check
-from townpost.service import Service
+from townpost import Service, SettingError, check_health, logs
 
 __all__ = ["main"]
 
@@ -31,7 +28,7 @@ def main(arguments: list[str]) -> int:
         settings = TasksSettings.read()
         logs.set_up(settings)
         if arguments == ["health"]:
-            return check(settings.health_file, settings.health_seconds)
+            return check_health(settings.health_file, settings.health_seconds)
         if arguments:
             sys.stderr.write(f"{__doc__}\n")
             return 2

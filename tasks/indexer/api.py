@@ -7,8 +7,7 @@ import httpx
 from pydantic import BaseModel, Field, ValidationError
 
 from tasks.task import Change
-from townpost.errors import TownpostError
-from townpost.text import printable
+from townpost import TownpostError, printable
 
 __all__ = ["Api", "ApiAwayError", "Page"]
 

@@ -16,14 +16,7 @@ from tasks.indexer.healing import Healing
 from tasks.indexer.router import Router
 from tasks.indexer.writing import Writing
 from tasks.settings import TasksSettings
-from townpost.consuming.listening import Listening
-from townpost.counts import Counts
-from townpost.errors import UnreadableError
-from townpost.message import Message
-from townpost.patterns.contract import Batch, Delivery
-from townpost.prefetch import Prefetch
-from townpost.redis.connection import Connection
-from townpost.text import excerpt
+from townpost import Batch, Connection, Counts, Delivery, Listening, Message, Prefetch, UnreadableError, excerpt
 
 __all__ = ["Indexer"]
 

@@ -1,9 +1,7 @@
 """From a delivery to the event it carries: by its channel, where each kind of event has one of its own."""
 
 from tasks.events import KINDS, Event, event_in
-from townpost.errors import UnreadableError
-from townpost.patterns.contract import Delivery
-from townpost.text import printable
+from townpost import Delivery, UnreadableError, printable
 
 __all__ = ["Router"]
 

@@ -5,7 +5,7 @@ import threading
 import time
 
 from lab.bench import tally
-from townpost.message import Message
+from townpost import Message
 
 __all__ = [
     "awaits_20_ms",

@@ -16,7 +16,7 @@ import redis
 from redis.connection import Connection
 
 from lab.bench import tally
-from townpost.message import Message
+from townpost import Message
 
 __all__: list[str] = []
 

@@ -8,9 +8,7 @@ from collections.abc import Callable
 from functools import partial
 
 from lab.bench import tally
-from townpost.consuming.listening import listen
-from townpost.message import Message
-from townpost.publishing.publisher import Publisher
+from townpost import Message, Publisher, listen
 
 __all__: list[str] = []
 

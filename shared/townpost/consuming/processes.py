@@ -8,13 +8,15 @@ import logging
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
 
 from townpost.consuming.joint_health import JointHealth
+from townpost.settings import Settings
 
-__all__ = ["CHANGED", "Processes", "adopt"]
+__all__ = ["CHANGED", "Processes", "adopt", "supervise"]
 
 CHANGED = 85
 """The exit status of a child that wants to be started anew, at once: its code has changed (see `reload`)."""
@@ -40,6 +42,17 @@ def adopt() -> bool:
 
     threading.Thread(target=follow, name="follow-parent", daemon=True).start()
     return True
+
+
+def supervise(settings: Settings) -> int | None:
+    """Run this very command in PROCESSES processes, as their parent.
+
+    Returns the exit status; None where one process is enough, or this is one of several: then the caller does the work.
+    """
+    if settings.processes == 1 or adopt():
+        return None
+    health = None if settings.health_file is None else JointHealth(settings.health_file, settings.processes)
+    return Processes([sys.executable, *sys.orig_argv[1:]], settings.processes, health).run()
 
 
 class Processes:
