@@ -169,6 +169,11 @@ class Message(BaseModel):
         self.__dict__.update(count=count, epoch=epoch)
         self.__pydantic_fields_set__.add("count")
 
+    def clear_number(self) -> None:
+        """It was not sent with the number that it got."""
+        self.__pydantic_fields_set__ -= {"count", "epoch"}
+        self.__dict__.update(count=1, epoch=None)
+
     def encode(self) -> bytes:
         """The bytes that go over the wire."""
         return self.__pydantic_serializer__.to_json(self, exclude_none=True)

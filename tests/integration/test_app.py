@@ -14,7 +14,7 @@ from apps import RUNNERS, dead, handler, leftovers, put, running, settings, unti
 from pydantic import BaseModel
 
 from lab.server import Server
-from townpost import App, Delivery, Message, Reject, Retry, SettingError
+from townpost import App, Delivery, Message, Reject, Retry, SettingError, keys
 
 RUNNER = pytest.mark.parametrize("runner", RUNNERS)
 KEPT = pytest.mark.parametrize("pattern", ["reliable", "stream"])
@@ -205,6 +205,136 @@ def test_a_handler_of_a_list_gets_a_batch(server: Server, client: redis.Redis, *
     assert sum(sizes) == 200
     assert max(sizes) > 1
     assert leftovers(client, "reliable", "orders") == []
+
+
+@KEPT
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_payload_that_is_none_dies_alone_in_its_batch(
+    server: Server, client: redis.Redis, pattern: str, *, is_async: bool
+) -> None:
+    got: list[int] = []
+    app = App(settings=settings(server.url, prefetch=50))
+
+    def note(orders: list[Order]) -> None:
+        got.extend(order.number for order in orders)
+
+    async def async_note(orders: list[Order]) -> None:
+        note(orders)
+
+    app.handler("orders", pattern=pattern)(async_note if is_async else note)
+    put(client, pattern, "orders", order(1), order("two"), order(3))
+
+    with running(app):
+        until(lambda: len(got) >= 2 and dead(client, "orders"))
+
+    assert sorted(got) == [1, 3]
+    assert [(text, reason) for text, reason, _ in dead(client, "orders")] == [("#two", "unreadable")]
+
+
+def test_an_async_handler_of_lists_gets_more_than_one(server: Server, client: redis.Redis) -> None:
+    sizes: list[int] = []
+    app = App(settings=settings(server.url))
+
+    @app.handler("orders")
+    async def note(orders: list[Order]) -> None:
+        sizes.append(len(orders))
+
+    put(client, "reliable", "orders", *(order(n) for n in range(100)))
+    with running(app):
+        until(lambda: sum(sizes) >= 100)
+
+    assert max(sizes) > 5
+
+
+@pytest.mark.parametrize("attempts", [3, 7])
+@KEPT
+def test_a_handler_may_have_more_attempts_than_the_setting(
+    server: Server, client: redis.Redis, pattern: str, attempts: int
+) -> None:
+    calls: list[str] = []
+    app = App(settings=settings(server.url, max_attempts=5))
+
+    def work(message: Message) -> None:
+        calls.append(message.message)
+        raise ValueError("no")
+
+    handler(app, "threads", "orders", work, pattern=pattern, attempts=attempts, backoff=[0.01])
+    put(client, pattern, "orders", Message.create("x"))
+    with running(app):
+        until(lambda: dead(client, "orders"))
+
+    assert len(calls) == attempts
+    assert dead(client, "orders")[0][1] == "failed"
+
+
+def test_a_queue_keeps_nothing_back_when_its_handlers_are_slow(server: Server, client: redis.Redis) -> None:
+    # Given async handlers that take the event loop 5 ms each
+    got: list[str] = []
+    app = App(settings=settings(server.url))
+
+    @app.handler("orders", pattern="queue")
+    async def work(message: Message) -> None:
+        time.sleep(0.005)  # noqa: ASYNC251 - the subject
+        got.append(message.message)
+
+    put(client, "queue", "orders", *(Message.create(str(n)) for n in range(250)))
+    with running(app):
+        until(lambda: len(got) >= 250)
+
+    assert sorted(map(int, got)) == list(range(250))
+
+
+def test_what_was_at_work_at_a_crash_comes_one_at_a_time_beside_the_rest(server: Server, client: redis.Redis) -> None:
+    # Given three suspects, and other messages
+    at_work, most, got = 0, 0, []
+    app = App(settings=settings(server.url))
+
+    @app.handler("orders")
+    async def work(message: Message) -> None:
+        nonlocal at_work, most
+        if message.message.startswith("suspect"):
+            at_work += 1
+            most = max(most, at_work)
+        await asyncio.sleep(0.2)
+        at_work -= message.message.startswith("suspect")
+        got.append(message.message)
+
+    client.rpush(keys.suspects("orders"), *(Message.create(f"suspect {n}").encode() for n in range(3)))
+    put(client, "reliable", "orders", *(Message.create(str(n)) for n in range(50)))
+    started = time.monotonic()
+    with running(app):
+        until(lambda: len(got) == 53)
+
+    assert most == 1
+    assert time.monotonic() - started < 3
+
+
+@pytest.mark.parametrize("runner", ["threads", "loop"])
+def test_what_leaves_a_batch_early_is_not_kept_from_others_by_its_once_mark(
+    server: Server, client: redis.Redis, runner: str
+) -> None:
+    # Given a batch handled once, of which one message is at work for long and one fails
+    release, calls = threading.Event(), []
+
+    def work(message: Message) -> object:
+        calls.append(message.message)
+        if message.message == "bad" and calls.count("bad") == 1:
+            raise ValueError
+        if message.message != "slow":
+            return None
+        return asyncio.to_thread(release.wait, 20) if runner == "loop" else release.wait(20)
+
+    app = App(settings=settings(server.url))
+    handler(app, runner, "orders", work, once=60)
+    put(client, "reliable", "orders", *(Message.create(text) for text in ("slow", "bad", "good")))
+
+    with running(app):
+        # Then the one that failed is handled again while the other is still at work
+        until(lambda: calls.count("bad") == 2, 5)
+        assert not release.is_set()
+        release.set()
+
+    assert Counter(calls) == {"slow": 1, "bad": 2, "good": 1}
 
 
 @RUNNER
@@ -419,6 +549,9 @@ async def _async(_message: Message) -> None: ...
 def _number(_number: int) -> None: ...
 def _nothing() -> None: ...
 def _lists(_messages: list[Message], _delivery: Delivery) -> None: ...
+def _lists_alone(_messages: list[Message]) -> None: ...
+
+
 def _generator(_message: Message) -> Iterator[None]:
     yield
 
@@ -436,6 +569,7 @@ def _generator(_message: Message) -> Iterator[None]:
             "handle all messages of the same subscription",
         ),
         ([(_plain, {"type": "a"}), (_async, {"type": "b"})], "either both are async, or neither"),
+        ([(_lists_alone, {"type": "a"})], "takes a list, which may hold messages of every type"),
         ([(_plain, {"concurrency": 2}), (_plain, {"type": "a", "concurrency": 3})], "say concurrency=2 and 3"),
         ([(_plain, {"attempts": 0})], "attempts=0"),
         ([(_plain, {"backoff": [-1]})], "is neither a number of seconds nor a list"),

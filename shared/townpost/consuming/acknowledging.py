@@ -40,6 +40,7 @@ class Acknowledging:
         name: str,
         connect_timeout: float,
         where: str,
+        failed: Callable[[], None],
     ) -> None:
         """Nothing runs before `start`.
 
@@ -51,10 +52,12 @@ class Acknowledging:
             name: of the pattern, for the log.
             connect_timeout: seconds the first connection may take.
             where: for the log.
+            failed: called if it cannot go on.
         """
         self._backlog = backlog
         self._connection = connection
         self._pipeline = pipeline
+        self._failed = failed
         self._work = threading.Event()
         self._closing = threading.Event()
         self._gave_up = threading.Event()
@@ -77,18 +80,26 @@ class Acknowledging:
         self._thread.join(_LOOK_SECONDS)
 
     def _run(self) -> None:
+        try:
+            self._acknowledge()
+        except Exception:  # noqa: BLE001 - nothing would be acknowledged any more
+            self._log.exception("acknowledging broke; this is a bug in Townpost")
+            self._failed()
+        self._connection.close()
+
+    def _acknowledge(self) -> None:
         while True:
             self._work.wait(_LOOK_SECONDS if self._backlog.flights else None)
             closing = self._closing.is_set()
             self._work.clear()
             self._collect(closing=closing)
-            if self._pipeline.due and self._reconnector.run(self._settle) is None:
+            settled = bool(self._pipeline.due)
+            if settled and self._reconnector.run(self._settle) is None:
                 break
-            if closing:
+            if closing and not settled:
                 break
         if self._pipeline.due:
             self._log.warning("what was handled last could not be acknowledged, it will come again")
-        self._connection.close()
 
     def _settle(self) -> bool:
         while self._pipeline.due:
@@ -101,14 +112,21 @@ class Acknowledging:
         while completed:
             flight = completed.popleft()
             self._backlog.settled(flight)
-            self._pipeline.due.append(flight.batch)
+            batch = flight.batch
+            if isinstance(batch, LeasedBatch) and len(batch.gone) == len(batch):
+                self._pipeline.release(batch)  # its parts were all of it
+            else:
+                self._pipeline.due.append(batch)
         for flight in list(self._backlog.flights):
             if closing or now - flight.since > _PART_SECONDS:
                 self._part(flight)
 
     def _part(self, flight: Flight) -> None:
         batch = flight.batch
-        if not isinstance(batch, LeasedBatch) or batch.lost or batch.parting:
+        if not isinstance(batch, LeasedBatch) or batch.parting:
+            return
+        if batch.lost:
+            self._backlog.cut(flight)
             return
         self._backlog.cut(flight)
         returned, flight.left = flight.left, ()

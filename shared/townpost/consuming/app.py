@@ -62,7 +62,7 @@ class App:
         self._log = logging.getLogger(f"townpost.{role}")
         self.failed = False
         """Whether something ended it."""
-        self._running: _Running | None = None
+        self._entered = False
 
     @property
     def settings(self) -> Settings:
@@ -170,6 +170,8 @@ class App:
                 raise SettingError(f"the handler {route.name} takes a list, and middleware wraps single messages")
             subscription.routes.add(options["type"], route)
         for subscription in found.values():
+            most = max(route.policy.attempts for route in subscription.routes.by_type.values())
+            subscription.settings = subscription.settings.model_copy(update={"max_attempts": most})
             subscription.check()
         return list(found.values())
 
@@ -247,21 +249,46 @@ class App:
         Raises:
             SettingError: see `subscriptions`.
         """
-        if self._running is not None:
+        if self._entered:
             raise SettingError("the app runs already")
-        subscriptions = self.subscriptions()
-        async with contextlib.AsyncExitStack() as stack:
-            if self._lifespan is not None:
-                await stack.enter_async_context(self._lifespan(self))
-            running = self._running = _Running(self._role, subscriptions, asyncio.get_running_loop(), self._log)
-            running.start()
-            try:
-                yield running
-            finally:
-                running.stop.set()
-                await asyncio.to_thread(running.join)
-                self.failed = self.failed or running.failed
-                self._running = None
+        self._entered = True
+        try:
+            subscriptions = self.subscriptions()
+            async with contextlib.AsyncExitStack() as stack:
+                if self._lifespan is not None:
+                    await stack.enter_async_context(self._lifespan(self))
+                running = _Running(self._role, subscriptions, asyncio.get_running_loop(), self._log)
+                running.start()
+                try:
+                    yield running
+                finally:
+                    running.stop.set()
+                    await _joined(running)
+                    self.failed = self.failed or running.failed
+        finally:
+            self._entered = False
+
+
+async def _joined(running: "_Running") -> None:
+    """Wait for its threads, whatever cancels this task: the lifespan must not end under handlers that are at work.
+
+    A thread of its own waits: those of the loop may all be taken by handlers.
+    """
+    loop, ended, cancelled = asyncio.get_running_loop(), asyncio.Event(), False
+
+    def join() -> None:
+        running.join()
+        with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
+            loop.call_soon_threadsafe(ended.set)
+
+    threading.Thread(target=join, name="townpost-end", daemon=True).start()
+    while not ended.is_set():
+        try:
+            await ended.wait()
+        except asyncio.CancelledError:
+            cancelled = True
+    if cancelled:
+        raise asyncio.CancelledError
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from typing import TypeAlias
 
 from townpost.counts import Counts
 from townpost.errors import UnreadableError
@@ -21,7 +22,14 @@ from townpost.verdicts import Policy
 
 __all__ = ["Backlog", "Flight", "Slot", "Work"]
 
+Sift: TypeAlias = Callable[
+    [Batch, Sequence[int], Sequence[Message], Callable[[int, Exception], object]],
+    tuple[tuple[int, ...], tuple[Message, ...]],
+]
+
 _LOOK_SECONDS = 0.1
+_LEAST_LIST = 10
+"""Messages that a handler of lists is offered at least, if they are there."""
 _CHUNK = 32
 """Messages that are read at one go, see `Batch.some`."""
 _MEASURED_SECONDS = 0.001
@@ -61,10 +69,13 @@ class Work:
 class Slot:
     """What one worker has done so far."""
 
-    __slots__ = ("begun", "ended", "failed", "handled")
+    __slots__ = ("begun", "ended", "failed", "handled", "received")
 
     def __init__(self) -> None:
-        self.begun = self.ended = self.handled = self.failed = 0
+        self.begun = self.ended = 0
+        """Pieces of work."""
+        self.received = self.handled = self.failed = 0
+        """Messages."""
 
 
 class Backlog:
@@ -77,6 +88,7 @@ class Backlog:
         *,
         concurrency: int,
         whole: bool,
+        sift: Sift,
         ahead: bool,
         unreadable: Callable[[Batch, int, UnreadableError], None],
         hear: Callable[[Message], None] | None,
@@ -89,6 +101,7 @@ class Backlog:
             stop: from then on nothing is begun.
             concurrency: how many may be at work.
             whole: a worker gets all of a batch at once.
+            sift: leaves of a batch what its handler takes; the rest has failed.
             ahead: more may be taken than workers are free for, about 50 ms of work. What is not begun in time must be
                 possible to give back.
             unreadable: called with what cannot be handed out.
@@ -99,6 +112,7 @@ class Backlog:
         self._stopped = stop.is_set
         self._concurrency = concurrency
         self._whole = whole
+        self._sift = sift
         self._ahead = ahead
         self._unreadable = unreadable
         self._hear = hear
@@ -110,7 +124,8 @@ class Backlog:
         """Of which something is not ready yet."""
         self._remaining = 0
         """Messages of those."""
-        self._slots: list[Slot] = []
+        self._own = Slot()
+        self._slots: list[Slot] = [self._own]
         self._room = threading.Event()
         self._waits = False
         """The thread that takes waits for room."""
@@ -132,13 +147,13 @@ class Backlog:
 
     @property
     def running(self) -> int:
-        """How many messages are at work."""
+        """How many pieces of work are in the hands of workers."""
         return sum([slot.begun - slot.ended for slot in self._slots])
 
     def count(self) -> None:
         """Bring the counts up to date."""
         slots = list(self._slots)
-        self._counts.received = sum(slot.begun for slot in slots)
+        self._counts.received = sum(slot.received for slot in slots)
         self._counts.handled = sum(slot.handled for slot in slots)
         self._counts.failed = sum(slot.failed for slot in slots)
 
@@ -159,16 +174,19 @@ class Backlog:
         return 0
 
     def _ended(self) -> int:
-        return sum([slot.ended for slot in self._slots])
+        return sum([slot.handled + slot.failed for slot in self._slots])
 
     def _has_room(self) -> int:
+        if self._whole:  # a batch for each free worker
+            free = self.running + len(self._waiting) + len(self._ready) < self._concurrency
+            return max(_LEAST_LIST, self._prefetch.limit) if free else 0
         ahead = self._prefetch.limit - 1 if self._ahead else 0
         unbegun = len(self._ready) + self._remaining
         return 0 if unbegun > ahead // 2 else max(0, self._concurrency - self.running + ahead - unbegun)
 
     def _tell_room(self) -> None:
         """Wakes the thread that takes, if it is to take something: otherwise it would only compete with the workers."""
-        if len(self._ready) + self._remaining <= self._prefetch.limit // 2 and self._has_room():
+        if (self._whole or len(self._ready) + self._remaining <= self._prefetch.limit // 2) and self._has_room():
             self._room.set()
 
     def _measure(self, ended: int, seconds: float) -> None:
@@ -208,10 +226,15 @@ class Backlog:
             else:
                 yield Work(flight, (index,), (message,))
         if readable:
-            yield Work(flight, tuple(index for index, _ in readable), tuple(message for _, message in readable))
+            given = [index for index, _ in readable]
+            indexes, messages = self._sift(batch, given, [message for _, message in readable], batch.answered)
+            self._own.failed += len(given) - len(indexes)
+            if messages:
+                yield Work(flight, indexes, messages)
 
     def next(self, slot: Slot) -> Work | None:
         """For a worker that is free: what it is to begin, if there is anything."""
+        monotonic = time.monotonic
         while not self._stopped():
             try:
                 work = self._ready.popleft()
@@ -221,11 +244,22 @@ class Backlog:
                 if self._waits:
                     self._tell_room()
                 return None
-            slot.begun += len(work.indexes)
+            batch = work.flight.batch
+            if isinstance(batch, LeasedBatch) and monotonic() > batch.until and not batch.may_begin(work.indexes[0]):
+                self._withhold(work)
+                continue
+            slot.begun += 1
+            slot.received += len(work.indexes)
             if self._waits:
                 self._tell_room()
             return work
         return None
+
+    def _withhold(self, work: Work) -> None:
+        """Others have it, since its lease ran out."""
+        with self._lock:
+            work.flight.begun -= 1
+            self._look_complete(work.flight)
 
     def _refill(self) -> bool:
         """Whether something is ready now."""
@@ -261,11 +295,12 @@ class Backlog:
             taken: list[Work] = []
             while self._ready:
                 try:
-                    taken.append(self._ready.popleft())
+                    taken.append(self._ready.pop())  # from the right: workers take from the left, so these are the last
                 except IndexError:
                     break
+            taken.reverse()
             mine = [work for work in taken if work.flight is flight]
-            self._ready.extendleft(work for work in reversed(taken) if work.flight is not flight)
+            self._ready.extend(work for work in taken if work.flight is not flight)
             if flight.over and not mine:
                 return
             flight.begun -= len(mine)
@@ -294,7 +329,14 @@ class Backlog:
                 if policy is not None and isinstance(batch, LeasedBatch):
                     batch.policies[index] = policy
                 batch.answered(index, error)
-        slot.ended += number
+        self._over(slot, flight)
+
+    def released(self, slot: Slot, work: Work) -> None:
+        """From the worker: no answer, and no failure; it goes back, if it is still ours."""
+        self._over(slot, work.flight)
+
+    def _over(self, slot: Slot, flight: Flight) -> None:
+        slot.ended += 1
         flight.answered.append(None)
         if flight.over:
             with self._lock:
@@ -302,9 +344,9 @@ class Backlog:
         if self._waits:
             self._tell_room()
 
-    def dropped(self, slot: Slot, work: Work) -> None:
+    def dropped(self, slot: Slot) -> None:
         """From a worker that ends without an answer: the lease is left to run out."""
-        slot.ended += len(work.indexes)
+        slot.ended += 1
 
     def _look_complete(self, flight: Flight) -> None:
         if flight.complete or not flight.over or len(flight.answered) < flight.begun:

@@ -40,6 +40,28 @@ class Calls:
         """
         return self._only or self.routes.of(message)
 
+    def sifted(
+        self,
+        batch: Batch,
+        indexes: Sequence[int],
+        messages: Sequence[Message],
+        failed: Callable[[int, Exception], object],
+    ) -> tuple[tuple[int, ...], tuple[Message, ...]]:
+        """Of a batch for a handler of lists, those whose payloads it takes; ``failed`` is called with the others."""
+        route = self._only
+        if route is None or not route.batch or route.model is None:
+            return tuple(indexes), tuple(messages)
+        good: list[tuple[int, Message]] = []
+        for index, message in zip(indexes, messages, strict=True):
+            try:
+                route.arguments(message, None)
+            except UnreadableError as error:
+                self.tell(route, error, batch, (index,))
+                failed(index, error)
+            else:
+                good.append((index, message))
+        return tuple(index for index, _ in good), tuple(message for _, message in good)
+
     def prepared(
         self, route: Route, batch: Batch, indexes: Sequence[int], messages: Sequence[Message]
     ) -> tuple[list[object], Sequence[Generator[None, None, None]]]:

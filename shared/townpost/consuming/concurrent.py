@@ -1,17 +1,18 @@
 """One subscription with several messages at work at once: one thread takes, workers call, one thread acknowledges."""
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping
 
 from townpost.consuming.acknowledging import Acknowledging
-from townpost.consuming.backlog import Backlog
+from townpost.consuming.backlog import Backlog, Sift
 from townpost.consuming.gaps import GapWatch
 from townpost.consuming.listening import Listening
 from townpost.consuming.runners import Runner
 from townpost.counts import Counts
-from townpost.errors import UnreadableError
+from townpost.errors import TownpostError, UnreadableError
 from townpost.message import Message
 from townpost.patterns.ack_pipeline import AcknowledgesApart
 from townpost.patterns.contract import Batch
@@ -37,6 +38,7 @@ class Concurrent:
         *,
         concurrency: int,
         whole: bool,
+        sift: Sift,
         tells_attempts: bool,
     ) -> None:
         """Nothing runs before `run`.
@@ -48,6 +50,7 @@ class Concurrent:
             stop: ends it.
             concurrency: how many workers at most.
             whole: a worker gets a batch at once.
+            sift: see `Backlog`.
             tells_attempts: deliveries are to know which attempt they are.
         """
         self.name = pattern
@@ -66,6 +69,7 @@ class Concurrent:
             stop,
             concurrency=concurrency,
             whole=whole,
+            sift=sift,
             ahead=self._redelivers and not whole,
             unreadable=self._unreadable,
             hear=None if self._watch is None else self._hear,
@@ -74,6 +78,7 @@ class Concurrent:
         self._acknowledging = self._made_acknowledging(tells_attempts=tells_attempts)
         self._turned: tuple[object, float] = (None, time.monotonic())
         self._takes = 0
+        self.broken = False
         self.left = 0
         """Messages that were still at work when it ended."""
 
@@ -92,7 +97,13 @@ class Concurrent:
             name=self.name,
             connect_timeout=self._settings.connect_timeout,
             where=endpoint(self._settings.url),
+            failed=self._break,
         )
+
+    def _break(self) -> None:
+        """Nothing is acknowledged any more, so nothing more is taken."""
+        self.broken = True
+        self._stop.set()
 
     @property
     def turned(self) -> float:
@@ -118,6 +129,11 @@ class Concurrent:
         return self._listening.reconnector.connecting and not self._backlog.running
 
     def run(self) -> None:
+        self._run()
+        if self.broken:
+            raise TownpostError(f"acknowledging on {self._source} broke")
+
+    def _run(self) -> None:
         runner = self._make_runner()
         runner.start(self._backlog)
         if self._acknowledging is not None:
@@ -136,6 +152,8 @@ class Concurrent:
             self._counts.reconnects = self._listening.reconnector.outages
             if len(batch):
                 batch.source = self._source
+                if not self._redelivers:
+                    batch.until = math.inf  # what is taken is begun: no thread is free to give it back
                 self._counts.recent.see(batch.payloads[0])
                 runner.wake(self._backlog.add(batch))
 

@@ -11,7 +11,7 @@ from collections.abc import Generator, Sequence
 
 from townpost.consuming.backlog import Backlog, Work
 from townpost.consuming.calls import Calls
-from townpost.consuming.routes import Route
+from townpost.consuming.routes import Route, finish
 from townpost.patterns.leased import LeasedBatch
 from townpost.verdicts import Reject
 
@@ -24,6 +24,8 @@ _CANCEL_SECONDS = 1.0
 """How long a cancelled handler may take to end; then it is cancelled again."""
 _BLOCKED_SECONDS = 0.25
 _GLANCE_SECONDS = 0.02
+_LOST = "its lease was lost"
+_LATE = "its time was up (HANDLER_TIMEOUT, or timeout=)"
 
 
 class _Worker:
@@ -110,7 +112,7 @@ class LoopRunner:
                     await self._do(worker, work)
         except asyncio.CancelledError:
             if worker.work is not None:
-                backlog.dropped(self._slot, worker.work)
+                backlog.dropped(self._slot)
         finally:
             self._workers.discard(worker)
             self._look_ended()
@@ -119,9 +121,7 @@ class LoopRunner:
         calls, batch = self._calls, work.flight.batch
         now = time.monotonic()
         if now - self._slice_began > _SLICE_SECONDS:
-            worker.work, worker.deadline = work, now + 3600
-            await asyncio.sleep(0)
-            self._slice_began = now = time.monotonic()
+            now = await self._let_others()
         started: Sequence[Generator[None, None, None]] = ()
         raised: BaseException | None = None
         route: Route | None = None
@@ -139,17 +139,38 @@ class LoopRunner:
             raised = error
         except BaseException as error:  # noqa: BLE001 - whatever a user's code does ends here
             raised = error
-        if worker.expired:
-            raised = TimeoutError(worker.expired)
-            if worker.task is not None:
-                worker.task.uncancel()
-            worker.expired, worker.cancelled_at = "", 0.0
         worker.work = None
+        if worker.expired:
+            raised = self._cancelled(worker)
+            if raised is None:
+                finish(started, asyncio.CancelledError())
+                self._backlog.released(self._slot, work)
+                return
         if raised is None and not started:
             self._backlog.ended(self._slot, work)
         else:
             failed = calls.over(route, started, raised, batch, work.indexes)
             self._backlog.ended(self._slot, work, failed, None if route is None else route.policy)
+
+    async def _let_others(self) -> float:
+        """It is not at work yet: only the end cancels it here."""
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            self._backlog.dropped(self._slot)
+            raise
+        self._slice_began = now = time.monotonic()
+        return now
+
+    def _cancelled(self, worker: _Worker) -> Exception | None:
+        """What its handler failed with; None if it only lost its lease, which is no failure."""
+        if worker.task is not None:
+            worker.task.uncancel()
+        expired, worker.expired, worker.cancelled_at = worker.expired, "", 0.0
+        if expired is _LOST:
+            self._log.warning("a handler was cancelled since its lease was lost: its message comes again")
+            return None
+        return TimeoutError(expired)
 
     def _sweep(self) -> None:
         """Cancel what takes too long, or has lost its lease: one look at all, instead of a timer for each."""
@@ -161,7 +182,7 @@ class LoopRunner:
             batch = work.flight.batch
             lost = isinstance(batch, LeasedBatch) and (batch.lost or now > batch.leased_until)
             if not worker.expired and (lost or now > worker.deadline):
-                worker.expired = "its lease was lost" if lost else "its time was up (HANDLER_TIMEOUT, or timeout=)"
+                worker.expired = _LOST if lost else _LATE
                 worker.cancelled_at = now
                 worker.task.cancel()
             elif worker.expired and now - worker.cancelled_at > _CANCEL_SECONDS:

@@ -164,6 +164,8 @@ class Routes:
             both = f"{route.name} and {self.by_type[kind].name}"
             what = "all messages" if kind is None else f"messages of type '{kind}'"
             raise SettingError(f"{both} handle {what} of the same subscription: one message has one handler")
+        if route.batch and kind is not None:
+            raise SettingError(f"{route.name} takes a list, which may hold messages of every type: leave out type=")
         for other in self.by_type.values():
             both = f"{route.name} and {other.name}"
             if other.is_async != route.is_async:

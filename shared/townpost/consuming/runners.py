@@ -47,12 +47,11 @@ class Threads:
 
     def wake(self, count: int) -> None:
         with self._idle:
-            sleeping = self._waiting - self._woken
-            wake = min(sleeping, count)
-            self._woken += wake
-            self._idle.notify(wake)
-            more = min(count - wake, self._concurrency - self._made)
+            more = min(max(0, count - max(0, self._waiting - self._woken)), self._concurrency - self._made)
             self._made += more
+            # one that is about to sleep finds that it was woken; to be woken for nothing does no harm
+            self._woken = min(self._woken + count, self._made)
+            self._idle.notify(count)
         for _ in range(more):
             threading.Thread(target=self._run, name=self._name, daemon=True).start()
 

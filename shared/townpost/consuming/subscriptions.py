@@ -83,6 +83,7 @@ class Subscription:
             stop,
             concurrency=self.at_once,
             whole=self.routes.batch,
+            sift=calls.sifted,
             tells_attempts=self.routes.wants_delivery,
         )
 
@@ -129,10 +130,10 @@ class Inline:
 
     def _all(self, batch: Batch, messages: Iterable[tuple[int, Message]], failed: Failed) -> None:
         taken = list(messages)
-        if taken:
-            indexes = tuple(index for index, _ in taken)
-            route = self._calls.route(taken[0][1])
-            self._fail(batch, indexes, self._calls.call(route, batch, indexes, [one for _, one in taken]), failed)
+        indexes, good = self._calls.sifted(batch, [index for index, _ in taken], [one for _, one in taken], failed)
+        if good:
+            route = self._calls.route(good[0])
+            self._fail(batch, indexes, self._calls.call(route, batch, indexes, good), failed)
 
     def _fail(self, batch: Batch, indexes: tuple[int, ...], error: Exception | None, failed: Failed) -> None:
         if error is None:

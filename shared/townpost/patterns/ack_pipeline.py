@@ -48,6 +48,10 @@ class AckPipeline(Generic[B]):
         self.refused = False
         """The last settlement was."""
 
+    def release(self, batch: B) -> None:
+        """It needs no settlement."""
+        self._renewer.release(batch.name)
+
     def opened(self) -> None:
         """The link is a new one: nothing is on its way."""
         self._travelling = None

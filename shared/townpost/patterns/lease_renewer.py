@@ -88,6 +88,11 @@ class LeaseRenewer:
             self._thread = threading.Thread(target=self._run, name="renewer", daemon=True)
             self._thread.start()
 
+    def holds(self, name: str) -> bool:
+        """Whether this lease is kept."""
+        with self._lock:
+            return name in self._held
+
     def release(self, name: str) -> float | None:
         """Until when the lease runs, by the monotonic clock; None if it is lost, was given back or never held."""
         with self._splitting, self._lock:  # what is given back right now is not ours

@@ -79,11 +79,25 @@ class Core:
         Raises:
             UnsendableError: a message is too long, or not UTF-8.
         """
+        numbered = [message for message in messages if message.numbered]
+        self._number(destination, messages)
+        try:
+            return self._written(messages)
+        except UnsendableError:
+            for place, some in self._places(destination, messages):
+                self._numbering.take_back(some, numbered, place)
+            raise
+
+    def _places(self, destination: Destination, messages: Sequence[Message]) -> list[tuple[str, Sequence[Message]]]:
         if destination.route is None:
-            self._numbering.number(messages, destination.place)
-        else:
-            for message in messages:
-                self._numbering.number((message,), f"{destination.place} {destination.route(message)}")
+            return [(destination.place, messages)]
+        return [(f"{destination.place} {destination.route(message)}", (message,)) for message in messages]
+
+    def _number(self, destination: Destination, messages: Sequence[Message]) -> None:
+        for place, some in self._places(destination, messages):
+            self._numbering.number(some, place)
+
+    def _written(self, messages: Sequence[Message]) -> list[bytes]:
         try:
             payloads = [message.encode() for message in messages]
         except PydanticSerializationError:

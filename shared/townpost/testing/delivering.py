@@ -162,6 +162,7 @@ class _Delivery:
             *(Counts(), threading.Event()),
             concurrency=1,
             whole=self._subscription.routes.batch,
+            sift=self._calls.sifted,
             ahead=False,
             unreadable=self._unreadable,
             hear=None,

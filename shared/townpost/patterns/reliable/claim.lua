@@ -14,7 +14,8 @@
 --       3 grace      ms: see `overdue`
 --       4 bytes      the batch ends with the message that exceeds it
 --       5 longest    bytes of a message that is sent; of a longer one only its size is
---       6 ahead      1 when the consumer still has another batch in flight: then it gets no suspect
+--       6 ahead      1 when the consumer still has another batch in flight: then it gets nothing while there are suspects.
+--                    For a consumer with many batches in flight: 2 takes no suspect, 3 takes nothing else
 --       7 woken      1 when one message was moved into the handoff for this consumer
 --       7 plain      how many of the batch are left for the list, though more are urgent
 --       8 suspects   1 when this consumer's turn is a suspect
@@ -22,7 +23,7 @@
 --      11 forward    ms that a forwarder is trusted to be there
 -- Returns { ms until a lease is to be looked at (-1: none is), { names of expired claims },
 --           { payload, or size of one that is too long... }, 1 if this consumer is now the forwarder,
---           1 if the batch is a suspect }.
+--           1 if the batch is a suspect, 2 if it is none and suspects wait }.
 --
 -- A suspect travels alone, so that only the message that really kills its consumer is blamed for it. A script that is
 -- refused half-way (ACL, a key of another type) is not rolled back: so whatever moves, moves in one step, or is first
@@ -101,7 +102,15 @@ end
 
 local suspicious = redis.call('EXISTS', suspects) == 1
 local suspect = 0
-if suspicious and ARGV[6] == '1' then
+if ARGV[6] == '2' then
+    take_ready()
+    if suspicious then suspect = 2 end
+elseif ARGV[6] == '3' then
+    if suspicious then
+        suspect = 1
+        take_suspect()
+    end
+elseif suspicious and ARGV[6] == '1' then
     -- none ahead: the consumer has to come back with nothing in flight
 elseif suspicious and ARGV[8] == '1' then
     suspect = 1

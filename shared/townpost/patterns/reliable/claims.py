@@ -61,10 +61,12 @@ class Claim(LeasedBatch):
         failed = self.failed if part is None else part.failed
         handled = set(self.once) - set(left) - {index for index, _ in self.failed} - self.gone
         stay: list[int] = []
+        freed: list[int] = []
         if part is not None:
             leaving = {*part.acked, *left, *(index for index, _ in failed)}
             stay = [index for index in range(len(self)) if index not in leaving and index not in self.gone]
             handled &= set(part.acked)
+            freed = [index for index in (*left, *(index for index, _ in failed)) if index in self.once]
         place: Mapping[int, int] | Sequence[int] = self._places() if self.gone else range(len(self))
         failures: list[str | bytes | float] = []
         room = max(_LEAST_ERROR_CHARACTERS, _ERROR_CHARACTERS // max(1, len(failed)))
@@ -85,12 +87,13 @@ class Claim(LeasedBatch):
                 keys.dead(queue),
                 keys.counted(queue),
                 keys.bell(queue),
-                *(keys.once(queue, self.once[index]) for index in handled),
+                *(keys.once(queue, self.once[index]) for index in (*handled, *freed)),
             ],
             by,
             max(1, int(remember * 1000)),
             int(full),
             len(place),
+            len(handled),
             len(stay),
             *(place[index] for index in stay),
             len(left),

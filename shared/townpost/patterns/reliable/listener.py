@@ -47,6 +47,11 @@ _FORWARDER_IDLE_SECONDS = 5.0
 _LEAST_IDLE_SECONDS = 0.25
 """A lease that is about to run out is looked at no more often: mostly it is renewed."""
 _FULL_SECONDS = 0.2
+_NO_SUSPECT, _SUSPECT_ALONE = 2, 3
+"""How a consumer with many batches in flight asks, see claim.lua."""
+_MORE_SUSPECTS = 2
+"""And what it is told then."""
+_SUSPECTS_SECONDS = 0.1
 _AHEAD = 100
 """From how many messages in 50 ms the next claim is asked for ahead: not where a handler takes its time."""
 
@@ -82,6 +87,10 @@ class ReliableListener:
         self._policy = Policy(settings.max_attempts, settings.backoff_seconds, settings.backoff_cap_seconds)
         self._remember = settings.once_seconds
         self._at_once = False
+        self._suspects_wait = False
+        """While others are at work; one at a time is taken beside them."""
+        self._suspect = ""
+        """The claim of the last one."""
         self.tells_attempts = False
         """Whether batches are to know how often their messages were tried, at the price of a round trip each."""
         self._consumer = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
@@ -179,6 +188,8 @@ class ReliableListener:
 
     def _idle(self, wait: float) -> float:
         """Seconds until it looks again though nothing wakes it."""
+        if self._suspects_wait:
+            return _SUSPECTS_SECONDS
         if self._forwarder.elected:
             self._forwarder.start()  # unless it runs
         most = _FORWARDER_IDLE_SECONDS if self._forwarder.elected else _IDLE_SECONDS
@@ -190,9 +201,9 @@ class ReliableListener:
         Both commands are sent at once. Redis carries out the second as soon as the first no longer blocks, so that a
         message which wakes a consumer is under its lease, and on its way to it, without a further round trip.
         """
-        seconds = min(seconds, self._block)
+        seconds = min(seconds, _SUSPECTS_SECONDS if self._suspects_wait else self._block)
         handoff = keys.handoff(self._queue)
-        name = keys.claim(self._queue, self._consumer, next(self._numbers))
+        name = keys.claim(self._queue, self._consumer, next(self._numbers), ahead=self._at_once)
         # exactly one consumer wakes for each message, and the message never leaves Redis
         waiting = ("BLMOVE", self._queue, handoff, "LEFT", "RIGHT", seconds)
         adopting = ADOPT.command([handoff, name, keys.leases(self._queue)], int(self._lease * 1000), self._max_bytes)
@@ -249,12 +260,16 @@ class ReliableListener:
 
     def _ask(self, limit: int, behind: Claim | None = None) -> None:
         queue = self._queue
-        name = keys.claim(queue, self._consumer, next(self._numbers), ahead=behind is not None)
+        mode = int(behind is not None)
+        if self._at_once:
+            mode = _SUSPECT_ALONE if self._suspects_wait and not self._renewer.holds(self._suspect) else _NO_SUSPECT
+        # nothing is blamed for a crash that happened beside it
+        name = keys.claim(queue, self._consumer, next(self._numbers), ahead=mode in (1, _NO_SUSPECT))
         companions = (keys.leases, keys.priority, keys.scheduled, keys.suspects, keys.forwarder)
         claiming = CLAIM.command(
             [queue, keys.handoff(queue), name, *(companion(queue) for companion in companions)],
             *(limit, int(self._lease * 1000), grace_ms(self._lease), SCRIPT_BYTES, self._max_bytes),
-            *(int(behind is not None), self._turns.plain(limit), int(self._turns.suspects)),
+            *(mode, self._turns.plain(limit), int(self._turns.suspects)),
             *(self._consumer, TRUSTED_MS),
         )
         self._unsure = name
@@ -292,9 +307,12 @@ class ReliableListener:
                 raise TypeError(f"claim.lua answered {reply!r}")
         if forward:
             self._forwarder.start()
-        self._turns.took(suspect=bool(suspect))
-        if leased_until is None and name.endswith(keys.AHEAD):
+        self._turns.took(suspect=suspect == 1)
+        if leased_until is None and name.endswith(keys.AHEAD) and not self._at_once:
             return None
+        self._suspects_wait = suspect == _MORE_SUSPECTS
+        if suspect == 1:
+            self._suspect = name
         names = tuple(one for one in expired if isinstance(one, bytes))
         claim = self._made(name, found, leased_until, more=len(found) >= asked) if found else None
         return _Claimed(claim, wait, names)

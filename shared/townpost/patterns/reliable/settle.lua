@@ -17,7 +17,8 @@
 --       2 remember   ms for the `once` keys
 --       3 full       1 when Redis is full: only what frees is done, and what failed goes to the end of the queue
 --       4 length     messages in the claim, as its consumer knows
---       5 stay       how many positions follow: messages at work, which stay in the claim, under its lease
+--       5 done       how many of the `once` keys are to be remembered; of the others, those of this claim are forgotten
+--       6 stay       how many positions follow: messages at work, which stay in the claim, under its lease
 --       ..           these positions, from 0
 --       then returned: how many positions of messages not begun follow, and these
 --       then for each failed message: position, "retry", "busy" or "dead", most attempts, back-off (ms), cap (ms), pauses
@@ -31,9 +32,9 @@
 local claim, leases, queue, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local attempts, crashes, history, dead, counted = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
 local by, full, length = ARGV[1], ARGV[3] == '1', tonumber(ARGV[4])
-local stay = tonumber(ARGV[5])
-local returned = tonumber(ARGV[6 + stay])
-local failures = 7 + stay + returned
+local stay = tonumber(ARGV[6])
+local returned = tonumber(ARGV[7 + stay])
+local failures = 8 + stay + returned
 local FEW = 1000 -- members of `counted` that are looked at first: that is quicker than a SHA-1 for each message
 local BUSY_MS = 250 -- until a message is offered again whose id another consumer has in flight
 local DOUBLINGS = 40
@@ -44,10 +45,10 @@ if stay > 0 and redis.call('LLEN', claim) < length then return { 1, 0, 0, 0 } en
 -- A script that is refused half-way is not rolled back. So the claim is worked off from its end, where positions stay what
 -- they were, each message leaves it when it is where it belongs, and the lease goes last: it can be settled again. That
 -- also keeps a message from being there twice, which a full Redis has no room for. Where some stay, those that leave are
--- emptied first, and taken out when all are; an empty payload in the list is one that has left.
+-- marked first, and taken out when all are; the claim's own name in the list is one that has left.
 local known = redis.call('ZCARD', counted)
 local payloads = {}
-if #ARGV > 6 or known > 0 then payloads = redis.call('LRANGE', claim, 0, -1) end
+if #ARGV > 7 or known > 0 then payloads = redis.call('LRANGE', claim, 0, -1) end
 local kept = {} -- positions whose counts must stay
 
 local died, again, uncounted = 0, 0, 0
@@ -98,8 +99,8 @@ local function fail(position, i)
     end
 end
 local stays, ends = {}, {} -- position -> where the failure stands in ARGV; 0 for one that goes back
-for i = 6, 5 + stay do stays[ARGV[i] + 1] = true end
-for i = 7 + stay, 6 + stay + returned do ends[ARGV[i] + 1] = 0 end
+for i = 7, 6 + stay do stays[ARGV[i] + 1] = true end
+for i = 8 + stay, 7 + stay + returned do ends[ARGV[i] + 1] = 0 end
 for i = failures, #ARGV, 10 do ends[ARGV[i] + 1] = i end
 if stay == 0 then
     local left = #payloads
@@ -120,7 +121,7 @@ if stay == 0 then
 else
     for position = #payloads, 1, -1 do
         local i = ends[position]
-        if payloads[position] == '' or stays[position] then
+        if payloads[position] == claim or stays[position] then
             kept[position] = true
         elseif i then
             if i == 0 then
@@ -129,7 +130,7 @@ else
             else
                 fail(position, i)
             end
-            redis.call('LSET', claim, position - 1, '')
+            redis.call('LSET', claim, position - 1, claim)
         end
     end
     for position = #payloads, 1, -1 do
@@ -156,7 +157,9 @@ if known > 0 then
     end
 end
 for i = 11, #KEYS do
-    if full then redis.call('SET', KEYS[i], 'done', 'XX', 'PX', ARGV[2])
+    if i - 10 > tonumber(ARGV[5]) then
+        if redis.call('GET', KEYS[i]) == claim then redis.call('DEL', KEYS[i]) end
+    elseif full then redis.call('SET', KEYS[i], 'done', 'XX', 'PX', ARGV[2])
     else redis.call('SET', KEYS[i], 'done', 'PX', ARGV[2]) end
 end
 if stay == 0 then

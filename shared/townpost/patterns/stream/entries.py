@@ -1,5 +1,6 @@
 """Entries of a stream as a batch, and how many may be read at once."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -15,6 +16,7 @@ _FIRST = 16
 """Of the largest that a publisher sends (MAX_MESSAGE_BYTES, 1 MiB), so many have READ_BYTES."""
 _MOST = 1_000
 _FORGETTING = 0.9
+_NUMBERS = itertools.count(1)
 _OURS = 2
 """One field and its value."""
 
@@ -62,7 +64,8 @@ class Entries(LeasedBatch):
             max_bytes: of a message.
             again: taken over, not read: there may be earlier deaths to forget.
         """
-        super().__init__("stream", found.ids[0].decode(), found.payloads, max_bytes)
+        # a retry of the first may be in other hands of the same member before the rest is settled
+        super().__init__("stream", f"{found.ids[0].decode()}#{next(_NUMBERS)}", found.payloads, max_bytes)
         self.ids = found.ids
         self.extra = found.extra
         self.by = by
