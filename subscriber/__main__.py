@@ -14,7 +14,6 @@ from townpost import (
     App,
     Consumer,
     Message,
-    Policy,
     Route,
     Service,
     SettingError,
@@ -80,10 +79,9 @@ def _app(settings: Settings) -> App | None:
     if settings.handler is None:
         return None
     function = import_handler(settings.handler)
-    policy = Policy(settings.max_attempts, settings.backoff_seconds, settings.backoff_cap_seconds)
     at_once = settings.concurrency not in (None, 1)
     try:
-        route = Route.of(function, policy=policy, timeout=settings.handler_timeout)
+        route = Route.of(function, policy=settings.policy, timeout=settings.handler_timeout)
     except SettingError as error:
         if not at_once:
             return None  # a plain function may call its parameter what it likes

@@ -4,6 +4,7 @@ Each pattern has a `Counts` of its own, written by one thread; readers see whole
 once a batch wherever a batch is known.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
 from townpost.message_sample import MessageSample
@@ -70,6 +71,19 @@ class Counts:
     reconnects: int = 0
     latency: Latency = field(default_factory=Latency)
     recent: MessageSample = field(default_factory=MessageSample)
+
+    def in_words(self, others: Mapping[str, int], *, redelivers: bool) -> str:
+        """The totals of a consumer, for the log: these others stand behind what every consumer counts."""
+        numbers = {
+            "received": self.received,
+            "handled": self.handled,
+            "failed": self.failed,
+            "unreadable": self.unreadable,
+            **others,
+        }
+        if redelivers:
+            numbers |= {"retried": self.retried, "dead": self.dead, "recovered": self.recovered, "too late": self.late}
+        return ", ".join(f"{value:,} {name}" for name, value in numbers.items())
 
     def snapshot(self) -> dict[str, object]:
         """For JSON: every number, and the latency's buckets."""

@@ -18,6 +18,7 @@ from townpost.patterns import PATTERNS, choose
 from townpost.patterns.contract import Pattern
 from townpost.redis.connection import check_url
 from townpost.text import printable
+from townpost.verdicts import Policy
 
 __all__ = ["Settings"]
 
@@ -194,6 +195,11 @@ class Settings(BaseSettings):
     def route(self) -> Callable[[Message], str] | None:
         """The channel of each message on pubsub, where that is not always CHANNEL."""
         return None
+
+    @property
+    def policy(self) -> Policy:
+        """What becomes of a message whose handler failed."""
+        return Policy(self.max_attempts, self.backoff_seconds, self.backoff_cap_seconds)
 
     @property
     def patterns(self) -> tuple[Pattern, ...]:

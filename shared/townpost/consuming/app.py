@@ -18,7 +18,6 @@ from townpost.errors import SettingError, TownpostError
 from townpost.heartbeat import Heartbeat, Loop
 from townpost.patterns import PATTERNS
 from townpost.settings import Settings
-from townpost.verdicts import Policy
 
 __all__ = ["App"]
 
@@ -159,10 +158,9 @@ class App:
             one = self._subscription(options)
             subscription = found.setdefault(one.place, one)
             self._agree(subscription, one)
-            policy = Policy(one.settings.max_attempts, one.settings.backoff_seconds, one.settings.backoff_cap_seconds)
             route = Route.of(
                 function,
-                policy=policy.changed(options["attempts"], options["backoff"]),
+                policy=one.settings.policy.changed(options["attempts"], options["backoff"]),
                 timeout=one.settings.handler_timeout,
                 middleware=tuple(self._middleware),
             )
@@ -213,7 +211,6 @@ class App:
         try:
             logs.set_up(self.settings)
             logs.set_up_root(self.settings)
-            self.subscriptions()
             sys.setswitchinterval(_SWITCH_SECONDS)
             with asyncio.Runner(loop_factory=_loop_factory()) as runner:
                 runner.run(self._run())

@@ -13,7 +13,7 @@ from townpost.errors import UnreadableError
 from townpost.message import Message
 from townpost.patterns.contract import Batch, Delivery
 from townpost.text import excerpt, told
-from townpost.verdicts import Policy, Reject, Retry
+from townpost.verdicts import Reject, Retry
 
 __all__ = ["Calls"]
 
@@ -126,15 +126,9 @@ class Calls:
             many = f" (with {len(indexes):,} messages)" if len(indexes) > 1 else ""
             self._log.error("%s failed with %s: %s%s%s%s", name, type(error).__name__, told(error), many, where, trace)
 
-    def policy(self, route: Route | None) -> Policy | None:
-        return None if route is None else route.policy
-
 
 def _frames(error: Exception) -> list[traceback.FrameSummary]:
     """Those of the user's own code, the last few; of a library's if there are no others."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(_OURS)]
     own = [frame for frame in frames if not frame.filename.startswith(_INSTALLED)]
     return (own or frames)[-_MOST_FRAMES:]
-
-
-Unreadable = Callable[[Batch, int, UnreadableError], None]

@@ -79,8 +79,6 @@ class Concurrent:
         self._turned: tuple[object, float] = (None, time.monotonic())
         self._takes = 0
         self.broken = False
-        self.left = 0
-        """Messages that were still at work when it ended."""
 
     def _made_acknowledging(self, *, tells_attempts: bool) -> Acknowledging | None:
         listener = self._listening.listener
@@ -158,10 +156,9 @@ class Concurrent:
                 runner.wake(self._backlog.add(batch))
 
     def _end(self, runner: Runner) -> None:
-        self.left = runner.end(self._settings.stop_seconds)
-        if self.left:
+        if left := runner.end(self._settings.stop_seconds):
             fate = "their leases run out, then others get them" if self._redelivers else "they are lost"
-            self._log.warning("stopped with %d messages at work (STOP_SECONDS): %s", self.left, fate)
+            self._log.warning("stopped with %d messages at work (STOP_SECONDS): %s", left, fate)
         if self._acknowledging is not None:
             self._acknowledging.close()
         else:
@@ -186,16 +183,7 @@ class Concurrent:
     def totals(self) -> list[str]:
         if not self._listening.reconnector.worked:
             return []
-        c = self.counts[self.name]
-        numbers = {
-            "received": c.received,
-            "handled": c.handled,
-            "failed": c.failed,
-            "unreadable": c.unreadable,
-        }
-        if self._redelivers:
-            numbers |= {"retried": c.retried, "dead": c.dead, "recovered": c.recovered, "too late": c.late}
-        line = ", ".join(f"{value:,} {name}" for name, value in numbers.items())
+        line = self.counts[self.name].in_words({}, redelivers=self._redelivers)
         return [f"total from {self._listening.pattern.label} {self._source}: {line}"]
 
     def _unreadable(self, batch: Batch, index: int, problem: UnreadableError) -> None:

@@ -107,18 +107,10 @@ class Consumer:
         if not self._listening.reconnector.worked:
             return []
         c = self.counts[self.name]
-        numbers = {
-            "received": c.received,
-            "handled": c.handled,
-            "failed": c.failed,
-            "unreadable": c.unreadable,
-            "duplicates": c.duplicates,
-        }
+        others = {"duplicates": c.duplicates}
         if self._watch is not None:
-            numbers |= {"missed": c.missed, "dropped at the stop": c.dropped}
-        if self._listening.pattern.guarantees.redelivers:
-            numbers |= {"retried": c.retried, "dead": c.dead, "recovered": c.recovered, "too late": c.late}
-        line = ", ".join(f"{value:,} {name}" for name, value in numbers.items())
+            others |= {"missed": c.missed, "dropped at the stop": c.dropped}
+        line = c.in_words(others, redelivers=self._redelivers)
         p50, p99 = c.latency.quantile(0.5), c.latency.quantile(0.99)
         if p50 is not None and p99 is not None:
             line += f"; from timestamp to handler p50 {p50:g} ms, p99 {p99:g} ms at most"

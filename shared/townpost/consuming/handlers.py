@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from uuid import UUID
 
+from townpost.consuming.routes import failure
 from townpost.errors import SettingError, TownpostError
 from townpost.logs import wants_colour
 from townpost.message import Message
 from townpost.patterns import PATTERNS
 from townpost.patterns.contract import Batch
 from townpost.settings import Settings
-from townpost.text import printable, told
+from townpost.text import printable
 
 __all__ = ["Failed", "Handler", "import_handler", "load"]
 
@@ -114,7 +115,7 @@ class _Each:
             try:
                 function(message)
             except BaseException as error:  # noqa: BLE001 - whatever a user's code does ends here
-                failed(index, _failure(error))
+                failed(index, failure(error))
 
 
 class _Lists:
@@ -133,16 +134,9 @@ class _Lists:
         try:
             self._function([message for _, message in taken])
         except BaseException as error:  # noqa: BLE001 - as above
-            failure = _failure(error)
+            failed_with = failure(error)
             for index, _ in taken:
-                failed(index, failure)
-
-
-def _failure(error: BaseException) -> Exception:
-    """SystemExit, CancelledError and their like are failures of this message, and no reason to end."""
-    if isinstance(error, Exception):
-        return error
-    return RuntimeError(f"{type(error).__name__}: {told(error)}").with_traceback(error.__traceback__)
+                failed(index, failed_with)
 
 
 class _Printer:

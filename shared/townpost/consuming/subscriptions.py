@@ -11,7 +11,7 @@ from townpost.consuming.concurrent import Concurrent
 from townpost.consuming.consumer import Consumer
 from townpost.consuming.event_loop import LoopRunner
 from townpost.consuming.handlers import Failed
-from townpost.consuming.routes import Routes
+from townpost.consuming.routes import Route, Routes
 from townpost.consuming.runners import Runner, Threads
 from townpost.errors import SettingError
 from townpost.message import Message
@@ -117,7 +117,7 @@ class Inline:
             try:
                 function(message)
             except BaseException as error:  # noqa: BLE001 - whatever a user's code does ends here
-                self._fail(batch, (index,), self._calls.over(route, (), error, batch, (index,)), failed)
+                self._fail(route, batch, (index,), self._calls.over(route, (), error, batch, (index,)), failed)
 
     def _one(self, batch: Batch, index: int, message: Message, failed: Failed) -> None:
         try:
@@ -126,24 +126,20 @@ class Inline:
             self._calls.tell(None, nobody, batch, (index,))
             failed(index, nobody)
             return
-        self._fail(batch, (index,), self._calls.call(route, batch, (index,), (message,)), failed)
+        self._fail(route, batch, (index,), self._calls.call(route, batch, (index,), (message,)), failed)
 
     def _all(self, batch: Batch, messages: Iterable[tuple[int, Message]], failed: Failed) -> None:
         taken = list(messages)
         indexes, good = self._calls.sifted(batch, [index for index, _ in taken], [one for _, one in taken], failed)
         if good:
             route = self._calls.route(good[0])
-            self._fail(batch, indexes, self._calls.call(route, batch, indexes, good), failed)
+            self._fail(route, batch, indexes, self._calls.call(route, batch, indexes, good), failed)
 
-    def _fail(self, batch: Batch, indexes: tuple[int, ...], error: Exception | None, failed: Failed) -> None:
+    @staticmethod
+    def _fail(route: Route, batch: Batch, indexes: tuple[int, ...], error: Exception | None, failed: Failed) -> None:
         if error is None:
             return
         for index in indexes:
-            policy = self._calls.policy(self._calls.routes.only or self._calls.route(_message(batch, index)))
-            if policy is not None and isinstance(batch, LeasedBatch):
-                batch.policies[index] = policy
+            if isinstance(batch, LeasedBatch):
+                batch.policies[index] = route.policy
             failed(index, error)
-
-
-def _message(batch: Batch, index: int) -> Message:
-    return Message.model_validate_json(batch.payloads[index])

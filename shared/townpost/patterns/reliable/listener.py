@@ -32,7 +32,6 @@ from townpost.patterns.reliable.turns import Turns
 from townpost.patterns.reliable.upkeep import ClaimUpkeep
 from townpost.prefetch import OVERRUN_SECONDS
 from townpost.redis.connection import Connection, Reply
-from townpost.verdicts import Policy
 
 if TYPE_CHECKING:
     from townpost.settings import Settings
@@ -84,7 +83,7 @@ class ReliableListener:
         self._overrun = OVERRUN_SECONDS if settings.prefetch is None else None
         # an id in flight is remembered for longer than it takes to renew its mark; whether its claim lives decides
         self._in_flight_ms = int(1000 * (settings.once_seconds + settings.handler_timeout + settings.lease_seconds))
-        self._policy = Policy(settings.max_attempts, settings.backoff_seconds, settings.backoff_cap_seconds)
+        self._policy = settings.policy
         self._remember = settings.once_seconds
         self._at_once = False
         self._suspects_wait = False
