@@ -94,7 +94,7 @@ def test_a_restart_of_redis_makes_the_publisher_wait_and_loses_no_letter(start: 
 
     # When Redis restarts
     own_server.stop()
-    publisher.wait_for("WARNING")
+    publisher.wait_for("WARNING", "no Redis at")  # not that nobody listened yet
     own_server.start()
     publisher.wait_for("Redis is back after")
     subscriber.wait_for("Redis is back after", count=2)
