@@ -91,7 +91,7 @@ def put(client: redis.Redis, pattern: str, name: str, *messages: Message) -> Non
 
 def dead(client: redis.Redis, name: str) -> list[tuple[str, str, str]]:
     """Text, reason and error of each dead letter."""
-    found: Any = client.xrange(keys.dead(name))
+    found: Any = client.xrange(keys.of(name).dead)
     return [
         (read(fields[b"payload"]).message, fields[b"reason"].decode(), fields[b"error"].decode()) for _, fields in found
     ]

@@ -96,7 +96,7 @@ def test_dead_letters_that_grow_are_found(board: MakeBoard, client: redis.Redis)
     page = board(PATTERN="reliable")
     until(lambda: page.pattern("reliable"))
 
-    client.xadd(keys.dead("reliable_queue"), {"payload": wire(), "reason": "failed", "error": "x"})
+    client.xadd(keys.of("reliable_queue").dead, {"payload": wire(), "reason": "failed", "error": "x"})
 
     until(lambda: _finding(page, "dead-growing-reliable:reliable_queue"))
 

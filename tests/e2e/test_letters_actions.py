@@ -23,7 +23,7 @@ def test_one_is_put_back(run: Run, client: redis.Redis) -> None:
 
     assert (said.status, said.lines) == (0, ["requeued 1"])
     assert waiting(client) == ["one"]
-    assert client.xrange(keys.dead(Q), other, other)
+    assert client.xrange(keys.of(Q).dead, other, other)
     assert left(client) == 1
 
 
@@ -35,7 +35,7 @@ def test_all_are_put_back_in_order(run: Run, client: redis.Redis) -> None:
 
     assert (said.status, said.lines) == (0, ["requeued 1,200"])
     assert waiting(client) == [str(n) for n in range(1200)]
-    assert client.exists(keys.dead(Q)) == 0
+    assert client.exists(keys.of(Q).dead) == 0
 
 
 def test_those_of_one_reason_are_put_back(run: Run, client: redis.Redis) -> None:

@@ -145,7 +145,7 @@ def test_a_terminal_that_lacks_characters_gets_escapes(run: Run, client: redis.R
 
 
 def test_a_key_of_another_type_is_one_line(run: Run, client: redis.Redis) -> None:
-    client.set(keys.dead(Q), "a string")
+    client.set(keys.of(Q).dead, "a string")
 
     said = run("subscriber", "dead", "list")
 

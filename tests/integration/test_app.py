@@ -299,7 +299,7 @@ def test_what_was_at_work_at_a_crash_comes_one_at_a_time_beside_the_rest(server:
         at_work -= message.message.startswith("suspect")
         got.append(message.message)
 
-    client.rpush(keys.suspects("orders"), *(Message.create(f"suspect {n}").encode() for n in range(3)))
+    client.rpush(keys.of("orders").suspects, *(Message.create(f"suspect {n}").encode() for n in range(3)))
     put(client, "reliable", "orders", *(Message.create(str(n)) for n in range(50)))
     started = time.monotonic()
     with running(app):

@@ -34,7 +34,7 @@ def test_a_claim_without_a_right_loses_nothing(
     publisher.send(messages("a", "b"))
     publisher.send(messages("urgent", priority=5))
     publisher.send(messages("due"), delay=0.01)
-    client.lmove(Q, keys.handoff(Q), "LEFT", "RIGHT")
+    client.lmove(Q, keys.of(Q).handoff, "LEFT", "RIGHT")
     client.execute_command("ACL", "SETUSER", "guest", f"-{right}")
 
     # When a consumer without a right tries again and again
@@ -48,7 +48,7 @@ def test_a_claim_without_a_right_loses_nothing(
     heard = consumer().drain(seconds=1)
     assert set(heard) == {"a", "b", "urgent", "due"}
     # what was copied and could not be taken away is there twice, at worst, and then blamed for claims nobody handled
-    assert set(leftovers(client)) <= {keys.dead(Q).encode()}
+    assert set(leftovers(client)) <= {keys.of(Q).dead.encode()}
 
 
 def test_a_key_of_another_type_loses_nothing(consumer: MakeConsumer, publisher: Publisher, client: redis.Redis) -> None:
@@ -87,7 +87,7 @@ def test_a_refused_settlement_can_be_done_again_and_strands_nobody(
     assert one.drain(seconds=0.5) == ["next"]
     (letter,) = letters(one)
     assert (letter.reason, letter.attempts) == ("failed", 1)
-    assert leftovers(client) == [keys.dead(Q).encode()]
+    assert leftovers(client) == [keys.of(Q).dead.encode()]
 
 
 def test_a_refused_recovery_can_be_done_again(
@@ -107,7 +107,7 @@ def test_a_refused_recovery_can_be_done_again(
 
     (letter,) = letters(other)
     assert letter.reason == "crashed"
-    assert leftovers(client) == [keys.dead(Q).encode()]
+    assert leftovers(client) == [keys.of(Q).dead.encode()]
 
 
 def test_an_error_that_cannot_be_told_is_a_failure_like_any_other(consumer: MakeConsumer, publisher: Publisher) -> None:

@@ -70,7 +70,7 @@ class Listening:
 
     def take(self, limit: int) -> Batch | None:
         """The next batch, which may be empty; None once stopped."""
-        return self.reconnector.run(lambda: self._taken(limit))
+        return self.reconnector.run(self._taken, limit)
 
     def settle(self, batch: Batch) -> None:
         """See `Listener.settle`."""

@@ -195,8 +195,7 @@ class QueueListener:
         return "messages that Redis had just handed out may have been lost with the connection"
 
     def interrupt(self, control: Connection) -> None:
-        if self._connection.client_id is not None:
-            control.call("CLIENT", "UNBLOCK", self._connection.client_id)
+        self._connection.unblock(control)
 
     def close(self) -> None:
         try:

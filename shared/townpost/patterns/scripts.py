@@ -32,6 +32,10 @@ class Script:
         """Once for each connection: a restarted server has forgotten it."""
         connection.call("SCRIPT", "LOAD", self._text)
 
+    def head(self, keys: int) -> Command:
+        """What stands before this many keys and the arguments, for commands that are made for each batch."""
+        return ("EVALSHA", self._sha, keys)
+
     def command(self, keys: Sequence[str | bytes], *arguments: str | bytes | float) -> Command:
         """By its hash: for links that have loaded it."""
         return ("EVALSHA", self._sha, len(keys), *keys, *arguments)

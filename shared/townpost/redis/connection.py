@@ -17,7 +17,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urlsplit
 
@@ -225,9 +225,15 @@ class Connection:
             raise UnavailableError(f"Redis at {self._where} has not answered for {seconds:g} s")
         return replies
 
+    def send_commands(self, commands: Iterable["Command"], block: float = 0.0) -> None:
+        """Pack and write these; their replies are to be read with `replies`."""
+        self.send(b"".join(map(hiredis.pack_command, commands)), block)  # type: ignore[arg-type]  # as in `pack`
+
     def send(self, packed: bytes, block: float = 0.0) -> None:
         """Write packed commands; their replies are to be read with `replies`."""
-        sock = self._socket()
+        sock = self._sock
+        if sock is None:
+            raise self._not_connected()
         try:
             self._chunks = []
             sock.settimeout(REPLY_SECONDS + block)
@@ -251,7 +257,9 @@ class Connection:
         if self._early:
             early, self._early = self._early, []
             return early
-        sock = self._socket()
+        sock = self._sock
+        if sock is None:
+            raise self._not_connected()
         try:
             if timeout is not None:
                 sock.settimeout(timeout)
@@ -340,6 +348,11 @@ class Connection:
         self.close()
         return True
 
+    def unblock(self, control: "Connection") -> None:
+        """From another thread, through its own connection: end the wait of a command that blocks."""
+        if self.client_id is not None:
+            control.call("CLIENT", "UNBLOCK", self.client_id)
+
     def detach(self) -> socket.socket:
         """Its socket, for an event loop to use and to close; this connection is closed without it."""
         sock = self._socket()
@@ -354,8 +367,11 @@ class Connection:
 
     def _socket(self) -> socket.socket:
         if self._sock is None:
-            raise UnavailableError(f"not connected to {self._where}")
+            raise self._not_connected()
         return self._sock
+
+    def _not_connected(self) -> UnavailableError:
+        return UnavailableError(f"not connected to {self._where}")
 
     def _broken(self, error: Exception) -> UnavailableError:
         self.close()

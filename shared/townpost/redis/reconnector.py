@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 from redis.backoff import EqualJitterBackoff
 
@@ -16,6 +16,7 @@ from townpost.errors import FullError, GaveUpError, RefusedError, UnavailableErr
 
 __all__ = ["Reconnector"]
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 _BACKOFF = EqualJitterBackoff(base=0.2, cap=3.0)
@@ -71,8 +72,8 @@ class Reconnector:
         """True while nothing is in hand but a connection attempt: a stop need not wait for it."""
         self.outages = 0
 
-    def run(self, action: Callable[[], T]) -> T | None:
-        """What ``action`` returns, tried until Redis answers; None if the stop came first.
+    def run(self, action: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T | None:
+        """What ``action`` returns with these arguments, tried until Redis answers; None if the stop came first.
 
         Raises:
             GaveUpError, RefusedError: only before anything has worked.
@@ -83,13 +84,14 @@ class Reconnector:
                     self._connect()
                     if self._stop.is_set():
                         break  # whoever stopped us may be gone already: nothing may be begun
-                result = action()
+                result = action(*arguments, **options)
             except UnavailableError as error:
                 self._unavailable(error)
             except RefusedError as error:
                 self._refused(error)
             else:
-                self._recovered()
+                if self._failing_since is not None or not self._proved:
+                    self._recovered()
                 return result
         return None
 

@@ -74,7 +74,7 @@ def _watched(message_id: UUID, report: Callable[..., None], *, hold: bool) -> It
     seen: list[object] = []
 
     def watched(pipeline: AckPipeline[Any], commands: Sequence[Command], block: float = 0.0) -> None:
-        for one in pipeline.due:
+        for one in pipeline.unconfirmed:
             fate = _fate(one, message_id)
             if fate is not None and not any(one is other for other in seen):
                 seen.append(one)

@@ -83,11 +83,11 @@ def _commands(place: Place, most: float) -> list[Command]:
     if place.pattern == "reliable":
         return [
             ("LLEN", name),
-            ("LLEN", keys.handoff(name)),
-            ("LLEN", keys.suspects(name)),
-            ("ZCARD", keys.priority(name)),
-            ("ZCARD", keys.leases(name)),
-            ("ZCOUNT", keys.scheduled(name), "-inf", most),
+            ("LLEN", keys.of(name).handoff),
+            ("LLEN", keys.of(name).suspects),
+            ("ZCARD", keys.of(name).priority),
+            ("ZCARD", keys.of(name).leases),
+            ("ZCOUNT", keys.of(name).scheduled, "-inf", most),
         ]
     return [("LLEN", name)] if place.pattern == "queue" else []
 

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ReliableSender"]
 
+_PLAIN = frozenset((None, 0))
+"""The priorities of messages that go to the list."""
+
 
 class ReliableSender:
     """Takes priorities, delays and a limit of the queue's length."""
@@ -21,7 +24,8 @@ class ReliableSender:
     def __init__(self, settings: "Settings") -> None:
         self._queue = settings.reliable_queue
         self._limit = settings.reliable_limit
-        self._keys = [self._queue, keys.priority(self._queue), keys.scheduled(self._queue), keys.bell(self._queue)]
+        k = keys.of(self._queue)
+        self._keys = (k.queue, k.priority, k.scheduled, k.bell)
 
     def commands(self, messages: Sequence[Message], payloads: Sequence[bytes], due: Due | None) -> list[Command]:
         if self.joins(messages, due):
@@ -34,7 +38,7 @@ class ReliableSender:
         return [PUBLISH.whole(self._keys, self._limit, delay, at, *pairs)]
 
     def joins(self, messages: Sequence[Message], due: Due | None) -> bool:
-        return due is None and not self._limit and not any(message.priority for message in messages)
+        return due is None and not self._limit and {message.priority for message in messages} <= _PLAIN
 
     def upkeep(self) -> list[Command]:
         return []

@@ -69,29 +69,15 @@ class StreamListener:
             lease=settings.lease_seconds,
             handler_timeout=settings.handler_timeout,
         )
-        self._pipeline = self._acknowledging(connection)
+        self._pipeline = AckPipeline[Entries](connection, self._renewer, self._settlement.command, self._note_settled)
         self._look = Look(stream, group, self._lease)
         self._size = ReadSize()
         self._said_full = False
         self._log = logging.getLogger("townpost.stream")
 
-    def _acknowledging(self, connection: Connection) -> "AckPipeline[Entries]":
-        return AckPipeline(connection, self._renewer, self._settle_command, self._note_settled)
-
-    def _settle_command(self, batch: Entries | Part) -> Command:
-        return self._settlement.part(batch) if isinstance(batch, Part) else self._settlement.command(batch)
-
-    def acknowledge_apart(self, connection: Connection) -> tuple["AckPipeline[Entries]", Callable[[], None]]:
-        pipeline = self._acknowledging(connection)
+    def acknowledge_apart(self, connection: Connection) -> tuple[AckPipeline[Entries], Callable[[], None]]:
         self._at_once, self._overrun = True, None
-
-        def open_() -> None:
-            connection.connect()
-            pipeline.opened()
-            for script in (SETTLE, FREE):
-                script.load(connection)
-
-        return pipeline, open_
+        return self._pipeline.apart(connection, SETTLE, FREE)
 
     def open(self) -> None:
         self._connection.connect()
@@ -168,7 +154,7 @@ class StreamListener:
             return self._pipeline.exchange(commands, block)
         except FullError:
             self._renamed()
-            if not any(batch.full for batch in self._pipeline.due):
+            if not any(batch.full for batch in self._pipeline.unconfirmed):
                 raise
         except RefusedError:
             self._renamed()  # what was read behind a refused settlement is not in our hands
@@ -180,19 +166,18 @@ class StreamListener:
         """Travels with the next read, in one round trip; `close` sends what has none."""
         if isinstance(batch, Entries):
             batch.settling = True
-            self._pipeline.due.append(batch)
+            self._pipeline.unconfirmed.append(batch)
 
     def lost(self) -> str:
-        return "nothing is lost; what others had in hand comes again when its lease has run out"
+        return "nothing is lost; what others had in flight comes again when its lease has run out"
 
     def interrupt(self, control: Connection) -> None:
-        if self._connection.client_id is not None:
-            control.call("CLIENT", "UNBLOCK", self._connection.client_id)
+        self._connection.unblock(control)
 
     def close(self) -> None:
         try:
             with contextlib.suppress(TownpostError):  # said below
-                while self._pipeline.due:
+                while self._pipeline.unconfirmed:
                     self._exchange([])
             self._pipeline.finish([self._tidy(self._consumer)] if self._connection.connected else [], self._log)
         finally:
@@ -236,7 +221,7 @@ class StreamListener:
         self._size.came(found.payloads)
         if not found.ids:
             return Batch("stream", [])  # deleted meanwhile
-        self._counts.recovered += taken.from_dead
+        self._counts.add(recovered=taken.from_dead)
         batch = self._batch(found, taken.before + 1, again=True)
         # the first time it was handed out with others, and who knows which of them was to blame
         if taken.before <= self._max_attempts:
@@ -261,8 +246,8 @@ class StreamListener:
             part.batch.settling = False
 
     def _tell_settled(self, settled: Settled, *, full: bool) -> None:
-        self._counts.dead += settled.died
-        self._counts.retried += settled.again
+        if settled.died or settled.again:
+            self._counts.add(dead=settled.died, retried=settled.again)
         if settled.died:
             self._log.error("%d more dead: see `python -m subscriber dead --pattern stream list`", settled.died)
         if settled.problem:
@@ -275,7 +260,7 @@ class StreamListener:
 
     def _note_whole(self, batch: Entries, settled: Settled, *, repeated: bool) -> None:
         if settled.taken < batch.asked and not repeated:
-            self._counts.late += 1
+            self._counts.add(late=1)
             self._log.warning(
                 "too late: %d messages are in other hands, their lease had run out (LEASE_SECONDS)",
                 batch.asked - settled.taken,
@@ -283,7 +268,7 @@ class StreamListener:
         batch.told += batch.telling
         if batch.told < len(batch.failed):
             batch.sent = 0
-            self._pipeline.due.append(batch)
+            self._pipeline.unconfirmed.append(batch)
             self._renewer.hold(batch.name, batch, batch.leased_until)
 
     def _group_fields(self, stream: str) -> dict[Reply, Reply] | None:
