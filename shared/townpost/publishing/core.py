@@ -79,23 +79,14 @@ class Core:
         Raises:
             UnsendableError: a message is too long, or not UTF-8.
         """
-        numbered = [message for message in messages if message.numbered]
-        self._number(destination, messages)
+        places = [(destination.place, messages)] if destination.route is None else _places(destination, messages)
+        numbered = [(place, self._numbering.number(some, place)) for place, some in places]
         try:
             return self._written(messages)
         except UnsendableError:
-            for place, some in self._places(destination, messages):
-                self._numbering.take_back(some, numbered, place)
+            for place, some in numbered:
+                self._numbering.take_back(some, place)
             raise
-
-    def _places(self, destination: Destination, messages: Sequence[Message]) -> list[tuple[str, Sequence[Message]]]:
-        if destination.route is None:
-            return [(destination.place, messages)]
-        return [(f"{destination.place} {destination.route(message)}", (message,)) for message in messages]
-
-    def _number(self, destination: Destination, messages: Sequence[Message]) -> None:
-        for place, some in self._places(destination, messages):
-            self._numbering.number(some, place)
 
     def _written(self, messages: Sequence[Message]) -> list[bytes]:
         try:
@@ -128,11 +119,11 @@ class Core:
         ):
             mine, replies = replies[: len(part)], replies[len(part) :]
             theirs, kept = kept[: len(extra)], kept[len(extra) :]
-            error = next((reply for reply in mine if isinstance(reply, hiredis.ReplyError)), None)
-            if error is None:
-                receipts.append(sender.receipt(part, mine, theirs, exchange.size))
+            errors = [reply for reply in mine if isinstance(reply, hiredis.ReplyError)]
+            if errors:
+                refused[name] = _explained(destination, name, str(errors[0]))
             else:
-                refused[name] = _explained(destination, name, str(error))
+                receipts.append(sender.receipt(part, mine, theirs, exchange.size))
         self._count(receipts)
         if refused and receipts:
             raise HalfSentError(receipts, refused)
@@ -148,6 +139,13 @@ class Core:
                 counts.unheard += receipt.unheard
         if self.heartbeat is not None:
             self.heartbeat.begin()
+
+
+def _places(destination: Destination, messages: Sequence[Message]) -> list[tuple[str, Sequence[Message]]]:
+    """Where each goes, if each may go elsewhere."""
+    route = destination.route
+    assert route is not None  # noqa: S101 - asked only where there is one
+    return [(f"{destination.place} {route(message)}", (message,)) for message in messages]
 
 
 def _unwritable(messages: Sequence[Message]) -> UnsendableError:

@@ -123,12 +123,14 @@ class Publisher:
         self.close()
 
     def _receipts(self, exchange: Exchange, call: Call, until: float) -> list[Receipt]:
-        backoff = Backoff()
+        backoff: Backoff | None = None
         while True:
             try:
                 replies = self._rounds.result(call)
-                return self._core.receipts(exchange, replies, self._tidied(exchange))
+                tidied = self._tidied(exchange.upkeep_commands) if exchange.upkeep_commands else []
+                return self._core.receipts(exchange, replies, tidied)
             except UnavailableError:
+                backoff = backoff or Backoff()
                 left = until - time.monotonic()
                 if left <= 0:
                     raise
@@ -141,10 +143,9 @@ class Publisher:
     def _queue(self, commands: Sequence[Command]) -> Call:
         return self._rounds.queue(b"".join(map(pack, commands)), len(commands))
 
-    def _tidied(self, exchange: Exchange) -> list[Reply]:
+    def _tidied(self, upkeep: Sequence[Command]) -> list[Reply]:
         """The replies to the upkeep, in a round trip of its own; none if it was not answered."""
-        after = exchange.upkeep_commands
         try:
-            return self._rounds.result(self._queue(after)) if after else []
+            return self._rounds.result(self._queue(upkeep))
         except UnavailableError:
             return []
