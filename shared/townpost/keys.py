@@ -74,7 +74,11 @@ class QueueKeys:
 
     def claim(self, consumer: str, number: int, *, ahead: bool = False) -> str:
         """List: one batch in flight, or (ahead) the next one of a consumer that has another in flight."""
-        return f"{self.claims}{consumer}:{number}{AHEAD if ahead else ''}"
+        return f"{self.claims_of(consumer)}{number}{AHEAD if ahead else ''}"
+
+    def claims_of(self, consumer: str) -> str:
+        """No key, but how that of every claim of this consumer starts."""
+        return f"{self.claims}{consumer}:"
 
     def once(self, message_id: str) -> str:
         """String with a time to live: the claim that is handling a message once, or that it is done."""

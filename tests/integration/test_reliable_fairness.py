@@ -16,7 +16,7 @@ from lab.server import Server
 from townpost import keys
 from townpost.errors import UnavailableError
 from townpost.message import Message
-from townpost.patterns.reliable.turns import Turns
+from townpost.patterns.reliable.claiming import Turns
 from townpost.publishing.publisher import Publisher
 
 consumer = reliable_driver.consumer

@@ -78,7 +78,7 @@ def test_a_retry_wakes_one_member_that_is_idle_not_all(
         while (batch := listening.take(1)) is not None:
             for delivery in batch:
                 delivery.fail(ValueError())
-            listening.settle(batch)
+            listening.listener.settle(batch)
         listening.close()
 
     def commands(seconds: float) -> float:

@@ -84,8 +84,8 @@ class AckPipeline(Generic[B]):
             self.refused = False
             self.exchange([])
         batches = tuple(self.unconfirmed)
-        settling = [self._command(batch) for batch in batches]
-        if self._connection.connected:
+        settling = list(map(self._command, batches))
+        if batches and self._connection.connected:
             for batch in batches:
                 batch.sent += 1
         self._travelling = (batches, len(commands))

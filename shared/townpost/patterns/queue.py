@@ -11,7 +11,7 @@ Use when:      each message should be handled by one of several workers, and los
 import logging
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import hiredis
 
@@ -136,7 +136,7 @@ class QueueListener:
         (popped,) = self._connection.replies(1)
         if isinstance(popped, hiredis.ReplyError):
             raise refusal(str(popped))
-        return _bytes(popped)[1:]
+        return cast("list[bytes]", popped)[1:] if isinstance(popped, list) else []
 
     def _end_wait(self) -> None:
         """Give back what came before the end; a wait left behind on the server would take one more message."""
@@ -175,10 +175,10 @@ class QueueListener:
             raise
         if isinstance(popped, hiredis.ReplyError):
             raise refusal(str(popped))
-        return _bytes(popped)
+        return cast("list[bytes]", popped) if isinstance(popped, list) else []
 
     def settle(self, batch: Batch) -> None:
-        if not batch.left:
+        if batch.position == len(batch.payloads):
             return
         ahead = self._answer() if self._asked else []
         try:
@@ -205,10 +205,6 @@ class QueueListener:
             self._log.warning("up to %d messages that were on their way could not be given back: %s", _MOST, error)
         finally:
             self._connection.close()
-
-
-def _bytes(reply: Reply) -> list[bytes]:
-    return [item for item in reply if isinstance(item, bytes)] if isinstance(reply, list) else []
 
 
 QUEUE = Pattern("queue", "queue", "QUEUE", GUARANTEES, QueueSender, QueueListener)

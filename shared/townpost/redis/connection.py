@@ -323,7 +323,9 @@ class Connection:
         return True
 
     def _readable(self, seconds: float) -> bool:
-        sock = self._socket()
+        sock = self._sock
+        if sock is None:
+            raise self._not_connected()
         if self._early or (isinstance(sock, ssl.SSLSocket) and sock.pending()):
             return True
         return bool(self._poll.poll(seconds * 1000))

@@ -37,6 +37,7 @@ class Reconnector:
         connect_timeout: float,
         where: str,
         lost: Callable[[], str] | None = None,
+        explain: Callable[[RefusedError], RefusedError] | None = None,
         quiet: bool = False,
     ) -> None:
         """Nothing happens before `run`.
@@ -48,6 +49,7 @@ class Reconnector:
             connect_timeout: seconds the first connection may take.
             where: the address, for the log.
             lost: says what an outage may have cost.
+            explain: adds to a refusal which setting may be to blame.
             quiet: another one of the same service speaks of outages, and gives up at the start.
         """
         self._log = logging.getLogger(f"townpost.{name}")
@@ -57,6 +59,7 @@ class Reconnector:
         self._connect_timeout = connect_timeout
         self._where = where
         self._lost = lost
+        self._explain = explain
         self._is_open = False
         self._proved = False
         """Something was done since the connection was opened: that it breaks says little about the next one."""
@@ -88,7 +91,7 @@ class Reconnector:
             except UnavailableError as error:
                 self._unavailable(error)
             except RefusedError as error:
-                self._refused(error)
+                self._refused(error if self._explain is None else self._explain(error), error)
             else:
                 if self._failing_since is not None or not self._proved:
                     self._recovered()
@@ -146,9 +149,9 @@ class Reconnector:
         self._say(logging.WARNING, "%s; attempt %d, next in %.1f s", error, self._failures, pause)
         self._wait(pause)
 
-    def _refused(self, error: RefusedError) -> None:
+    def _refused(self, error: RefusedError, cause: RefusedError) -> None:
         if not self.worked and not isinstance(error, FullError):  # full is a state, not a setting
-            raise error
+            raise error from (None if error is cause else cause)
         if self._failing_since is None:
             self._failing_since = time.monotonic()
         self._failures += 1

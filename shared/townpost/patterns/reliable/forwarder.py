@@ -42,19 +42,17 @@ class Forwarder:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._started = 0.0
+        self.running = False
         self.elected = False
         """Whether it is this consumer, as far as it knows."""
         self._log = logging.getLogger("townpost.reliable")
 
-    @property
-    def _runs(self) -> bool:
-        return self._thread is not None and self._thread.is_alive()
-
     def start(self) -> None:
         """This consumer was told that it is the one; also to begin again after an outage."""
         self.elected = True
-        if not self._runs and not self._stop.is_set() and time.monotonic() - self._started > _RESTART_SECONDS:
+        if not self.running and not self._stop.is_set() and time.monotonic() - self._started > _RESTART_SECONDS:
             self._started = time.monotonic()
+            self.running = True
             self._thread = threading.Thread(target=self._run, name="forwarder", daemon=True)
             self._thread.start()
 
@@ -90,6 +88,7 @@ class Forwarder:
             self._log.debug("forwarding stopped: %s", error)
         finally:
             self._connection.close()
+            self.running = False
 
     def _leave(self) -> None:
         """By the thread that took the place: it cannot take it again afterwards."""

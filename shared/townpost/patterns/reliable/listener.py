@@ -171,8 +171,8 @@ class ReliableListener:
         """Seconds until it looks again though nothing wakes it."""
         if self._claiming.suspects_wait:
             return _SUSPECTS_SECONDS
-        if self._forwarder.elected:
-            self._forwarder.start()  # unless it runs
+        if self._forwarder.elected and not self._forwarder.running:
+            self._forwarder.start()  # again: an outage ended it
         most = _FORWARDER_IDLE_SECONDS if self._forwarder.elected else _IDLE_SECONDS
         return most if wait < 0 else min(max(wait / 1000, _LEAST_IDLE_SECONDS), most)
 

@@ -43,9 +43,10 @@ class Settlement:
         """What ends a claim, or settles a part of it."""
         if isinstance(settled, Part):
             return self._part(settled)
-        claim, left = settled, settled.open
-        if not (left or claim.failed or claim.once or claim.gone):
-            return (*self._acked, claim.name, *self._companions, *self._head, int(claim.full), len(claim), 0, 0, 0)
+        claim, size = settled, len(settled.payloads)
+        if claim.done == size and not (claim.failed or claim.once or claim.gone):  # mostly
+            return (*self._acked, claim.name, *self._companions, *self._head, int(claim.full), size, 0, 0, 0)
+        left = claim.open
         unhandled = {*left, *claim.gone, *(index for index, _ in claim.failed)}
         return self._command(
             claim,
