@@ -25,7 +25,7 @@ from townpost.errors import (
     WrongTypeError,
 )
 from townpost.message import Message
-from townpost.patterns.contract import Receipt
+from townpost.receipts import Receipt
 from townpost.settings import Settings
 
 Q = "message_queue"

@@ -13,8 +13,8 @@ from lab.server import Server
 from townpost import keys
 from townpost.errors import FullError, SettingError, TownpostError, UnavailableError, UnsendableError
 from townpost.message import Message
-from townpost.patterns.contract import Receipt
 from townpost.publishing.publisher import Publisher
+from townpost.receipts import Receipt
 from townpost.redis.refusals import refusal
 from townpost.settings import Settings
 

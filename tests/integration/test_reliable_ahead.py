@@ -14,9 +14,9 @@ from lab.server import Server
 from townpost import keys
 from townpost.counts import Counts
 from townpost.errors import UnavailableError
-from townpost.patterns.contract import Batch, Command
+from townpost.patterns.contract import Batch
 from townpost.patterns.reliable.listener import ReliableListener
-from townpost.redis.connection import Connection
+from townpost.redis.connection import Command, Connection
 from townpost.settings import Settings
 
 LIMIT = 100

@@ -7,11 +7,10 @@ from typing import Any, Generic, Protocol, Self, TypeVar, runtime_checkable
 import hiredis
 
 from townpost.errors import FullError, TownpostError, UnavailableError
-from townpost.patterns.contract import Command
 from townpost.patterns.lease_renewer import LeaseRenewer
 from townpost.patterns.leased import LeasedBatch, Part
 from townpost.patterns.scripts import Script
-from townpost.redis.connection import Connection, Reply, refusal
+from townpost.redis.connection import Command, Connection, Reply, refusal
 
 __all__ = ["AckPipeline", "AcknowledgesApart"]
 

@@ -11,19 +11,18 @@ Use when:      each message should be handled by one of several workers, and los
 import logging
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import hiredis
 
 from townpost.counts import Counts
 from townpost.errors import TownpostError, UnavailableError
 from townpost.message import Message
-from townpost.patterns.contract import Batch, Command, Due, Guarantees, Pattern, Receipt
+from townpost.patterns.contract import Batch, Due, Guarantees, Pattern
+from townpost.patterns.options import Options
 from townpost.prefetch import OVERRUN_SECONDS
-from townpost.redis.connection import REPLY_SECONDS, Connection, Reply, pack, refusal
-
-if TYPE_CHECKING:
-    from townpost.settings import Settings
+from townpost.receipts import Receipt
+from townpost.redis.connection import REPLY_SECONDS, Command, Connection, Reply, pack, refusal
 
 __all__ = ["QUEUE", "QueueListener", "QueueSender"]
 
@@ -42,7 +41,7 @@ _AHEAD = 100
 class QueueSender:
     """Appends to the list."""
 
-    def __init__(self, settings: "Settings") -> None:
+    def __init__(self, settings: Options) -> None:
         self._queue = settings.queue
 
     def commands(self, _messages: Sequence[Message], payloads: Sequence[bytes], _due: Due | None) -> list[Command]:
@@ -68,7 +67,7 @@ class QueueListener:
 
     can_requeue = True
 
-    def __init__(self, settings: "Settings", connection: Connection, _counts: Counts) -> None:
+    def __init__(self, settings: Options, connection: Connection, _counts: Counts) -> None:
         self._url = settings.url
         self._queue = settings.queue
         self._max_bytes = settings.max_message_bytes

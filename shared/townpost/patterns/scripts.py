@@ -5,8 +5,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from townpost.patterns.contract import Command
-from townpost.redis.connection import Connection
+from townpost.redis.connection import Command, Connection
 
 __all__ = ["Script"]
 

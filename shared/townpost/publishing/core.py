@@ -18,11 +18,12 @@ from townpost.counts import Counts
 from townpost.errors import HalfSentError, RefusedError, UnavailableError, UnsendableError
 from townpost.library_heartbeat import LibraryHeartbeat
 from townpost.message import Message
-from townpost.patterns.contract import Due, Receipt
+from townpost.patterns.contract import Due
 from townpost.publishing.destinations import Destination, Destinations
 from townpost.publishing.exchange import Exchange
 from townpost.publishing.models import Labels, Sendable, messages_of
 from townpost.publishing.numbering import Numbering
+from townpost.receipts import Receipt
 from townpost.redis.connection import Reply
 from townpost.redis.refusals import refusal
 from townpost.settings import Settings

@@ -7,9 +7,9 @@ import hiredis
 
 from townpost.errors import RefusedError
 from townpost.message import Message
-from townpost.patterns.contract import Command, Due
+from townpost.patterns.contract import Due
 from townpost.publishing.destinations import Destination
-from townpost.redis.connection import Reply
+from townpost.redis.connection import Command, Reply
 from townpost.redis.refusals import refusal
 
 __all__ = ["Exchange"]

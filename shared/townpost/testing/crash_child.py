@@ -21,8 +21,8 @@ from townpost.consuming.app import App
 from townpost.errors import UnreadableError
 from townpost.message import read
 from townpost.patterns.ack_pipeline import AckPipeline
-from townpost.patterns.contract import Command
 from townpost.patterns.leased import LeasedBatch, Part
+from townpost.redis.connection import Command
 from townpost.testing.choosing import app_of
 from townpost.testing.running import run_until_idle
 from townpost.verdicts import describe

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import hiredis
 
 from townpost import keys
-from townpost.patterns.contract import Command
 from townpost.patterns.stream.scripts import WAITING
-from townpost.redis.connection import Connection, Reply, refusal
+from townpost.redis.connection import Command, Connection, Reply, refusal
 
 __all__ = ["Place", "Remaining", "clients", "look"]
 

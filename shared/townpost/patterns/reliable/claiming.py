@@ -5,13 +5,12 @@ from typing import NamedTuple, cast
 
 from townpost.keys import AHEAD, QueueKeys
 from townpost.message import too_long
-from townpost.patterns.contract import Command
 from townpost.patterns.reliable.bounds import SCRIPT_BYTES
 from townpost.patterns.reliable.claims import Claim
 from townpost.patterns.reliable.forwarder import TRUSTED_MS
 from townpost.patterns.reliable.recovery import grace_ms
 from townpost.patterns.reliable.scripts import ADOPT, CLAIM, LOOK
-from townpost.redis.connection import Reply
+from townpost.redis.connection import Command, Reply
 
 __all__ = ["Answer", "Claiming", "Turns"]
 

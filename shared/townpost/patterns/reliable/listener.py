@@ -9,7 +9,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 from uuid import uuid4
 
 from townpost import keys
@@ -20,6 +20,7 @@ from townpost.patterns.contract import Batch
 from townpost.patterns.foreign import set_aside
 from townpost.patterns.lease_renewer import LeaseRenewer
 from townpost.patterns.leased import Part
+from townpost.patterns.options import Options
 from townpost.patterns.reliable.attempts import find_attempts
 from townpost.patterns.reliable.claiming import Answer, Claiming
 from townpost.patterns.reliable.claims import Claim
@@ -31,9 +32,6 @@ from townpost.patterns.reliable.settlement import Settlement
 from townpost.patterns.reliable.upkeep import ClaimUpkeep
 from townpost.prefetch import OVERRUN_SECONDS
 from townpost.redis.connection import Connection, Reply
-
-if TYPE_CHECKING:
-    from townpost.settings import Settings
 
 __all__ = ["ReliableListener"]
 
@@ -71,7 +69,7 @@ class ReliableListener:
 
     can_requeue = True
 
-    def __init__(self, settings: "Settings", connection: Connection, counts: Counts) -> None:
+    def __init__(self, settings: Options, connection: Connection, counts: Counts) -> None:
         self._keys = queue = keys.of(settings.reliable_queue)
         self._connection = connection
         self._counts = counts

@@ -1,16 +1,14 @@
 """Adds messages to a reliable queue: a plain RPUSH where that is enough, so that anybody can be a producer."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from townpost import keys
 from townpost.message import Message
-from townpost.patterns.contract import Command, Due, Receipt
+from townpost.patterns.contract import Due
+from townpost.patterns.options import Options
 from townpost.patterns.reliable.scripts import PUBLISH
-from townpost.redis.connection import Reply
-
-if TYPE_CHECKING:
-    from townpost.settings import Settings
+from townpost.receipts import Receipt
+from townpost.redis.connection import Command, Reply
 
 __all__ = ["ReliableSender"]
 
@@ -21,7 +19,7 @@ _PLAIN = frozenset((None, 0))
 class ReliableSender:
     """Takes priorities, delays and a limit of the queue's length."""
 
-    def __init__(self, settings: "Settings") -> None:
+    def __init__(self, settings: Options) -> None:
         self._queue = settings.reliable_queue
         self._limit = settings.reliable_limit
         k = keys.of(self._queue)

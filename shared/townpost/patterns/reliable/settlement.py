@@ -6,10 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from townpost.errors import UnreadableError
 from townpost.keys import QueueKeys
 from townpost.message import read
-from townpost.patterns.contract import Command
 from townpost.patterns.leased import Part
 from townpost.patterns.reliable.claims import BusyError, Claim
 from townpost.patterns.reliable.scripts import SETTLE, SETTLE_WHEN_FULL
+from townpost.redis.connection import Command
 from townpost.verdicts import Policy, describe, exact_pauses, reason
 
 __all__ = ["Settlement"]

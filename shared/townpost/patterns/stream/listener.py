@@ -6,28 +6,25 @@ import os
 import socket
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from townpost import keys
 from townpost.counts import Counts
 from townpost.errors import FullError, RefusedError, TownpostError, WrongTypeError
 from townpost.patterns.ack_pipeline import AckPipeline
-from townpost.patterns.contract import Batch, Command
+from townpost.patterns.contract import Batch
 from townpost.patterns.foreign import set_aside
 from townpost.patterns.lease_renewer import LeaseRenewer
 from townpost.patterns.leased import Part
+from townpost.patterns.options import Options
 from townpost.patterns.stream.entries import Entries, Found, ReadSize, parse
 from townpost.patterns.stream.looking import Look, Taken
 from townpost.patterns.stream.scripts import FREE, SETTLE, TAKE, TIDY
 from townpost.patterns.stream.settlement import Settled, Settlement
 from townpost.patterns.stream.upkeep import EntriesUpkeep
 from townpost.prefetch import OVERRUN_SECONDS
-from townpost.redis.connection import Connection, Reply
+from townpost.redis.connection import Command, Connection, Reply
 from townpost.verdicts import CrashedError, Policy
-
-if TYPE_CHECKING:
-    from townpost.settings import Settings
 
 __all__ = ["StreamListener"]
 
@@ -41,7 +38,7 @@ class StreamListener:
 
     can_requeue = True
 
-    def __init__(self, settings: "Settings", connection: Connection, counts: Counts) -> None:
+    def __init__(self, settings: Options, connection: Connection, counts: Counts) -> None:
         self._stream = stream = settings.stream
         self._group = group = settings.consumer_group
         self._wake = keys.wake(stream, group)

@@ -4,11 +4,10 @@ import random
 from collections.abc import Sequence
 
 from townpost import keys
-from townpost.patterns.contract import Command
 from townpost.patterns.leased import Part
 from townpost.patterns.stream.entries import READ_BYTES, Entries
 from townpost.patterns.stream.scripts import FREE, SETTLE, WAITING
-from townpost.redis.connection import Reply
+from townpost.redis.connection import Command, Reply
 from townpost.verdicts import CrashedError, Policy, decide, describe, reason
 
 __all__ = ["Settled", "Settlement"]
