@@ -16,8 +16,7 @@ from townpost.errors import SettingError
 from townpost.message import Message
 from townpost.patterns.contract import Receipt
 from townpost.publishing.async_rounds import AsyncRounds
-from townpost.publishing.backoff import checked_timeout
-from townpost.publishing.core import Core
+from townpost.publishing.core import Core, checked_timeout
 from townpost.publishing.models import Sendable
 from townpost.settings import Settings
 
