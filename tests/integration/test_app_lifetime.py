@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import AsyncIterator
 
 import pytest
@@ -10,6 +11,7 @@ from apps import put, settings
 
 from lab.server import Server
 from townpost import App, Message, SettingError
+from townpost.consuming.acknowledging import Acknowledging
 
 
 class Lifespan:
@@ -106,6 +108,34 @@ def test_a_lifespan_outlives_the_handlers_though_the_end_is_cancelled(server: Se
         with pytest.raises(asyncio.CancelledError):
             await task
         assert lifespan.said == ["handled", "lifespan ended"]
+
+    asyncio.run(main())
+
+
+def test_an_app_ends_if_nothing_can_be_acknowledged_any_more(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    may_break = threading.Event()
+
+    def breaks(_: Acknowledging) -> None:
+        may_break.wait(10)
+        raise RuntimeError
+
+    monkeypatch.setattr(Acknowledging, "_acknowledge", breaks)
+
+    async def main() -> None:
+        # Given an app that is told when it is to end
+        loop, ended = asyncio.get_running_loop(), asyncio.Event()
+        app = App(settings=settings(server.url))
+        app.handler("orders", concurrency=2)(_ignore)
+
+        async with app.running() as running:
+            running.on_end(lambda: loop.call_soon_threadsafe(ended.set))
+
+            # When the thread that acknowledges breaks
+            may_break.set()
+
+            # Then it ends, as failed
+            await asyncio.wait_for(ended.wait(), 5)
+        assert app.failed
 
     asyncio.run(main())
 

@@ -256,8 +256,7 @@ class App:
                 try:
                     yield running
                 finally:
-                    running.stop.set()
-                    await running.joined()
+                    await running.leave()
                     self.failed = self.failed or running.failed
         finally:
             self._entered = False

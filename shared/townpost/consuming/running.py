@@ -33,6 +33,7 @@ class Running:
         self._heartbeats = _heartbeats(role, subscriptions, self._loops, self.stop)
         is_async = any(one.routes.is_async for one in subscriptions)
         self._watchdog = Watchdog(loop, log) if is_async else None
+        self._leaving = False
         self._tell_end: Callable[[], object] = lambda: None
 
     def on_end(self, call: Callable[[], object]) -> None:
@@ -78,11 +79,13 @@ class Running:
         if self._watchdog is not None:
             self._watchdog.close()
 
-    async def joined(self) -> None:
-        """Wait for its threads, whatever cancels this task: the lifespan must not end under handlers that are at work.
+    async def leave(self) -> None:
+        """Stop, and wait for the threads, whatever cancels this task: no lifespan may end under handlers at work.
 
         A thread of its own waits: those of the loop may all be taken by handlers.
         """
+        self._leaving = True
+        self.stop.set()
         loop, ended, cancelled = asyncio.get_running_loop(), asyncio.Event(), False
 
         def join() -> None:
@@ -108,8 +111,8 @@ class Running:
         except BaseException:  # noqa: BLE001 - logged with its traceback: a thread must not end in silence
             self.failed = True
             self._log.exception("the %s loop broke; this is a bug in Townpost", loop.name)
-        if not self.stop.is_set():
-            self.stop.set()
+        self.stop.set()
+        if not self._leaving:
             self._tell_end()
 
 
