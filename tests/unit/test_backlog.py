@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable
 
 from backlogs import backlog, claim
 
-from townpost.consuming.backlog import Backlog, Slot, Work
+from townpost.consuming.backlog import Backlog
+from townpost.consuming.flights import Slot, Work
 
 
 class Interleaved(deque[Work]):

@@ -10,9 +10,10 @@ from apps import until
 from backlogs import backlog, claim
 from messages import wire
 
-from townpost.consuming.backlog import Backlog, Slot, Work
+from townpost.consuming.backlog import Backlog
 from townpost.consuming.calls import Calls
 from townpost.consuming.event_loop import LoopRunner
+from townpost.consuming.flights import Slot, Work
 from townpost.consuming.routes import Route, Routes
 from townpost.consuming.runners import Threads
 from townpost.message import Message
