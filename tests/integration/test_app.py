@@ -1,11 +1,10 @@
-"""Handlers of an app, on every pattern and with every runner."""
+"""Handlers of an app. What every pattern promises with every runner is in tests/conformance."""
 
 import asyncio
 import json
 import logging
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -14,11 +13,10 @@ from apps import RUNNERS, dead, handler, leftovers, put, running, settings, unti
 from pydantic import BaseModel
 
 from lab.server import Server
-from townpost import App, Delivery, Message, Reject, Retry, SettingError, keys
+from townpost import App, Delivery, Message, Reject, SettingError, keys
 
 RUNNER = pytest.mark.parametrize("runner", RUNNERS)
 KEPT = pytest.mark.parametrize("pattern", ["reliable", "stream"])
-ALL = pytest.mark.parametrize("pattern", ["pubsub", "queue", "reliable", "stream"])
 
 
 class Order(BaseModel):
@@ -28,103 +26,6 @@ class Order(BaseModel):
 
 def order(number: object, **others: str | None) -> Message:
     return Message.create(f"#{number}", data={"number": number}, **others)  # type: ignore[dict-item, arg-type]
-
-
-@ALL
-@RUNNER
-def test_each_message_is_handled_once_and_nothing_stays(
-    server: Server, client: redis.Redis, pattern: str, runner: str
-) -> None:
-    # Given an app that listens
-    heard: list[str] = []
-    app = App(settings=settings(server.url))
-    handler(app, runner, "orders", lambda message: heard.append(message.message), pattern=pattern)
-
-    with running(app):
-        until(lambda: pattern != "pubsub" or client.pubsub_numsub("orders")[0][1])
-
-        # When 300 messages come
-        put(client, pattern, "orders", *(Message.create(str(n)) for n in range(300)))
-        until(lambda: len(heard) >= 300)
-
-    assert Counter(heard) == Counter(str(n) for n in range(300))
-    assert runner != "inline" or heard == [str(n) for n in range(300)]
-    assert leftovers(client, pattern, "orders") == []
-
-
-@KEPT
-@RUNNER
-def test_one_that_fails_repeats_alone_with_its_own_delays_and_dies_after_its_attempts(
-    server: Server, client: redis.Redis, pattern: str, runner: str
-) -> None:
-    # Given a handler with delays of its own that fails one message of ten
-    calls: list[tuple[str, float]] = []
-
-    def work(message: Message) -> None:
-        calls.append((message.message, time.monotonic()))
-        if message.message == "bad":
-            raise ValueError("no such customer")
-
-    app = App(settings=settings(server.url))
-    handler(app, runner, "orders", work, pattern=pattern, attempts=3, backoff=[0.3, 0.05])
-    put(client, pattern, "orders", *(Message.create("bad" if n == 4 else str(n)) for n in range(10)))
-
-    # When it runs until that one is dead
-    with running(app):
-        until(lambda: dead(client, "orders"))
-
-    # Then the others were handled once, and the pauses were those
-    assert Counter(text for text, _ in calls) == {"bad": 3} | {str(n): 1 for n in range(10) if n != 4}
-    first, second, third = (moment for text, moment in calls if text == "bad")
-    assert second - first >= 0.29
-    assert third - second >= 0.04
-    assert dead(client, "orders") == [("bad", "failed", "ValueError: no such customer")]
-    assert leftovers(client, "stream" if pattern == "stream" else "", "orders") in ([], ["{orders}:dead"])
-
-
-@KEPT
-@RUNNER
-def test_a_handler_says_when_to_try_again_and_when_never(
-    server: Server, client: redis.Redis, pattern: str, runner: str
-) -> None:
-    calls: list[tuple[str, float]] = []
-
-    def work(message: Message) -> None:
-        calls.append((message.message, time.monotonic()))
-        if message.message == "never":
-            raise Reject("not ours")
-        if message.message == "later" and sum(text == "later" for text, _ in calls) == 1:
-            raise Retry("closed today", after=0.4)
-
-    app = App(settings=settings(server.url, backoff_seconds=0))
-    handler(app, runner, "orders", work, pattern=pattern)
-    put(client, pattern, "orders", Message.create("never"), Message.create("later"))
-
-    with running(app):
-        until(lambda: len(calls) >= 3)
-
-    first, second = (moment for text, moment in calls if text == "later")
-    assert second - first >= 0.39
-    assert dead(client, "orders") == [("never", "rejected", "not ours")]
-
-
-@KEPT
-def test_a_pause_may_be_longer_than_a_lease(server: Server, client: redis.Redis, pattern: str) -> None:
-    calls: list[float] = []
-
-    def work(_: Message) -> None:
-        calls.append(time.monotonic())
-        if len(calls) == 1:
-            raise Retry(after=1.2)
-
-    app = App(settings=settings(server.url, lease_seconds=0.3))
-    handler(app, "inline", "orders", work, pattern=pattern)
-    put(client, pattern, "orders", Message.create("x"))
-
-    with running(app):
-        until(lambda: len(calls) == 2)
-
-    assert calls[1] - calls[0] >= 1.19
 
 
 @KEPT
@@ -309,34 +210,6 @@ def test_what_was_at_work_at_a_crash_comes_one_at_a_time_beside_the_rest(server:
     assert time.monotonic() - started < 3
 
 
-@pytest.mark.parametrize("runner", ["threads", "loop"])
-def test_what_leaves_a_batch_early_is_not_kept_from_others_by_its_once_mark(
-    server: Server, client: redis.Redis, runner: str
-) -> None:
-    # Given a batch handled once, of which one message is at work for long and one fails
-    release, calls = threading.Event(), []
-
-    def work(message: Message) -> object:
-        calls.append(message.message)
-        if message.message == "bad" and calls.count("bad") == 1:
-            raise ValueError
-        if message.message != "slow":
-            return None
-        return asyncio.to_thread(release.wait, 20) if runner == "loop" else release.wait(20)
-
-    app = App(settings=settings(server.url))
-    handler(app, runner, "orders", work, once=60)
-    put(client, "reliable", "orders", *(Message.create(text) for text in ("slow", "bad", "good")))
-
-    with running(app):
-        # Then the one that failed is handled again while the other is still at work
-        until(lambda: calls.count("bad") == 2, 5)
-        assert not release.is_set()
-        release.set()
-
-    assert Counter(calls) == {"slow": 1, "bad": 2, "good": 1}
-
-
 @RUNNER
 def test_middleware_wraps_every_call_the_first_outermost(server: Server, client: redis.Redis, runner: str) -> None:
     # Given two of them, of which the inner one turns an error into another
@@ -463,67 +336,6 @@ def test_what_blocks_the_event_loop_is_named_once_with_the_seconds(
 
     assert caplog.text.count("the event loop was blocked for") == 1
     assert "test_app.py" in caplog.text
-
-
-@KEPT
-@pytest.mark.parametrize("runner", ["threads", "loop"])
-def test_what_is_answered_leaves_its_batch_though_another_of_it_takes_long(
-    server: Server, client: redis.Redis, pattern: str, runner: str
-) -> None:
-    # Given a batch of one slow and nine quick messages
-    release = threading.Event()
-
-    def work(message: Message) -> object:
-        if message.message != "slow":
-            return None
-        return asyncio.to_thread(release.wait, 20) if runner == "loop" else release.wait(20)
-
-    app = App(settings=settings(server.url))
-    handler(app, runner, "orders", work, pattern=pattern)
-    put(client, pattern, "orders", *(Message.create("slow" if n == 3 else str(n)) for n in range(10)))
-
-    with running(app):
-        until(lambda: pattern != "stream" or client.xinfo_groups("orders"))
-
-        # Then what a crash would bring back is the slow one alone
-        def in_flight() -> int:
-            if pattern == "stream":
-                return int(client.xpending("orders", "townpost")["pending"])
-            return sum(client.llen(key) for key in client.keys("{orders}:claim:*"))
-
-        until(lambda: in_flight() == 1)
-        release.set()
-
-    assert leftovers(client, pattern, "orders") == []
-
-
-@KEPT
-@pytest.mark.parametrize("runner", ["threads", "loop"])
-def test_at_a_stop_what_was_not_begun_goes_back_at_once_and_the_rest_is_left_to_its_lease(
-    server: Server, client: redis.Redis, pattern: str, runner: str
-) -> None:
-    # Given more messages than workers, all of which are at work for long
-    release, begun = threading.Event(), []
-
-    def work(message: Message) -> object:
-        begun.append(message.message)
-        return asyncio.sleep(60) if runner == "loop" else release.wait(60)
-
-    app = App(settings=settings(server.url, stop_seconds=0.3, lease_seconds=30))
-    handler(app, runner, "orders", work, pattern=pattern, **({"concurrency": 20} if runner == "loop" else {}))
-    put(client, pattern, "orders", *(Message.create(str(n)) for n in range(50)))
-    started = time.monotonic()
-    with running(app):
-        until(lambda: len(begun) == 20)
-        started = time.monotonic()
-
-    # Then it ends in time, and only what was begun is in flight
-    assert time.monotonic() - started < 3
-    release.set()
-    if pattern == "reliable":
-        assert client.llen("orders") == 30
-        assert sum(client.llen(key) for key in client.keys("{orders}:claim:*")) == 20
-    assert len(begun) == 20
 
 
 def test_two_queues_in_one_process_are_reported_apart(server: Server, client: redis.Redis) -> None:

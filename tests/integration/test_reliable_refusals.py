@@ -12,7 +12,9 @@ from reliable_driver import Consumer, MakeConsumer, Q, leftovers, letters
 from lab.server import Server
 from townpost import keys
 from townpost.errors import RefusedError, WrongTypeError
+from townpost.patterns.reliable.claims import Claim
 from townpost.publishing.publisher import Publisher
+from townpost.verdicts import Reject
 
 consumer = reliable_driver.consumer
 publisher = reliable_driver.publisher
@@ -108,6 +110,35 @@ def test_a_refused_recovery_can_be_done_again(
     (letter,) = letters(other)
     assert letter.reason == "crashed"
     assert leftovers(client) == [keys.of(Q).dead.encode()]
+
+
+@pytest.mark.parametrize("rest", [0, 20])
+def test_of_a_part_refused_half_way_nothing_but_its_messages_is_recovered(
+    guest_url: str, consumer: MakeConsumer, publisher: Publisher, client: redis.Redis, rest: int
+) -> None:
+    # Given a batch of which one is at work, one is to die and one was not begun, while no dead letter may be written
+    client.execute_command("ACL", "SETUSER", "guest", "-xadd")
+    publisher.send(messages("at work", "bad", "not begun", *map(str, range(rest))))
+    one = consumer(guest_url, lease_seconds=0.2)
+    batch = one.take()
+    assert isinstance(batch, Claim)
+    batch.position = 2
+    batch.answered(1, Reject("no"))
+    part = batch.part(range(2, len(batch)), 16)
+    assert part is not None
+
+    # When what is answered is refused half-way, and its consumer dies
+    one.listener._pipeline.unconfirmed.append(part)
+    with pytest.raises(RefusedError):
+        one.listener._pipeline.exchange([])
+    assert client.lrange(batch.name, -1, -1) == [batch.name.encode()]
+    one.die()
+
+    # Then others get each message, and nothing else
+    other = consumer()
+    assert sorted(other.drain(seconds=1)) == sorted(["at work", "bad", "not begun", *map(str, range(rest))])
+    assert letters(other) == []
+    assert client.hgetall(keys.of(Q).crashes) == {}
 
 
 def test_an_error_that_cannot_be_told_is_a_failure_like_any_other(consumer: MakeConsumer, publisher: Publisher) -> None:

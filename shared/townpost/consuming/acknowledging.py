@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from townpost.consuming.backlog import Backlog, Flight
+from townpost.consuming.backlog import Backlog
+from townpost.consuming.flights import Flight
 from townpost.patterns.ack_pipeline import AckPipeline
 from townpost.patterns.leased import LeasedBatch
 from townpost.redis.connection import Connection

@@ -5,17 +5,15 @@ import contextlib
 import logging
 import signal
 import sys
-import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
 from townpost import logs
-from townpost.consuming.event_loop import Watchdog
 from townpost.consuming.routes import Middleware, Route
+from townpost.consuming.running import Running
 from townpost.consuming.subscriptions import Subscription
 from townpost.errors import SettingError, TownpostError
-from townpost.heartbeat import Heartbeat, Loop
 from townpost.patterns import PATTERNS
 from townpost.settings import Settings
 
@@ -24,7 +22,6 @@ __all__ = ["App"]
 F = TypeVar("F", bound=Callable[..., object])
 M = TypeVar("M", bound=Middleware)
 
-_GLANCE_SECONDS = 0.05
 _SWITCH_SECONDS = 0.0005
 """With Python's own 5 ms, a thread that computes makes one that waits for Redis ten times slower."""
 
@@ -237,7 +234,7 @@ class App:
                 self._log.info("waiting for what is at work: %s (a second signal ends it at once)", name)
 
     @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator["_Running"]:
+    async def running(self) -> AsyncIterator[Running]:
         """Run beside whatever else runs in this event loop, e.g. inside the lifespan of a web application.
 
         No signals are handled, and no logs are set up. Leaving it takes nothing more, waits STOP_SECONDS for what is at
@@ -254,38 +251,15 @@ class App:
             async with contextlib.AsyncExitStack() as stack:
                 if self._lifespan is not None:
                     await stack.enter_async_context(self._lifespan(self))
-                running = _Running(self._role, subscriptions, asyncio.get_running_loop(), self._log)
+                running = Running(self._role, subscriptions, asyncio.get_running_loop(), self._log)
                 running.start()
                 try:
                     yield running
                 finally:
-                    running.stop.set()
-                    await _joined(running)
+                    await running.leave()
                     self.failed = self.failed or running.failed
         finally:
             self._entered = False
-
-
-async def _joined(running: "_Running") -> None:
-    """Wait for its threads, whatever cancels this task: the lifespan must not end under handlers that are at work.
-
-    A thread of its own waits: those of the loop may all be taken by handlers.
-    """
-    loop, ended, cancelled = asyncio.get_running_loop(), asyncio.Event(), False
-
-    def join() -> None:
-        running.join()
-        with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
-            loop.call_soon_threadsafe(ended.set)
-
-    threading.Thread(target=join, name="townpost-end", daemon=True).start()
-    while not ended.is_set():
-        try:
-            await ended.wait()
-        except asyncio.CancelledError:
-            cancelled = True
-    if cancelled:
-        raise asyncio.CancelledError
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -294,104 +268,3 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     except ImportError:
         return None
     return uvloop.new_event_loop  # type: ignore[no-any-return]  # it has no annotations here
-
-
-class _Running:
-    """The threads of an app."""
-
-    def __init__(
-        self, role: str, subscriptions: Sequence[Subscription], loop: asyncio.AbstractEventLoop, log: logging.Logger
-    ) -> None:
-        self.stop = threading.Event()
-        self.failed = False
-        self._log = log
-        self._loops = [one.loop(self.stop, loop) for one in subscriptions]
-        self._threads = [
-            threading.Thread(target=self._guard, args=(one,), name=one.name, daemon=True) for one in self._loops
-        ]
-        self._heartbeats = _heartbeats(role, subscriptions, self._loops, self.stop)
-        is_async = any(one.routes.is_async for one in subscriptions)
-        self._watchdog = Watchdog(loop, log) if is_async else None
-        self._tell_end: Callable[[], object] = lambda: None
-
-    def on_end(self, call: Callable[[], object]) -> None:
-        """Called from another thread if a loop ends by itself."""
-        self._tell_end = call
-        if self.stop.is_set():
-            call()
-
-    def start(self) -> None:
-        for thread in self._threads:
-            thread.start()
-        for heartbeat in self._heartbeats:
-            heartbeat.start()
-        if self._watchdog is not None:
-            self._watchdog.start()
-
-    @property
-    def holds(self) -> bool:
-        """Whether something was taken that is not answered. Sampled when read."""
-        return any(loop.holds for loop in self._loops)
-
-    @property
-    def progress(self) -> tuple[int, int]:
-        """How many messages were begun, and how many of them are answered. Sampled when read."""
-        counts = [one for loop in self._loops for one in loop.counts.values()]
-        return sum(c.received for c in counts), sum(c.handled + c.failed + c.unreadable for c in counts)
-
-    def busy(self) -> list[str]:
-        alive = zip(self._loops, self._threads, strict=True)
-        return [loop.name for loop, thread in alive if thread.is_alive() and not loop.abandonable]
-
-    def join(self) -> None:
-        """Wait for the threads; what only connects may be left."""
-        while any(
-            thread.is_alive() and not loop.abandonable for loop, thread in zip(self._loops, self._threads, strict=True)
-        ):
-            threading.Event().wait(_GLANCE_SECONDS / 5)
-        for loop in self._loops:
-            for line in loop.totals():
-                self._log.info("%s", line)
-        for heartbeat in self._heartbeats:
-            heartbeat.withdraw()
-        if self._watchdog is not None:
-            self._watchdog.close()
-
-    def _guard(self, loop: Loop) -> None:
-        try:
-            loop.run()
-        except TownpostError as error:
-            self.failed = True
-            self._log.error("%s", error)
-        except BaseException:  # noqa: BLE001 - logged with its traceback: a thread must not end in silence
-            self.failed = True
-            self._log.exception("the %s loop broke; this is a bug in Townpost", loop.name)
-        if not self.stop.is_set():
-            self.stop.set()
-            self._tell_end()
-
-
-def _heartbeats(
-    role: str, subscriptions: Sequence[Subscription], loops: Sequence[Loop], stop: threading.Event
-) -> list[Heartbeat]:
-    """A report has one name a pattern: as many reports as a pattern has names."""
-    groups: list[dict[str, tuple[Subscription, Loop]]] = []
-    for one, loop in zip(subscriptions, loops, strict=True):
-        for group in groups:
-            same_group = {each.settings.consumer_group for each, _ in group.values()} == {one.settings.consumer_group}
-            if one.pattern not in group and same_group:
-                group[one.pattern] = (one, loop)
-                break
-        else:
-            groups.append({one.pattern: (one, loop)})
-    made = []
-    for number, group in enumerate(groups):
-        first = next(iter(group.values()))[0].settings
-        names = {PATTERNS[pattern].setting.lower(): one.name for pattern, (one, _) in group.items()}
-        update: dict[str, object] = {"pattern": ",".join(group), **names}
-        if number:
-            update["health_file"] = None
-        made.append(Heartbeat(role, first.model_copy(update=update), [loop for _, loop in group.values()], stop))
-    if made and len(made) > 1:
-        made[0].watch(loops)
-    return made

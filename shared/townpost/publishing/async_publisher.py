@@ -15,8 +15,7 @@ from uuid import UUID
 from townpost.errors import SettingError
 from townpost.message import Message
 from townpost.publishing.async_rounds import AsyncRounds
-from townpost.publishing.backoff import checked_timeout
-from townpost.publishing.core import Core
+from townpost.publishing.core import Core, checked_timeout
 from townpost.publishing.models import Sendable
 from townpost.receipts import Receipt
 from townpost.settings import Settings

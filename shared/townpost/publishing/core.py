@@ -15,7 +15,7 @@ import hiredis
 from pydantic_core import PydanticSerializationError
 
 from townpost.counts import Counts
-from townpost.errors import HalfSentError, RefusedError, UnavailableError, UnsendableError
+from townpost.errors import HalfSentError, RefusedError, SettingError, UnavailableError, UnsendableError
 from townpost.library_heartbeat import LibraryHeartbeat
 from townpost.message import Message
 from townpost.patterns.contract import Due
@@ -29,7 +29,7 @@ from townpost.redis.refusals import refusal
 from townpost.settings import Settings
 from townpost.text import printable
 
-__all__ = ["Core", "Request"]
+__all__ = ["Core", "Request", "checked_timeout"]
 
 Request: TypeAlias = tuple[Destination, Sequence[Message], Due | None]
 """Where the messages of one `send` go, and when they become ready."""
@@ -163,3 +163,14 @@ def _explained(destination: Destination, name: str, reply: str) -> RefusedError:
     if isinstance(error, UnavailableError):
         raise error
     return destination.settings.explain(name, error)
+
+
+def checked_timeout(seconds: float) -> float:
+    """The same seconds.
+
+    Raises:
+        SettingError: it is no time in which anything could be sent.
+    """
+    if not seconds > 0:
+        raise SettingError(f"timeout={seconds!r} cannot be used: give seconds above 0, or None to try only once")
+    return seconds

@@ -13,12 +13,12 @@ from typing import Self
 from uuid import UUID
 
 from townpost.errors import UnavailableError
-from townpost.publishing.backoff import Backoff, checked_timeout
-from townpost.publishing.core import Core
+from townpost.publishing.core import Core, checked_timeout
 from townpost.publishing.exchange import Exchange
 from townpost.publishing.models import Sendable
 from townpost.publishing.rounds import Call, Rounds, connect
 from townpost.receipts import Receipt
+from townpost.redis.backoff import Backoff
 from townpost.redis.connection import Command, Connection, Reply, pack
 from townpost.settings import Settings
 

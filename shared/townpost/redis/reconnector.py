@@ -10,19 +10,13 @@ import time
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-from redis.backoff import EqualJitterBackoff
-
 from townpost.errors import FullError, GaveUpError, RefusedError, UnavailableError
+from townpost.redis.backoff import Backoff
 
 __all__ = ["Reconnector"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-_BACKOFF = EqualJitterBackoff(base=0.2, cap=3.0)
-_AT_ONCE_SECONDS = 1.0
-"""How often a lost connection may be replaced without a pause."""
-_REFUSED_BACKOFF = EqualJitterBackoff(base=1.0, cap=15.0)
 
 
 class Reconnector:
@@ -61,13 +55,10 @@ class Reconnector:
         self._lost = lost
         self._explain = explain
         self._is_open = False
-        self._proved = False
-        """Something was done since the connection was opened: that it breaks says little about the next one."""
         self.worked = quiet
         """Whether anything was ever done here."""
-        self._failures = 0
+        self._backoff = Backoff(proved=False)
         self._failing_since: float | None = None
-        self._at_once = -_AT_ONCE_SECONDS
         self._said = ""
         self._said_connected = False
         self._gone = False
@@ -93,7 +84,7 @@ class Reconnector:
             except RefusedError as error:
                 self._refused(error if self._explain is None else self._explain(error), error)
             else:
-                if self._failing_since is not None or not self._proved:
+                if self._failing_since is not None or not self._backoff.proved:
                     self._recovered()
                 return result
         return None
@@ -118,10 +109,10 @@ class Reconnector:
                 )
             else:
                 self._say(logging.WARNING, "it works again after %.1f s", seconds)
-        self.worked = self._proved = True
+        self.worked = True
+        self._backoff.worked()
         self._failing_since = None
         self._gone = False
-        self._failures = 0
         self._said = ""
 
     def _unavailable(self, error: UnavailableError) -> None:
@@ -136,17 +127,14 @@ class Reconnector:
                 f"{error}; gave up after CONNECT_TIMEOUT={self._connect_timeout:g} s: "
                 "start Redis there, or say in REDIS_URL (or REDIS_HOST and REDIS_PORT) where it is"
             ) from error
-        proved, self._is_open, self._proved = self._proved, False, False
-        if proved and now - self._at_once >= _AT_ONCE_SECONDS:
-            # one broken connection says little about Redis, and each moment away from pub/sub costs messages
-            self._at_once = now
+        self._is_open = False
+        pause = self._backoff.pause()
+        if not pause:  # each moment away from pub/sub costs messages
             self._say(logging.WARNING, "%s; connecting again at once", error)
             return
-        self._failures += 1
-        pause = _BACKOFF.compute(self._failures)
         if not self.worked:
             pause = min(pause, self._failing_since + self._connect_timeout - now)
-        self._say(logging.WARNING, "%s; attempt %d, next in %.1f s", error, self._failures, pause)
+        self._say(logging.WARNING, "%s; attempt %d, next in %.1f s", error, self._backoff.failures, pause)
         self._wait(pause)
 
     def _refused(self, error: RefusedError, cause: RefusedError) -> None:
@@ -154,12 +142,11 @@ class Reconnector:
             raise error from (None if error is cause else cause)
         if self._failing_since is None:
             self._failing_since = time.monotonic()
-        self._failures += 1
         full = isinstance(error, FullError)  # that passes by itself, as soon as somebody drains
         if str(error) != self._said:  # once, not at every attempt: it stays true until somebody mends it
             self._said = str(error)
             self._say(logging.ERROR, "%s; %s", error, "waiting for room" if full else "trying again until it is mended")
-        self._wait((_BACKOFF if full else _REFUSED_BACKOFF).compute(self._failures))
+        self._wait(self._backoff.refused(passes=full))
 
     def _wait(self, seconds: float) -> None:
         self.connecting = True
