@@ -70,14 +70,14 @@ def test_a_lease_is_kept_after_the_retry_of_its_first_message_has_ended(
     batch.answered(0, ValueError())
     part = batch.part((), 16)
     assert part is not None
-    pipeline.due.append(part)
+    pipeline.unconfirmed.append(part)
     pipeline.exchange([])
 
     # When it also gets the retry, and ends it
     retry = one.take()
     assert isinstance(retry, Entries)
     retry.answered(0, None)
-    pipeline.due.append(retry)
+    pipeline.unconfirmed.append(retry)
     pipeline.exchange([])
 
     # Then the lease of the batch goes on
