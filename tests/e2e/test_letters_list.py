@@ -60,13 +60,14 @@ def test_dead_letters_are_listed_as_json(run: Run, client: redis.Redis) -> None:
     assert not any("\x1b" in line for line in listed.lines)
 
 
-def test_they_are_selected_by_reason(run: Run, client: redis.Redis) -> None:
-    for reason in ("failed", "crashed", "unreadable", "failed"):
-        bury(client, reason=reason)
+@pytest.mark.parametrize("reason", ["failed", "crashed", "rejected", "unreadable"])
+def test_they_are_selected_by_reason(run: Run, client: redis.Redis, reason: str) -> None:
+    for one in ("failed", "crashed", "rejected", "unreadable") * 2:
+        bury(client, reason=one)
 
-    listed = run("subscriber", "dead", "list", "--json", "--reason", "failed")
+    listed = run("subscriber", "dead", "list", "--json", "--reason", reason)
 
-    assert [json.loads(line)["reason"] for line in listed.lines] == ["failed", "failed"]
+    assert [json.loads(line)["reason"] for line in listed.lines] == [reason, reason]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from townpost.patterns.lease_renewer import renewal_pause
 from townpost.patterns.reliable.bounds import SCRIPT_BYTES
 from townpost.patterns.reliable.scripts import RECOVER, RECOVER_WHEN_FULL, RENEW
 from townpost.redis.connection import Connection
+from townpost.text import printable
 
 __all__ = ["Recovery", "grace_ms"]
 
@@ -66,6 +67,9 @@ class Recovery:
                 self.recovered += recovered
                 self.died += died
                 if recovered or died:
-                    self._log.warning("recovered %d messages of a lost consumer, %d dead-lettered", recovered, died)
+                    self._log.warning(
+                        "recovered %d messages of a lost consumer of %s, %d dead-lettered",
+                        *(recovered, printable(queue), died),
+                    )
                 if foreign:
                     self._log.warning("%s held %d members that are no claims: removed", keys.leases(queue), foreign)
