@@ -34,6 +34,14 @@ def test_ids_are_whole_in_eighty_columns(run: Run, client: redis.Redis) -> None:
     assert listed.matching(one)
 
 
+def test_in_a_pipe_no_word_is_cut_off(run: Run, client: redis.Redis) -> None:
+    bury(client, reason="unreadable", error="ValueError: no good")
+
+    listed = run("subscriber", "dead", "list")
+
+    assert listed.matching("unreadable", "ValueError: no good")
+
+
 def test_dead_letters_are_listed_as_json(run: Run, client: redis.Redis) -> None:
     past = {"id": "1-0", "reason": "failed", "error": "ValueError", "attempts": 5, "crashes": 0, "by": "host-2"}
     payload = wire("a")
