@@ -49,9 +49,9 @@ JSON = st.recursive(
     max_leaves=6,
 )
 FIELDS = ("id", "role", "host", "pid", "at", "started", "client_id", "pattern", "names", "group", "patterns", "recent")
-REPORTS = st.dictionaries(st.sampled_from((*FIELDS, "idle_seconds", "error", "ended", "clock_offset")), JSON).map(
-    lambda told: json.dumps({"id": "x", "patterns": {"queue": {"sent": 1}}, **told}).encode()
-)
+REPORTS = st.dictionaries(
+    st.sampled_from((*FIELDS, "elsewhere", "idle_seconds", "error", "ended", "clock_offset")), JSON
+).map(lambda told: json.dumps({"id": "x", "patterns": {"queue": {"sent": 1}}, **told}).encode())
 BYTES = st.binary(max_size=40) | REPORTS | st.sampled_from([wire(), b"9" * 5000, b"\xff", b"x" * 3000, b"+inf"])
 SCORES = st.floats(allow_nan=False) | st.integers(-(2**60), 2**60)
 NAMED = BYTES | st.sampled_from([b"x", b"y", keys.of(Q).claim("c", 1).encode(), keys.of(Q).handoff.encode()])

@@ -5,12 +5,12 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 import redis
 from apps import RUNNERS, dead, handler, leftovers, put, running, settings, until
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 
 from lab.server import Server
 from townpost import App, Delivery, Message, Reject, SettingError, keys
@@ -22,6 +22,13 @@ KEPT = pytest.mark.parametrize("pattern", ["reliable", "stream"])
 class Order(BaseModel):
     number: int
     customer: str = ""
+
+
+class Numbers(RootModel[list[int]]): ...
+
+
+class Unfinished(BaseModel):
+    part: "NowhereDefined"  # type: ignore[name-defined] # noqa: F821 - that is the point
 
 
 def order(number: object, **others: str | None) -> Message:
@@ -361,6 +368,8 @@ async def _async(_message: Message) -> None: ...
 def _number(_number: int) -> None: ...
 def _nothing() -> None: ...
 def _lists(_messages: list[Message], _delivery: Delivery) -> None: ...
+def _numbers(_numbers: Numbers) -> None: ...
+def _unfinished(_unfinished: Unfinished) -> None: ...
 def _lists_alone(_messages: list[Message]) -> None: ...
 
 
@@ -385,7 +394,20 @@ def _generator(_message: Message) -> Iterator[None]:
         ([(_plain, {"concurrency": 2}), (_plain, {"type": "a", "concurrency": 3})], "say concurrency=2 and 3"),
         ([(_plain, {"attempts": 0})], "attempts=0"),
         ([(_plain, {"backoff": [-1]})], "is neither a number of seconds nor a list"),
-        ([(_plain, {"timeout": -1})], "HANDLER_TIMEOUT cannot be used"),
+        ([(_plain, {"timeout": -1})], "^the handlers of 'orders': timeout= cannot be used: greater than 0"),
+        ([(_plain, {"timeout": "1"})], "timeout='1' is no number of seconds"),
+        ([(_plain, {"once": float("nan")})], "once=nan is no number of seconds"),
+        ([(_plain, {"attempts": "3"})], "attempts='3' is no whole number"),
+        ([(_plain, {"concurrency": True})], "concurrency=True is no whole number"),
+        ([(_plain, {"backoff": ["1"]})], "is neither a number of seconds nor a list"),
+        ([(_plain, {"backoff": "10"})], "is neither a number of seconds nor a list"),
+        ([(_plain, {"type": Order})], "type=<class .*Order'> is no text"),
+        ([(_plain, {"pattern": "queue", "attempts": 4})], "attempts= has no effect, since queue .*reliable or stream"),
+        ([(_plain, {"pattern": "pubsub", "backoff": 1})], "backoff= has no effect, since pubsub .*reliable or stream"),
+        ([(_plain, {"group": "billing"})], "group= has no effect, since reliable has no groups: choose stream"),
+        ([(_plain, {"pattern": "stream", "once": 60})], "once= has no effect, since stream .* choose reliable"),
+        ([(_numbers, {})], "its model Numbers: the data of a message is a JSON object, and this is of type array"),
+        ([(_unfinished, {})], "its model Unfinished: .*NowhereDefined"),
         ([], "the app has no handlers"),
     ],
 )
@@ -395,6 +417,47 @@ def test_what_cannot_be_served_is_refused_with_its_reason(
     app = App(settings=settings("redis://127.0.0.1:1"))
     for function, options in registered:
         app.handler("orders", **options)(function)  # type: ignore[arg-type, type-var]
+
+    with pytest.raises(SettingError, match=said):
+        app.subscriptions()
+
+
+@pytest.mark.parametrize("name", ["", 7, None])
+def test_a_handler_has_the_name_of_a_queue(name: object) -> None:
+    app = App(settings=settings("redis://127.0.0.1:1"))
+    app.handler(name)(_plain)  # type: ignore[arg-type]
+
+    with pytest.raises(SettingError, match=f"^{name!r} names no queue"):
+        app.subscriptions()
+
+
+def test_a_decorator_without_its_name_is_refused_where_it_stands() -> None:
+    with pytest.raises(SettingError, match=r'write it as @app.handler\("orders"\)'):
+        App().handler(_plain)  # type: ignore[arg-type]
+
+
+async def _async_middleware(_delivery: Delivery) -> AsyncIterator[None]:
+    yield
+
+
+def _no_yield(_delivery: Delivery) -> None: ...
+def _no_delivery() -> Iterator[None]:
+    yield
+
+
+@pytest.mark.parametrize(
+    ("middleware", "said"),
+    [
+        (_async_middleware, "the middleware _async_middleware is async: write it as def"),
+        (_plain, "the middleware _plain has no yield"),
+        (_no_yield, "the middleware _no_yield has no yield"),
+        (_no_delivery, "the middleware _no_delivery takes one argument"),
+    ],
+)
+def test_middleware_that_cannot_wrap_a_call_is_refused(middleware: Callable[..., Iterator[None]], said: str) -> None:
+    app = App(settings=settings("redis://127.0.0.1:1"))
+    app.handler("orders")(_plain)
+    app.middleware(middleware)
 
     with pytest.raises(SettingError, match=said):
         app.subscriptions()

@@ -5,23 +5,31 @@ import contextlib
 import logging
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
 from townpost import logs
-from townpost.consuming.routes import Middleware, Route
+from townpost.consuming.calls import own_trace, place
+from townpost.consuming.lifespan import Lifespan
+from townpost.consuming.options import check_options
+from townpost.consuming.routes import Middleware, Route, check_middleware
 from townpost.consuming.running import Running
 from townpost.consuming.subscriptions import Subscription
 from townpost.errors import SettingError, TownpostError
 from townpost.patterns import PATTERNS
 from townpost.settings import Settings
+from townpost.text import printable, told
 
 __all__ = ["App"]
 
 F = TypeVar("F", bound=Callable[..., object])
 M = TypeVar("M", bound=Middleware)
 
+_QUIET_SECONDS = 1.0
+"""A stop that takes no longer is not worth a line."""
+_OPTIONS = (("timeout", "handler_timeout"), ("once", "once_seconds"), ("group", "consumer_group"))
+"""Of a handler, and the settings that they are instead of."""
 _SWITCH_SECONDS = 0.0005
 """With Python's own 5 ms, a thread that computes makes one that waits for Redis ten times slower."""
 
@@ -52,6 +60,7 @@ class App:
         """
         self._settings = settings
         self._lifespan = lifespan
+        self._lived: Lifespan | None = None
         self._role = role
         self._registered: list[tuple[Callable[..., object], dict[str, Any]]] = []
         self._middleware: list[Middleware] = []
@@ -110,8 +119,10 @@ class App:
             group: of the stream; CONSUMER_GROUP.
 
         Raises:
-            SettingError: when the app starts: what cannot be served, in words.
+            SettingError: at once, if the name is missing; what else cannot be served, when the app starts.
         """
+        if callable(name):
+            raise SettingError('@app.handler lacks the name of a queue: write it as @app.handler("orders")')
         options = {
             "name": name,
             "pattern": pattern,
@@ -151,7 +162,10 @@ class App:
         if not self._registered:
             raise SettingError("the app has no handlers: register one with @app.handler(...)")
         found: dict[tuple[str, str, str], Subscription] = {}
+        for wrapper in self._middleware:
+            check_middleware(wrapper)
         for function, options in self._registered:
+            check_options(options)
             one = self._subscription(options)
             subscription = found.setdefault(one.place, one)
             self._agree(subscription, one)
@@ -163,7 +177,10 @@ class App:
             )
             if route.batch and self._middleware:
                 raise SettingError(f"the handler {route.name} takes a list, and middleware wraps single messages")
-            subscription.routes.add(options["type"], route)
+            try:
+                subscription.routes.add(options["type"], route)
+            except SettingError as error:
+                raise SettingError(printable(f"the handlers of {options['name']!r}: {error}")) from None
         for subscription in found.values():
             most = max(route.policy.attempts for route in subscription.routes.by_type.values())
             subscription.settings = subscription.settings.model_copy(update={"max_attempts": most})
@@ -172,10 +189,8 @@ class App:
 
     def _subscription(self, options: dict[str, Any]) -> Subscription:
         pattern, name = options["pattern"], options["name"]
-        if pattern not in PATTERNS:
-            raise SettingError(f"pattern={pattern!r} is none: choose from {', '.join(PATTERNS)}")
         own: dict[str, object] = {"pattern": pattern, PATTERNS[pattern].setting.lower(): name}
-        for option, setting in (("timeout", "handler_timeout"), ("once", "once_seconds"), ("group", "consumer_group")):
+        for option, setting in _OPTIONS:
             if options[option] is not None:
                 own[setting] = options[option]
         settings = self.settings
@@ -183,7 +198,7 @@ class App:
         try:
             settings = type(settings).read(**(chosen | own))
         except SettingError as error:
-            raise SettingError(f"the handlers of {name!r}: {error}") from None
+            raise SettingError(printable(f"the handlers of {name!r}: {_as_options(str(error), own)}")) from None
         concurrency = options["concurrency"] if options["concurrency"] is not None else settings.concurrency
         return Subscription(pattern, name, settings, concurrency)
 
@@ -209,14 +224,29 @@ class App:
             logs.set_up(self.settings)
             logs.set_up_root(self.settings)
             sys.setswitchinterval(_SWITCH_SECONDS)
-            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-                runner.run(self._run())
+            runner = asyncio.Runner(loop_factory=_loop_factory())
+            stalled = False
+            try:
+                stalled = runner.run(self._run())
+            finally:
+                if not stalled:
+                    runner.close()
         except TownpostError as error:
             sys.stderr.write(f"{self._role}: {error}\n")
             return 2 if isinstance(error, SettingError) else 1
+        except Exception as error:
+            if self._lived is None or error is not self._lived.error:
+                raise
+            self._log.error(
+                "the lifespan failed with %s: %s%s",
+                *(type(error).__name__, told(error), place(error)),
+                exc_info=own_trace(error),
+            )
+            return 1
         return 1 if self.failed else 0
 
-    async def _run(self) -> None:
+    async def _run(self) -> bool:
+        """Whether a task is left that does not end."""
         loop = asyncio.get_running_loop()
         ended = asyncio.Event()
 
@@ -230,8 +260,13 @@ class App:
         async with self.running() as running:
             running.on_end(lambda: loop.call_soon_threadsafe(ended.set))
             await ended.wait()
-            for name in running.busy():
-                self._log.info("waiting for what is at work: %s (a second signal ends it at once)", name)
+            waiting = loop.call_later(_QUIET_SECONDS, self._say_waiting, running)
+        waiting.cancel()
+        return await _stalled()
+
+    def _say_waiting(self, running: Running) -> None:
+        for name in running.busy():
+            self._log.info("waiting for what is at work: %s (a second signal ends it at once)", name)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Running]:
@@ -250,7 +285,8 @@ class App:
             subscriptions = self.subscriptions()
             async with contextlib.AsyncExitStack() as stack:
                 if self._lifespan is not None:
-                    await stack.enter_async_context(self._lifespan(self))
+                    self._lived = Lifespan(self, self._lifespan)
+                    await stack.enter_async_context(self._lived)
                 running = Running(self._role, subscriptions, asyncio.get_running_loop(), self._log)
                 running.start()
                 try:
@@ -260,6 +296,25 @@ class App:
                     self.failed = self.failed or running.failed
         finally:
             self._entered = False
+
+
+async def _stalled() -> bool:
+    """Whether a task of this loop goes on although it is cancelled: to wait for it would be to wait for ever."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    return bool(left and (await asyncio.wait(left, timeout=_QUIET_SECONDS))[1])
+
+
+def _as_options(text: str, own: Mapping[str, object]) -> str:
+    """What is wrong with a setting, where the setting is an argument of `handler`."""
+    named = {setting: option for option, setting in _OPTIONS}
+    for setting in own:
+        option = named.get(setting)
+        text = text.replace(
+            f"{setting.upper()} cannot be used", f"{option}= cannot be used" if option else "the name cannot be used"
+        )
+    return text.replace(". See .env.example", "")
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

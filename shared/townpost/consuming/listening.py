@@ -5,7 +5,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from townpost.consuming.deliveries import InFlight
@@ -167,7 +167,7 @@ class _Told:
         """Closed with the loop, of which the interpreter takes care."""
         self.kept = Counts()
         """By the listener as well."""
-        self._pattern = pattern
+        self._place = (pattern, settings.name_of(PATTERNS[pattern]))
         self._progress = (0, 0, Batch(pattern, []))
         """Begun and done before this batch. Swapped as one: another thread reads it."""
 
@@ -182,13 +182,13 @@ class _Told:
         self.kept.handled += begun - failed
         self.kept.failed += failed
 
-    def _counts(self) -> Mapping[str, Counts]:
+    def _counts(self) -> dict[tuple[str, str], Counts]:
         begun, done, batch = self._progress
         if begun + batch.position:
             unreadable = self.kept.unreadable
             self.kept.received = begun + batch.position - unreadable
             self.kept.handled = max(0, done + batch.done - unreadable)
-        return {self._pattern: self.kept}
+        return {self._place: self.kept}
 
 
 def _answered(

@@ -11,6 +11,7 @@ from townpost.consuming.subscriptions import Subscription
 from townpost.errors import TownpostError
 from townpost.heartbeat import Heartbeat, Loop
 from townpost.patterns import PATTERNS
+from townpost.text import printable
 
 __all__ = ["Running"]
 
@@ -26,6 +27,7 @@ class Running:
         self.stop = threading.Event()
         self.failed = False
         self._log = log
+        self._subscriptions = subscriptions
         self._loops = [one.loop(self.stop, loop) for one in subscriptions]
         self._threads = [
             threading.Thread(target=self._guard, args=(one,), name=one.name, daemon=True) for one in self._loops
@@ -62,14 +64,17 @@ class Running:
         return sum(c.received for c in counts), sum(c.handled + c.failed + c.unreadable for c in counts)
 
     def busy(self) -> list[str]:
-        alive = zip(self._loops, self._threads, strict=True)
-        return [loop.name for loop, thread in alive if thread.is_alive() and not loop.abandonable]
+        """Those that are at work; what only connects may be left."""
+        alive = zip(self._subscriptions, self._loops, self._threads, strict=True)
+        return [
+            printable(f"{one.pattern} {one.name}")
+            for one, loop, thread in alive
+            if thread.is_alive() and not loop.abandonable
+        ]
 
     def join(self) -> None:
-        """Wait for the threads; what only connects may be left."""
-        while any(
-            thread.is_alive() and not loop.abandonable for loop, thread in zip(self._loops, self._threads, strict=True)
-        ):
+        """Wait for the threads, and leave the totals in the log."""
+        while self.busy():
             threading.Event().wait(_GLANCE_SECONDS)
         for loop in self._loops:
             for line in loop.totals():

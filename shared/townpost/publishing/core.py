@@ -18,6 +18,7 @@ from townpost.counts import Counts
 from townpost.errors import HalfSentError, RefusedError, SettingError, UnavailableError, UnsendableError
 from townpost.library_heartbeat import LibraryHeartbeat
 from townpost.message import Message
+from townpost.patterns import PATTERNS
 from townpost.patterns.contract import Due
 from townpost.publishing.destinations import Destination, Destinations
 from townpost.publishing.exchange import Exchange
@@ -35,6 +36,10 @@ Request: TypeAlias = tuple[Destination, Sequence[Message], Due | None]
 """Where the messages of one `send` go, and when they become ready."""
 
 
+_MOST_NAMES = 60
+"""Of which a report tells: a page shows no more."""
+
+
 class Core:
     """One publisher's memory: where its messages go, their numbers and its counts. It connects to nothing."""
 
@@ -48,8 +53,9 @@ class Core:
         """
         self.settings = settings
         self.destinations = Destinations(settings)
-        self.counts = counts = {pattern.name: Counts() for pattern in settings.patterns}
-        self.heartbeat = LibraryHeartbeat("publisher", owner, settings, lambda: counts) if report else None
+        self.counts = {pattern.name: Counts() for pattern in settings.patterns}
+        self._by_name = by_name = {(pattern.name, settings.name_of(pattern)): Counts() for pattern in settings.patterns}
+        self.heartbeat = LibraryHeartbeat("publisher", owner, settings, lambda: by_name) if report else None
         self._sender = settings.sender
         self._max_bytes = settings.max_message_bytes
         self._numbering = Numbering()
@@ -125,21 +131,28 @@ class Core:
                 refused[name] = _explained(destination, name, str(errors[0]))
             else:
                 receipts.append(sender.receipt(part, mine, theirs, exchange.size))
-        self._count(receipts)
+        self._count(destination, receipts)
         if refused and receipts:
             raise HalfSentError(receipts, refused)
         if refused:
             raise next(iter(refused.values()))
         return receipts
 
-    def _count(self, receipts: Sequence[Receipt]) -> None:
+    def _count(self, destination: Destination, receipts: Sequence[Receipt]) -> None:
         with self._counting:
             for receipt in receipts:
-                counts = self.counts[receipt.pattern]
-                counts.sent += receipt.sent
-                counts.unheard += receipt.unheard
+                for counts in (self.counts[receipt.pattern], self._counts_of(destination, receipt.pattern)):
+                    counts.sent += receipt.sent
+                    counts.unheard += receipt.unheard
         if self.heartbeat is not None:
             self.heartbeat.begin()
+
+    def _counts_of(self, destination: Destination, pattern: str) -> Counts:
+        """Of the queue, stream or channel; of all further ones together once there are too many."""
+        place = (pattern, destination.settings.name_of(PATTERNS[pattern]))
+        if place not in self._by_name and len(self._by_name) >= _MOST_NAMES:
+            place = (pattern, self.settings.name_of(PATTERNS[pattern]))
+        return self._by_name.setdefault(place, Counts())
 
 
 def _places(destination: Destination, messages: Sequence[Message]) -> list[tuple[str, Sequence[Message]]]:

@@ -17,6 +17,7 @@ from townpost.counts import Counts
 from townpost.errors import FullError, RefusedError, TownpostError, UnavailableError, WrongTypeError
 from townpost.patterns.ack_pipeline import AckPipeline
 from townpost.patterns.contract import Batch
+from townpost.patterns.dead_list import command_to_list
 from townpost.patterns.foreign import set_aside
 from townpost.patterns.lease_renewer import LeaseRenewer
 from townpost.patterns.leased import Part
@@ -32,6 +33,7 @@ from townpost.patterns.reliable.settlement import Settlement
 from townpost.patterns.reliable.upkeep import ClaimUpkeep
 from townpost.prefetch import OVERRUN_SECONDS
 from townpost.redis.connection import Connection, Reply
+from townpost.text import printable
 
 __all__ = ["ReliableListener"]
 
@@ -286,15 +288,17 @@ class ReliableListener:
                 if died or again:
                     self._counts.add(retried=again, dead=died)
                 if died:
-                    self._log.error("%d more dead: see `python -m subscriber dead list`", died)
+                    self._log.error("%d more dead: see `%s`", died, command_to_list("reliable", self._keys.queue))
                 if uncounted:
                     self._log.warning(
-                        "Redis is full: %d failed messages go to the end of the queue, the attempt is not counted",
+                        "Redis is full: %d failed messages go to the end of %s, the attempt is not counted",
                         uncounted,
+                        printable(self._keys.queue),
                     )
             case _ if not repeated:
                 self._counts.add(late=1)
                 self._log.warning(
-                    "too late: the lease of %d messages had run out (LEASE_SECONDS), they go to others again",
+                    "too late: the lease of %d messages of %s had run out (LEASE_SECONDS), they go to others again",
                     len(settled.batch if isinstance(settled, Part) else settled),
+                    printable(self._keys.queue),
                 )

@@ -10,6 +10,7 @@ from townpost.patterns.lease_renewer import renewal_pause
 from townpost.patterns.reliable.bounds import SCRIPT_BYTES
 from townpost.patterns.reliable.scripts import RECOVER, RECOVER_WHEN_FULL, RENEW
 from townpost.redis.connection import Connection
+from townpost.text import printable
 
 __all__ = ["Recovery", "grace_ms"]
 
@@ -55,6 +56,9 @@ class Recovery:
             case [int(recovered), int(died), int(foreign)]:
                 self._counts.add(recovered=recovered, dead=died)
                 if recovered or died:
-                    self._log.warning("recovered %d messages of a lost consumer, %d dead-lettered", recovered, died)
+                    self._log.warning(
+                        "recovered %d messages of a lost consumer of %s, %d dead-lettered",
+                        *(recovered, printable(k.queue), died),
+                    )
                 if foreign:
                     self._log.warning("%s held %d members that are no claims: removed", k.leases, foreign)

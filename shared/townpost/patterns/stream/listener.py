@@ -13,6 +13,7 @@ from townpost.counts import Counts
 from townpost.errors import FullError, RefusedError, TownpostError, WrongTypeError
 from townpost.patterns.ack_pipeline import AckPipeline
 from townpost.patterns.contract import Batch
+from townpost.patterns.dead_list import command_to_list
 from townpost.patterns.foreign import set_aside
 from townpost.patterns.lease_renewer import LeaseRenewer
 from townpost.patterns.leased import Part
@@ -24,6 +25,7 @@ from townpost.patterns.stream.settlement import Settled, Settlement
 from townpost.patterns.stream.upkeep import EntriesUpkeep
 from townpost.prefetch import OVERRUN_SECONDS
 from townpost.redis.connection import Command, Connection, Reply
+from townpost.text import printable
 from townpost.verdicts import CrashedError, Policy
 
 __all__ = ["StreamListener"]
@@ -246,7 +248,7 @@ class StreamListener:
         if settled.died or settled.again:
             self._counts.add(dead=settled.died, retried=settled.again)
         if settled.died:
-            self._log.error("%d more dead: see `python -m subscriber dead --pattern stream list`", settled.died)
+            self._log.error("%d more dead: see `%s`", settled.died, command_to_list("stream", self._stream))
         if settled.problem:
             self._log.error("%d dead letters are refused, and come again: %s", settled.refused, settled.problem)
         if settled.waiting and not self._said_full:
@@ -259,8 +261,9 @@ class StreamListener:
         if settled.taken < batch.asked and not repeated:
             self._counts.add(late=1)
             self._log.warning(
-                "too late: %d messages are in other hands, their lease had run out (LEASE_SECONDS)",
+                "too late: %d messages of %s are in other hands, their lease had run out (LEASE_SECONDS)",
                 batch.asked - settled.taken,
+                printable(self._stream),
             )
         batch.told += batch.telling
         if batch.told < len(batch.failed):
@@ -281,5 +284,9 @@ class StreamListener:
         with contextlib.suppress(RefusedError):  # an ACL may forbid it
             if group := self._group_fields(self._stream):
                 self._log.info(
-                    "group '%s': %s to read, %s pending", self._group, group.get(b"lag"), group.get(b"pending")
+                    "%s, group '%s': %s to read, %s pending",
+                    printable(self._stream),
+                    self._group,
+                    group.get(b"lag"),
+                    group.get(b"pending"),
                 )
