@@ -241,19 +241,19 @@ def test_a_subscriber_that_was_interrupted_hears_the_next_one(settings: Settings
 
 def test_an_interrupted_leader_leaves_the_others_an_error_and_no_reply(settings: Settings) -> None:
     with Publisher(settings=settings) as publisher:
-        rounds = publisher._rounds
-        other = rounds.queue(b"*1\r\n$4\r\nPING\r\n", 1)
+        rounds = publisher._read().rounds
+        other = rounds.queue([("PING",)])
 
         def interrupt(*_: object) -> None:
             raise TimeUpError
 
-        publisher._connection.replies = interrupt  # type: ignore[assignment]
+        publisher._read().rounds._connection.replies = interrupt  # type: ignore[assignment]
         with pytest.raises(TimeUpError):
             publisher.send([Message.create("x")])
 
         with pytest.raises(UnavailableError, match="interrupted"):
             rounds.result(other)
-        assert not publisher._connection.connected
+        assert not publisher._read().rounds._connection.connected
 
 
 @pytest.mark.slow
