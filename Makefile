@@ -60,12 +60,12 @@ compose-test: .venv/dev.stamp  ## the tests that need a Docker engine
 
 lock: .venv/bin/python  ## pin all dependencies anew, with hashes
 	$(BIN)/python -m pip install -qq uv
-	$(call compile,requirements.lock,--extra cli)
-	$(call compile,requirements-dashboard.lock,--extra cli --extra dashboard)
-	$(call compile,requirements-tasks.lock,--extra cli --extra tasks --extra tracing)
-	$(call compile,requirements-demo.lock,--extra cli --extra demo --extra dashboard --extra tasks)
-	$(call compile,requirements-dev.lock,--extra cli --extra dev --extra demo --extra dashboard --extra tasks --extra tracing)
-	$(call compile,requirements-bench.lock,--extra cli --extra bench)
+	$(call compile,requirements/base.lock,--extra cli)
+	$(call compile,requirements/dashboard.lock,--extra cli --extra dashboard)
+	$(call compile,requirements/tasks.lock,--extra cli --extra tasks --extra tracing)
+	$(call compile,requirements/demo.lock,--extra cli --extra demo --extra dashboard --extra tasks)
+	$(call compile,requirements/dev.lock,--extra cli --extra dev --extra demo --extra dashboard --extra tasks --extra tracing)
+	$(call compile,requirements/bench.lock,--extra cli --extra bench)
 	$(call compile,lab/bench/locks/saq.lock,,lab/bench/locks/saq.in)
 	$(call compile,lab/bench/locks/arq.lock,,lab/bench/locks/arq.in)
 	$(call compile,lab/bench/locks/ardiq.lock,--python-version 3.12,lab/bench/locks/ardiq.in)
@@ -93,13 +93,13 @@ endef
 	@$(PYTHON) -m venv .venv || { rm -rf .venv; \
 		echo "no virtual environment could be made: on Debian and Ubuntu, apt-get install python3-venv" >&2; exit 2; }
 
-.venv/run.stamp: requirements-demo.lock | .venv/bin/python
+.venv/run.stamp: requirements/demo.lock | .venv/bin/python
 	@echo "installing what the demo needs into .venv"
 	@$(call pip-install,$<)
 	@$(library-path)
 	@touch $@
 
-.venv/dev.stamp: requirements-dev.lock | .venv/bin/python
+.venv/dev.stamp: requirements/dev.lock | .venv/bin/python
 	@echo "installing what developing needs into .venv"
 	@$(call pip-install,$<)
 	@$(library-path)

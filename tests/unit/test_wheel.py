@@ -12,7 +12,6 @@ from townpost.cli import main
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 SETUPTOOLS = PROJECT["tool"]["setuptools"]
 FOLDERS = {"townpost": ROOT / "shared" / "townpost", "townpost_dashboard": ROOT / "dashboard"}
-NOT_SHIPPED = {"Dockerfile"}
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -45,7 +44,7 @@ def test_every_other_file_is_package_data(name: str) -> None:
     listed = {path.relative_to(folder) for pattern in SETUPTOOLS["package-data"][name] for path in folder.glob(pattern)}
 
     for file in _files(folder):
-        if file.suffix != ".py" and file.name not in NOT_SHIPPED:
+        if file.suffix != ".py":
             assert file in listed, file
 
 
