@@ -1,4 +1,4 @@
-"""The images of the one Dockerfile: how large they are, and what they share. Needs a Docker engine and the base image."""
+"""The images of the Dockerfile: how large they are, and what they share. Needs a Docker engine and the base image."""
 
 import json
 import re

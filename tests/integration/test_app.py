@@ -27,7 +27,7 @@ class Order(BaseModel):
 
 
 def order(number: object, **others: str | None) -> Message:
-    return Message.create(f"#{number}", data={"number": number}, **others)  # type: ignore[dict-item, arg-type]
+    return Message.create(f"#{number}", data={"number": number}, **others)  # type: ignore[dict-item, arg-type]  # **others is of several types
 
 
 @ALL
@@ -582,7 +582,7 @@ def test_what_cannot_be_served_is_refused_with_its_reason(
 ) -> None:
     app = App(settings=settings("redis://127.0.0.1:1"))
     for function, options in registered:
-        app.handler("orders", **options)(function)  # type: ignore[arg-type, type-var]
+        app.handler("orders", **options)(function)  # type: ignore[arg-type, type-var]  # **options is of several types
 
     with pytest.raises(SettingError, match=said):
         app.subscriptions()

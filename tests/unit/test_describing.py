@@ -45,8 +45,8 @@ def resolved(document: dict[str, object], reference: str) -> object:
 def test_every_subscription_is_a_channel_and_every_reference_resolves() -> None:
     document = describe(_app(), "shop")
 
-    assert set(document["channels"]) == {"reliable_orders", "stream_log"}  # type: ignore[call-overload]
-    assert set(document["operations"]) == {"receive_reliable_orders", "receive_stream_log_audit"}  # type: ignore[call-overload]
+    assert set(document["channels"]) == {"reliable_orders", "stream_log"}  # type: ignore[call-overload]  # a document is typed as JSON, not as its schema
+    assert set(document["operations"]) == {"receive_reliable_orders", "receive_stream_log_audit"}  # type: ignore[call-overload]  # a document is typed as JSON, not as its schema
     text = json.dumps(document)
     for part in text.split('"$ref": "')[1:]:
         resolved(document, part.split('"')[0])
@@ -58,9 +58,9 @@ def test_every_subscription_is_a_channel_and_every_reference_resolves() -> None:
 def test_a_payload_is_described_as_its_model(data: dict[str, object], *, fits: bool) -> None:
     document = describe(_app(), "shop")
     payload = resolved(document, "#/components/messages/reliable_orders_order_placed/payload")
-    message = json.loads(Message.create("x", type="order.placed", data=data).encode())  # type: ignore[arg-type]
+    message = json.loads(Message.create("x", type="order.placed", data=data).encode())  # type: ignore[arg-type]  # a document is typed as JSON, not as its schema
 
-    schema = {**payload, "components": document["components"]}  # type: ignore[dict-item]
+    schema = {**payload, "components": document["components"]}  # type: ignore[dict-item]  # a document is typed as JSON, not as its schema
     problems = list(jsonschema.Draft202012Validator(schema).iter_errors(message))
 
     assert (problems == []) is fits

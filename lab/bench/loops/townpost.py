@@ -56,4 +56,4 @@ _ROLES: dict[str, Callable[[str, int], None]] = {
 }
 
 if __name__ == "__main__":
-    _ROLES[sys.argv[1]](sys.argv[2], int(sys.argv[3]) if len(sys.argv) > 3 else 0)  # noqa: PLR2004
+    _ROLES[sys.argv[1]](sys.argv[2], int(sys.argv[3]) if len(sys.argv) > 3 else 0)  # noqa: PLR2004 - the third argument is optional

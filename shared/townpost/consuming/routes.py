@@ -10,6 +10,7 @@ import typing
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TypeGuard
 
 from pydantic import BaseModel, ValidationError
 
@@ -55,7 +56,7 @@ class Route:
     @property
     def model(self) -> type[BaseModel] | None:
         """What its payloads are."""
-        return next((kind for kind in self.kinds if _is_model(kind)), None)  # type: ignore[return-value]
+        return next((kind for kind in self.kinds if _is_model(kind)), None)
 
     def arguments(self, message: Message, delivery: Delivery | None) -> list[object]:
         """What the function is called with.
@@ -108,7 +109,7 @@ def _name(function: Callable[..., object]) -> str:
     return printable(str(getattr(function, "__qualname__", type(function).__qualname__)))
 
 
-def _is_model(kind: object) -> bool:
+def _is_model(kind: object) -> TypeGuard[type[BaseModel]]:
     return isinstance(kind, type) and issubclass(kind, BaseModel) and not issubclass(kind, Message)
 
 

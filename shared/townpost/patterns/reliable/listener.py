@@ -345,7 +345,7 @@ class ReliableListener:
         whole = cast("Claim", claim.batch if isinstance(claim, Part) else claim)
         return whole.settlement(self._queue, self._consumer, self._policy, self._remember, part)
 
-    def _note_settled(self, claim: Claim | Part, reply: Reply, repeated: bool) -> None:  # noqa: FBT001
+    def _note_settled(self, claim: Claim | Part, reply: Reply, repeated: bool) -> None:  # noqa: FBT001 - AckPipeline passes its arguments in order
         if isinstance(claim, Part):
             claim.batch.parted(claim)
         match reply:
