@@ -7,6 +7,12 @@ import pytest
 from townpost import keys
 
 
+@pytest.fixture(autouse=True)
+def no_cache() -> None:
+    """Names are remembered; here each is made anew."""
+    keys._tagged.cache_clear()
+
+
 @pytest.mark.parametrize(
     ("name", "key"),
     [
