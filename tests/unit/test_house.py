@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import tokenize
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -62,6 +63,14 @@ def test_the_top_level_has_at_most_twenty_entries_besides_hidden_ones() -> None:
 def test_generated_figures_stay_small() -> None:
     assert (ROOT / "docs" / "data" / "bench.json").stat().st_size < 100_000
     assert (ROOT / "docs" / "data" / "faults.json").stat().st_size < 30_000
+
+
+def test_every_file_that_make_mutants_names_exists() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mutmut"]
+    modules = [path.replace("src/", "shared/", 1) for path in settings["only_mutate"]]
+
+    for path in [*modules, *settings["pytest_add_cli_args_test_selection"]]:
+        assert (ROOT / path).exists(), path
 
 
 @pytest.mark.parametrize(
