@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from dashboard.application import _VERSION
 from lab.processes import ROOT
 from townpost.cli import main
 
@@ -58,3 +59,7 @@ def test_the_core_needs_no_more_than_five_packages() -> None:
     names = [requirement.partition(">=")[0] for requirement in PROJECT["project"]["dependencies"]]
 
     assert sorted(names) == ["hiredis", "pydantic", "pydantic-settings", "python-dotenv", "redis"]
+
+
+def test_the_dashboard_says_the_version_of_the_project() -> None:
+    assert PROJECT["project"]["version"] == _VERSION
