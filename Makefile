@@ -63,7 +63,7 @@ coverage: .venv/dev.stamp  ## which branches no test takes, about 20 minutes; TE
 	-$(BIN)/coverage run -m pytest -m "not alone and not compose $(SLOW)" -n $(WORKERS) --dist worksteal $(TESTS)
 	@$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
-	$(BIN)/coverage report --include "shared/townpost/patterns/*" --fail-under 98
+	$(BIN)/coverage report --include "shared/townpost/patterns/*" --fail-under 95
 
 mutants: .venv/dev.stamp  ## change the pure modules a little and see whether a test fails: nine in ten, about 5 minutes
 	$(BIN)/python tests/mutants.py
