@@ -92,11 +92,11 @@ class _Reliable(Part):
         q = place.name
         self.commands = [
             scripts.heads([q], _HEAD_BYTES),
-            ("LLEN", keys.handoff(q)),
-            ("ZCARD", keys.priority(q)),
-            ("LLEN", keys.suspects(q)),
-            ("ZCARD", keys.scheduled(q)),
-            ("XLEN", keys.dead(q)),
+            ("LLEN", keys.of(q).handoff),
+            ("ZCARD", keys.of(q).priority),
+            ("LLEN", keys.of(q).suspects),
+            ("ZCARD", keys.of(q).scheduled),
+            ("XLEN", keys.of(q).dead),
             scripts.claims(q, _MOST_CLAIMS),
         ]
         self._claims = 0
@@ -131,7 +131,11 @@ class _Stream(Part):
         self._stream, self._own, self._oldest = place.name, group, oldest
         self._after: dict[Path, bytes] = {}
         """Whose next entry is asked for."""
-        self.commands = [("XLEN", self._stream), ("XINFO", "GROUPS", self._stream), ("XLEN", keys.dead(self._stream))]
+        self.commands = [
+            ("XLEN", self._stream),
+            ("XINFO", "GROUPS", self._stream),
+            ("XLEN", keys.of(self._stream).dead),
+        ]
 
     def take(self, replies: Sequence[Reply]) -> None:
         length, dead = number(replies[0]), number(replies[2])

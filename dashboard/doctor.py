@@ -149,6 +149,7 @@ def _replicas(info: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def _queues(patterns: Sequence[PatternView], dead_before: Mapping[str, int]) -> Iterator[Finding]:
+    growing: set[tuple[str, str]] = set()
     for view in patterns:
         if view.depth and not view.subscribers and not view.in_flight:
             yield Finding(
@@ -179,14 +180,15 @@ def _queues(patterns: Sequence[PatternView], dead_before: Mapping[str, int]) -> 
                 command="",
             )
         now, before = view.dead_letters or 0, dead_before.get(view.id, 0)
-        if now > before:
+        if now > before and (view.name, view.key) not in growing:  # the groups of a stream share its dead letters
+            growing.add((view.name, view.key))
             yield Finding(
                 id=f"dead-growing-{view.id}",
                 level="warning",
-                title=f"Dead letters of {_where(view)} grow: {now - before:,} more in the last minute",
+                title=f"Dead letters of {view.name} '{view.key}' grow: {now - before:,} more in the last minute",
                 detail=f"{now:,} are there. Messages die after MAX_ATTEMPTS failures or MAX_CRASHES crashes.",
                 remedy="Read their errors, mend the handler, then requeue them.",
-                command=f"{view.setting}={shlex.quote(view.key)} python -m subscriber dead --pattern {view.name} list",
+                command=f"python -m townpost dead list --pattern {view.name} --of {shlex.quote(view.key)}",
             )
 
 

@@ -57,7 +57,7 @@ def _dead_routes(app: FastAPI, settings: DashboardSettings, redis: params.Depend
     def ids(connection: Connection, path: Path, choice: Choice) -> list[str]:
         if choice.ids is not None:
             return choice.ids
-        every = tables.each_letter(connection, keys.dead(path.name))
+        every = tables.each_letter(connection, keys.of(path.name).dead)
         return [letter for letter, reason in every if choice.all or reason == choice.reason]
 
     @app.get("/api/dead/{pattern}")
@@ -68,11 +68,11 @@ def _dead_routes(app: FastAPI, settings: DashboardSettings, redis: params.Depend
         limit: Limit = 50,
         reason: Annotated[str | None, Query(max_length=100)] = None,
     ) -> DeadPage:
-        return tables.dead_page(connection, keys.dead(path.name), after, limit, reason)
+        return tables.dead_page(connection, keys.of(path.name).dead, after, limit, reason)
 
     @app.get("/api/dead/{pattern}/{letter_id}")
     def dead_letter(path: Chosen, letter_id: LetterId, connection: Redis) -> DeadLetter:
-        letter = tables.dead_letter(connection, keys.dead(path.name), letter_id, settings.max_message_bytes)
+        letter = tables.dead_letter(connection, keys.of(path.name).dead, letter_id, settings.max_message_bytes)
         if letter is None:
             raise HTTPException(404, "this dead letter is no longer there")
         return letter
@@ -113,7 +113,7 @@ def _purging_routes(app: FastAPI, redis: params.Depends, path: params.Depends, p
         if path.pattern != "reliable":
             raise HTTPException(404, "only what is scheduled on reliable can be changed")
         named = [(score, sha) for score, _, sha in (name.rpartition("-") for name in given.members) if score]
-        reply = connection.call(*scripts.reschedule(keys.scheduled(path.name), action, named))
+        reply = connection.call(*scripts.reschedule(keys.of(path.name).scheduled, action, named))
         return reply if isinstance(reply, int) else 0
 
     @app.post("/api/scheduled/{pattern}/now")

@@ -22,8 +22,8 @@ def names(key: str, most: int) -> Command:
 
 
 def claims(queue: str, most: int) -> Command:
-    literal = "".join(f"\\{c}" if c in "*?[]\\" else c for c in keys.claims(queue))
-    return _read("claims", [keys.leases(queue)], f"{literal}*", most, _LONGEST)
+    literal = "".join(f"\\{c}" if c in "*?[]\\" else c for c in keys.of(queue).claims)
+    return _read("claims", [keys.of(queue).leases], f"{literal}*", most, _LONGEST)
 
 
 def texts(keys: Sequence[str], most_bytes: int) -> Command:

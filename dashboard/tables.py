@@ -126,7 +126,7 @@ def scheduled(connection: Connection, path: Path, lease_seconds: float, offset: 
 
 
 def _scheduled(connection: Connection, queue: str, offset: int, limit: int) -> ScheduledPage:
-    where = keys.scheduled(queue), keys.attempts(queue)
+    where = keys.of(queue).scheduled, keys.of(queue).attempts
     reply = connection.call(*scripts.scheduled(*where, offset, limit, _CUT))
     total, *rows = reply if isinstance(reply, list) else [0]
     messages = []

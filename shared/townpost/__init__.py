@@ -37,13 +37,14 @@ if TYPE_CHECKING:
     from townpost.message import validate_json as validate_message
     from townpost.patterns import PATTERNS
     from townpost.patterns import choose as choose_patterns
-    from townpost.patterns.contract import Batch, Command, Delivery, Guarantees, Pattern, Receipt
+    from townpost.patterns.contract import Batch, Delivery, Guarantees, Pattern
     from townpost.patterns.letters import STAMP as STAMP_LENGTH
     from townpost.patterns.letters import DeadLetters
     from townpost.prefetch import Prefetch
     from townpost.publishing.async_publisher import AsyncPublisher
     from townpost.publishing.publisher import Publisher
-    from townpost.redis.connection import Connection, Reply, endpoint
+    from townpost.receipts import Receipt
+    from townpost.redis.connection import Command, Connection, Reply, endpoint
     from townpost.redis.reconnector import Reconnector
     from townpost.service import Service
     from townpost.settings import Settings
@@ -123,7 +124,7 @@ _PLACES = {
     "Policy": "verdicts",
     "Prefetch": "prefetch",
     "Publisher": "publishing.publisher",
-    "Receipt": "patterns.contract",
+    "Receipt": "receipts",
     "Reconnector": "redis.reconnector",
     "Reject": "verdicts",
     "Reply": "redis.connection",

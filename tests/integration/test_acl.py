@@ -46,3 +46,17 @@ def test_the_documented_rules_are_enough(
     complaints = {line.split("WARNING: ")[-1][:36] for line in subscriber.matching("WARNING")}
     assert complaints <= ({"counts are not reported to Redis: th"} if not more else set())
     assert not subscriber.matching("ERROR")
+
+
+SCRIPTS = ROOT / "shared" / "townpost" / "patterns"
+PUBLISHERS = {"reliable": "publish.lua", "stream": "trim.lua"}
+OPERATORS = {"requeue.lua"}
+
+
+@pytest.mark.parametrize("pattern", ["reliable", "stream"])
+def test_the_documented_rules_allow_every_command_of_the_scripts(pattern: str) -> None:
+    for path in SCRIPTS.glob(f"{pattern}/*.lua"):
+        if path.name not in OPERATORS:
+            service = "publisher" if path.name == PUBLISHERS[pattern] else "subscriber"
+            called = {name.lower() for name in re.findall(r"redis\.p?call\('(\w+)'", path.read_text())}
+            assert {f"+{name}" for name in called} <= set(RULES[service, pattern]), path.name

@@ -1,57 +1,48 @@
-"""A publisher tries again at once after one broken connection, and with growing pauses after several."""
+"""The one rule for pauses, of subscribers and publishers."""
 
 import pytest
 
-from townpost.errors import SettingError
-from townpost.publishing.backoff import Backoff, checked_timeout
+from townpost.redis.backoff import Backoff
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """One number: the monotonic time."""
-    now = [1_000.0]
-    monkeypatch.setattr("townpost.publishing.backoff.time.monotonic", lambda: now[0])
+    """Its one entry is the time."""
+    now = [1000.0]
+    monkeypatch.setattr("townpost.redis.backoff.time.monotonic", lambda: now[0])
     return now
 
 
-def test_the_first_attempt_after_a_success_has_no_pause(clock: list[float]) -> None:
-    pauses = Backoff()
-    assert pauses.pause() == 0
+def test_after_a_success_the_first_attempt_has_no_pause_and_the_next_ones_longer_and_longer(clock: list[float]) -> None:
+    backoff = Backoff()
 
-    pauses.worked()
-    clock[0] += 1.0
+    pauses = [backoff.pause() for _ in range(9)]
 
-    assert pauses.pause() == 0
-
-
-def test_pauses_grow_up_to_three_seconds_until_redis_answers(clock: list[float]) -> None:
-    pauses = Backoff()
-    assert pauses.pause() == 0
-
-    clock[0] += 60
-    assert 0.2 <= pauses.pause() <= 0.4
-    assert 0.4 <= pauses.pause() <= 0.8
-    assert [1.5 <= pauses.pause() <= 3.0 for _ in range(8)][3:] == [True] * 5
-    pauses.worked()
-    assert pauses.pause() == 0
-    assert 0.2 <= pauses.pause() <= 0.4
+    assert pauses[0] == 0
+    assert 0.2 <= pauses[1] <= 0.4
+    assert all(1.5 <= pause <= 3 for pause in pauses[6:])
+    assert clock == [1000.0]
 
 
-def test_a_connection_that_breaks_again_within_a_second_has_a_pause(clock: list[float]) -> None:
-    pauses = Backoff()
-    assert pauses.pause() == 0
+def test_a_connection_that_breaks_after_each_success_is_replaced_without_a_pause_once_a_second(
+    clock: list[float],
+) -> None:
+    backoff = Backoff()
+    pauses = []
+    for _ in range(4):
+        backoff.worked()
+        pauses.append(backoff.pause())
+        clock[0] += 0.6
 
-    pauses.worked()
-    clock[0] += 0.9
-
-    assert 0.2 <= pauses.pause() <= 0.4
-
-
-@pytest.mark.parametrize("seconds", [0, -1, float("nan")])
-def test_a_time_in_which_nothing_could_be_sent_is_refused(seconds: float) -> None:
-    with pytest.raises(SettingError, match=f"^timeout={seconds!r} cannot be used: give seconds above 0, or None"):
-        checked_timeout(seconds)
+    assert [pause == 0 for pause in pauses] == [True, False, True, False]
 
 
-def test_any_other_time_is_kept() -> None:
-    assert checked_timeout(0.001) == 0.001
+def test_before_anything_has_worked_the_first_attempt_has_a_pause() -> None:
+    assert Backoff(proved=False).pause() >= 0.2
+
+
+def test_a_refusal_that_does_not_pass_by_itself_is_asked_again_more_seldom() -> None:
+    lasting, passing = Backoff(), Backoff()
+
+    assert [lasting.refused(passes=False) for _ in range(6)][-1] >= 7.5
+    assert [passing.refused(passes=True) for _ in range(6)][-1] <= 3

@@ -25,7 +25,7 @@ LONGER = {
 """Functions of more than 50 lines without their docstrings, and why."""
 SUPPRESSION = re.compile(r"#\s*(noqa|type:\s*ignore|pragma:\s*no)")
 REASON = re.compile(
-    r"# (noqa: [A-Z0-9, ]+ - \S.*|type: ignore\[[a-z, -]+\]  # \S.*|pragma: no (cover|branch|mutate) - \S.*)"
+    r"# (noqa: [A-Z0-9, ]+ - \S.*|type: ignore\[[a-z, -]+\] +# \S.*|pragma: no (cover|branch|mutate) - \S.*)"
 )
 
 

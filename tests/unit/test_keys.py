@@ -10,29 +10,33 @@ from townpost import keys
 @pytest.fixture(autouse=True)
 def no_cache() -> None:
     """Names are remembered; here each is made anew."""
-    keys._tagged.cache_clear()
+    keys.of.cache_clear()
 
 
 @pytest.mark.parametrize(
-    ("name", "key"),
+    "part",
     [
-        (keys.handoff, "{orders}:handoff"),
-        (keys.claims, "{orders}:claim:"),
-        (keys.leases, "{orders}:leases"),
-        (keys.priority, "{orders}:priority"),
-        (keys.scheduled, "{orders}:scheduled"),
-        (keys.suspects, "{orders}:suspects"),
-        (keys.attempts, "{orders}:attempts"),
-        (keys.crashes, "{orders}:crashes"),
-        (keys.history, "{orders}:history"),
-        (keys.dead, "{orders}:dead"),
-        (keys.counted, "{orders}:counted"),
-        (keys.forwarder, "{orders}:forwarder"),
-        (keys.bell, "{orders}:bell"),
+        "handoff",
+        "leases",
+        "priority",
+        "scheduled",
+        "suspects",
+        "attempts",
+        "crashes",
+        "history",
+        "dead",
+        "counted",
+        "forwarder",
+        "bell",
     ],
 )
-def test_a_companion_carries_the_queues_name_as_its_hash_tag(name: Callable[[str], str], key: str) -> None:
-    assert name("orders") == key
+def test_a_companion_carries_the_queues_name_as_its_hash_tag(part: str) -> None:
+    assert getattr(keys.of("orders"), part) == f"{{orders}}:{part}"
+
+
+def test_a_queue_is_named_as_it_is_and_its_claims_start_alike() -> None:
+    assert (keys.of("orders").queue, keys.of("orders").claims) == ("orders", "{orders}:claim:")
+    assert keys.of("orders").claims_of("c1") == "{orders}:claim:c1:"
 
 
 @pytest.mark.parametrize(
@@ -44,12 +48,12 @@ def test_a_companion_of_a_stream_names_the_group(name: Callable[[str, str], str]
 
 
 def test_the_mark_of_a_message_names_its_id() -> None:
-    assert keys.once("orders", "4711") == "{orders}:once:4711"
+    assert keys.of("orders").once("4711") == "{orders}:once:4711"
 
 
 def test_a_claim_names_its_consumer_and_says_when_it_was_made_ahead() -> None:
-    assert keys.claim("orders", "c1", 7) == "{orders}:claim:c1:7"
-    assert keys.claim("orders", "c1", 8, ahead=True) == "{orders}:claim:c1:8:ahead"
+    assert keys.of("orders").claim("c1", 7) == "{orders}:claim:c1:7"
+    assert keys.of("orders").claim("c1", 8, ahead=True) == "{orders}:claim:c1:8:ahead"
 
 
 def test_heartbeats_have_names_that_no_queue_can_take() -> None:
@@ -69,7 +73,7 @@ def test_heartbeats_have_names_that_no_queue_can_take() -> None:
     ],
 )
 def test_a_name_that_has_a_hash_tag_keeps_it(queue: str, key: str) -> None:
-    assert keys.dead(queue) == key
+    assert keys.of(queue).dead == key
 
 
 def test_every_companion_of_a_queue_has_a_type() -> None:

@@ -9,8 +9,7 @@ def test_numbers_that_were_taken_back_are_given_again() -> None:
     numbering = Numbering()
     one, other, third = (Message.create(text) for text in ("one", "too long", "three"))
     numbering.number([one], "queue")
-    numbering.number([other], "queue")
-    numbering.take_back([other], [], "queue")
+    numbering.take_back(numbering.number([other], "queue"), "queue")
 
     # When another is numbered, then there is no gap, and it may be sent later with a number of its own
     numbering.number([third], "queue")
@@ -23,9 +22,8 @@ def test_numbers_that_were_taken_back_are_given_again() -> None:
 def test_a_message_that_had_a_number_keeps_it() -> None:
     numbering = Numbering()
     own = Message.create("own", count=7, epoch="mine")
-    numbering.number([own], "queue")
 
-    numbering.take_back([own], [own], "queue")
+    numbering.take_back(numbering.number([own], "queue"), "queue")
 
     assert (own.count, own.epoch) == (7, "mine")
 
@@ -52,16 +50,16 @@ def test_a_message_without_a_number_gets_one_after_another_that_has_its_own() ->
 def test_only_the_number_that_was_just_given_is_taken_back() -> None:
     numbering = Numbering()
     own, none = Message.create("own", count=7, epoch="mine"), Message.create("none")
-    numbering.number([own, none], "queue")
+    numbered = numbering.number([own, none], "queue")
 
-    numbering.take_back([own, none], [own], "queue")
+    numbering.take_back(numbered, "queue")
 
     assert (own.count, none.count, none.epoch) == (7, 1, None)
     assert not none.numbered
 
 
 def test_nothing_is_taken_back_for_a_place_that_is_forgotten() -> None:
-    Numbering().take_back([message := Message.create("x")], [], "nowhere")
+    Numbering().take_back([message := Message.create("x")], "nowhere")
 
     assert message.count == 1
 

@@ -60,7 +60,7 @@ class DeadLetters:
         self._connection = connection
         self._pattern = pattern
         self._origin = name
-        self._key = keys.dead(name)
+        self._key = keys.of(name).dead
 
     def all(self, reason: str | None = None) -> list[Letter]:
         return [letter for letter in self.each() if reason is None or letter.reason == reason]
@@ -85,7 +85,7 @@ class DeadLetters:
         """Put them back where they came from; how many there still were."""
         if self._pattern.guarantees.groups:
             return sum(self._requeue_for_groups(page, "") for page in _pages(ids))
-        keys_ = [self._origin, self._key, keys.history(self._origin), keys.counted(self._origin)]
+        keys_ = [self._origin, self._key, keys.of(self._origin).history, keys.of(self._origin).counted]
         return sum(
             _number(self._connection.call(*_REQUEUE.whole(keys_, self._pattern.name, "", *page)))
             for page in _pages(ids)
@@ -95,7 +95,7 @@ class DeadLetters:
         """Put this back in the place of one of them; 0 if that is gone."""
         if self._pattern.guarantees.groups:
             return self._requeue_for_groups([letter_id], payload)
-        keys_ = [self._origin, self._key, keys.history(self._origin), keys.counted(self._origin)]
+        keys_ = [self._origin, self._key, keys.of(self._origin).history, keys.of(self._origin).counted]
         return _number(self._connection.call(*_REQUEUE.whole(keys_, self._pattern.name, payload, letter_id)))
 
     def _requeue_for_groups(self, ids: Sequence[str], payload: bytes | str) -> int:
@@ -144,15 +144,15 @@ class Listing(Generic[T]):
 
 def scheduled(connection: Connection, queue: str, most: int) -> Listing[tuple[datetime, bytes]]:
     """When and what, soonest first."""
-    found = _scored(connection, keys.scheduled(queue), most)
+    found = _scored(connection, keys.of(queue).scheduled, most)
     rows = [(_moment(due), member[STAMP:]) for member, due in found if member[:STAMP].isdigit() and len(member) > STAMP]
     return Listing(rows, len(found) - len(rows))
 
 
 def in_hand(connection: Connection, queue: str, most: int) -> Listing[tuple[datetime, str, int]]:
     """Until when, which claim, how many messages."""
-    found = _scored(connection, keys.leases(queue), most)
-    prefix = keys.claims(queue).encode()
+    found = _scored(connection, keys.of(queue).leases, most)
+    prefix = keys.of(queue).claims.encode()
     claims = [(name, deadline) for name, deadline in found if name.startswith(prefix)]
     lengths = connection.pipeline([("LLEN", name) for name, _ in claims]) if claims else []
     rows = []

@@ -49,7 +49,7 @@ def sent(connection: Connection, name: str, pattern: str) -> list[Message]:
         return [read(payload) for payload in parse(connection.call("XRANGE", name, "-", "+")).payloads]
     if pattern not in PATTERNS or not PATTERNS[pattern].guarantees.durable:
         raise SettingError(f"pattern={pattern!r} keeps nothing that could be listed: choose queue, reliable or stream")
-    urgent = connection.call("ZRANGE", keys.priority(name), 0, -1) if pattern == "reliable" else []
+    urgent = connection.call("ZRANGE", keys.of(name).priority, 0, -1) if pattern == "reliable" else []
     plain = connection.call("LRANGE", name, 0, -1)
     return [*(read(member[STAMP:]) for member in _bytes(urgent)), *(read(payload) for payload in _bytes(plain))]
 

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import hiredis
 
 from townpost import keys
-from townpost.patterns.contract import Command
 from townpost.patterns.stream.scripts import WAITING
-from townpost.redis.connection import Connection, Reply, refusal
+from townpost.redis.connection import Command, Connection, Reply, refusal
 
 __all__ = ["Place", "Remaining", "clients", "look"]
 
@@ -83,11 +82,11 @@ def _commands(place: Place, most: float) -> list[Command]:
     if place.pattern == "reliable":
         return [
             ("LLEN", name),
-            ("LLEN", keys.handoff(name)),
-            ("LLEN", keys.suspects(name)),
-            ("ZCARD", keys.priority(name)),
-            ("ZCARD", keys.leases(name)),
-            ("ZCOUNT", keys.scheduled(name), "-inf", most),
+            ("LLEN", keys.of(name).handoff),
+            ("LLEN", keys.of(name).suspects),
+            ("ZCARD", keys.of(name).priority),
+            ("ZCARD", keys.of(name).leases),
+            ("ZCOUNT", keys.of(name).scheduled, "-inf", most),
         ]
     return [("LLEN", name)] if place.pattern == "queue" else []
 
