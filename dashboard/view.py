@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from townpost import PATTERNS, Latency
 
 from .depths import Depth
-from .instances import Instance, Instances
+from .instances import BUSY_SECONDS, Instance, Instances
 from .paths import Path, Tally, share
 from .reading import Reading
 from .reports import COUNTED, number_of
@@ -134,7 +134,7 @@ def instance_view(instance: Instance, now: float, depths: Mapping[Path, Depth]) 
         handled_rate=rates["handled"],
         takes=instance.takes,
         lag=sum(waiting) if instance.takes and waiting else None,
-        standing={name: seconds for name, seconds in latest.idle_seconds.items() if seconds > 2},  # noqa: PLR2004
+        standing={name: seconds for name, seconds in latest.idle_seconds.items() if seconds > BUSY_SECONDS},
         clock_offset=latest.clock_offset,
         error=latest.error,
         error_at=latest.error_at,

@@ -41,7 +41,7 @@ def test_a_queue_of_another_name_is_shown_beside_our_own(board: MakeBoard, start
     view = until(
         lambda: (v := _views(page, "reliable").get(("orders", ""))) and v["totals"]["handled"] == 12 and v  # type: ignore[index]  # JSON
     )
-    assert (view["totals"]["sent"], view["lost"]) == (12, 0)  # type: ignore[index]
+    assert (view["totals"]["sent"], view["lost"]) == (12, 0)  # type: ignore[index]  # a view is typed as JSON, not as its schema
     assert set(_views(page, "reliable")) == {("orders", "")}
     assert _views(page, "queue")["message_queue", ""]["depth"] == 1
 
@@ -88,8 +88,8 @@ def test_each_group_of_a_stream_has_its_own_lag(board: MakeBoard, start: Start) 
 
     views = until(done)
     assert set(views) == {("events", "billing"), ("events", "email")}  # type: ignore[call-overload]  # a dict
-    assert [(view["depth"], view["lost"], view["totals"]["sent"]) for view in views.values()] == [(0, 0, 100)] * 2  # type: ignore[attr-defined]
-    assert [view["subscribers"] for view in views.values()] == [1, 1]  # type: ignore[attr-defined]
+    assert [(view["depth"], view["lost"], view["totals"]["sent"]) for view in views.values()] == [(0, 0, 100)] * 2  # type: ignore[attr-defined]  # a view is typed as JSON, not as its schema
+    assert [view["subscribers"] for view in views.values()] == [1, 1]  # type: ignore[attr-defined]  # a view is typed as JSON, not as its schema
 
 
 def test_letters_of_another_queue_can_be_looked_at_and_no_other_key(

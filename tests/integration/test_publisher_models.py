@@ -211,7 +211,7 @@ def test_a_server_that_becomes_ready_in_time_gets_the_message(server: Server, cl
         asked.set()
         return receipts(*arguments)  # type: ignore[arg-type]  # as they came
 
-    sending._read().core.receipts = seen  # type: ignore[assignment, method-assign]
+    sending._read().core.receipts = seen  # type: ignore[assignment, method-assign]  # the fault, put where the method was
 
     def mend() -> None:
         asked.wait(10)

@@ -40,7 +40,7 @@ def test_what_is_reported_is_what_is_stored(server: Server, client: redis.Redis)
 def test_who_sends_at_the_same_moment_shares_a_round_trip(server: Server) -> None:
     with publisher(server) as shared, ThreadPoolExecutor(20) as pool:
         send = Mock(wraps=shared._read().rounds._connection.send)
-        shared._read().rounds._connection.send = send  # type: ignore[method-assign]
+        shared._read().rounds._connection.send = send  # type: ignore[method-assign]  # the fault, put where the method was
 
         # Given one that holds the connection while twenty others want to send
         with shared._read().rounds.lock:
@@ -80,7 +80,7 @@ def test_threads_with_different_wishes_do_not_meet(server: Server, client: redis
                 pool.submit(shared.send, [Message.create(f"{n}")], on=["reliable"], delay=60),
                 pool.submit(shared.send, [Message.create("x" * 2_000_000)]),
             ]
-        outcomes = [_outcome(future.result) for future in futures]  # type: ignore[arg-type]
+        outcomes = [_outcome(future.result) for future in futures]  # type: ignore[arg-type]  # mypy does not know the futures' type
 
     assert outcomes == [("queue", "reliable"), ("queue",), ("reliable",), UnsendableError] * 60
     assert client.llen(Q) == 120
