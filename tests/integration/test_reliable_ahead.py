@@ -147,7 +147,7 @@ def test_the_claim_ahead_is_kept_while_the_batch_before_it_gets_on(
     assert deadline is not None
 
     while client.time()[0] * 1000 <= deadline + 1000:  # it would have run out by now
-        next(iter(batch)).ack() if batch.left else None
+        next(iter(batch)).ack() if batch.unstarted else None
 
     assert client.zscore(keys.of(Q).leases, ahead) is not None
     handle(listener, batch)

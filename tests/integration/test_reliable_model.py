@@ -127,7 +127,7 @@ class Model(RuleBasedStateMachine):
         listener.settle(claim)
         listener._pipeline.exchange([])
         if mine:
-            acked = set(range(len(claim))) - set(claim.open) - {index for index, _ in claim.failed}
+            acked = set(range(len(claim))) - set(claim.open) - set(claim.failures)
             self.alive -= {read(claim.payloads[index]).message for index in acked}
         else:
             assert self._everything() == before, "a late answer changed something"
@@ -194,7 +194,7 @@ class Model(RuleBasedStateMachine):
             listener._recovery.take_over(listener._connection, expired)
         if claim is not None and listener._once:
             mark_known(listener._connection, keys.of(Q), claim, listener._in_flight_ms)
-            assert not claim.closed, "no id comes twice, yet one was taken for done, or for another's"
+            assert not claim.skipped, "no id comes twice, yet one was taken for done, or for another's"
         return claim
 
     @staticmethod

@@ -11,6 +11,7 @@ from townpost.errors import SettingError
 from townpost.message import Message
 from townpost.patterns.contract import Batch
 from townpost.settings import Settings
+from townpost.verdicts import Policy
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def answers(handler: Handler, *texts: str) -> list[str | None]:
     """What became of messages with these texts: None, or the error in words."""
     said: list[str | None] = [None] * len(texts)
 
-    def failed(index: int, error: Exception) -> None:
+    def failed(index: int, error: Exception, _policy: Policy | None = None) -> None:
         said[index] = repr(error)
 
     handler(Batch("queue", []), enumerate(Message.create(text) for text in texts), 0, failed)
@@ -56,6 +57,7 @@ def handle(message):
 LISTS = """
 from townpost.message import Message
 from townpost.patterns.contract import Batch
+from townpost.verdicts import Policy
 heard = []
 def handle(messages: list[Message]) -> None:
     texts = [message.message for message in messages]
@@ -83,7 +85,7 @@ def test_the_next_message_is_asked_for_when_the_last_one_is_handled(loaded: Call
             yield index, Message.create(str(index))
             handled.append(len(heard()))
 
-    handler(Batch("queue", []), messages(), 0, lambda _index, _error: None)
+    handler(Batch("queue", []), messages(), 0, lambda _index, _error, _policy=None: None)
 
     assert handled == [1, 2]
     assert not handler.whole

@@ -16,6 +16,7 @@ from townpost.consuming.handlers import _id, _Printer, load
 from townpost.message import Message
 from townpost.patterns.contract import Batch
 from townpost.settings import Settings
+from townpost.verdicts import Policy
 
 ID = "8d5e7f0a-0000-4000-8000-000000000001"
 
@@ -36,7 +37,7 @@ def printed(capsys: pytest.CaptureFixture[str]) -> Printed:
     """What is printed for these payloads."""
 
     def print_(*payloads: bytes, pattern: str = "pubsub", already: int = 0, settings: Settings | None = None) -> str:
-        def failed(index: int, error: Exception) -> None:
+        def failed(index: int, error: Exception, _policy: Policy | None = None) -> None:
             raise AssertionError(f"{index} failed") from error
 
         batch = Batch(pattern, payloads)

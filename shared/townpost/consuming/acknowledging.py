@@ -114,7 +114,7 @@ class Acknowledging:
             flight = completed.popleft()
             self._backlog.settled(flight)
             batch = flight.batch
-            if isinstance(batch, LeasedBatch) and len(batch.gone) == len(batch):
+            if isinstance(batch, LeasedBatch) and len(batch.settled) == len(batch):
                 self._pipeline.release(batch)  # its parts were all of it
             else:
                 self._pipeline.unconfirmed.append(batch)

@@ -18,7 +18,7 @@ from townpost.counts import Counts
 from townpost.errors import UnreadableError
 from townpost.message import Message
 from townpost.patterns.contract import Batch
-from townpost.patterns.leased import LeasedBatch
+from townpost.patterns.leased import ACKED, LeasedBatch
 from townpost.verdicts import Policy
 
 __all__ = ["Backlog", "Sift"]
@@ -238,13 +238,11 @@ class Backlog:
             slot.handled += number
             if isinstance(batch, LeasedBatch):
                 for index in indexes:
-                    batch.answers[index] = 1
+                    batch.status[index] = ACKED
         else:
             slot.failed += number
             for index in indexes:
-                if policy is not None and isinstance(batch, LeasedBatch):
-                    batch.policies[index] = policy
-                batch.answered(index, error)
+                batch.answered(index, error, policy)
         self._over(slot, flight)
 
     def released(self, slot: Slot, work: Work) -> None:

@@ -166,7 +166,7 @@ class Concurrent:
         self._listening.close()
 
     def _give_back(self, batch: Batch) -> None:
-        count = len(batch.left)
+        count = len(batch.unstarted)
         if not count:
             return
         if self._listening.listener.can_requeue:

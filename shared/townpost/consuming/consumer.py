@@ -20,6 +20,7 @@ from townpost.prefetch import Prefetch
 from townpost.redis.connection import Connection
 from townpost.settings import Settings
 from townpost.text import excerpt, told
+from townpost.verdicts import Policy
 
 __all__ = ["Consumer"]
 
@@ -56,7 +57,7 @@ class Consumer:
     def turned(self) -> float:
         """Sampled when read: no clock is read for each message."""
         begun, done, batch = self._progress
-        turns = self._takes + begun + batch.position + done + batch.done
+        turns = self._takes + begun + batch.position + done + batch.acked
         if self._turned[0] != turns:
             self._turned = (turns, time.monotonic())
         return self._turned[1]
@@ -68,14 +69,14 @@ class Consumer:
         c = self._counts
         skipped = _skipped(batch)
         c.received = begun + batch.position - skipped - c.unreadable
-        c.handled = max(0, done + batch.done - skipped - c.unreadable - c.failed)
+        c.handled = max(0, done + batch.acked - skipped - c.unreadable - c.failed)
         return {self.name: c}
 
     @property
     def holds(self) -> bool:
         """Whether it has begun what is not answered."""
         _, _, batch = self._progress
-        return batch.position > batch.done
+        return batch.position > batch.acked
 
     @property
     def abandonable(self) -> bool:
@@ -111,33 +112,33 @@ class Consumer:
     def _work(self, batch: Batch) -> None:
         started = time.perf_counter()
         begun, done, last = self._progress
-        skipped = _skipped(last) if last.closed else 0
-        self._progress = (begun + last.position - skipped, done + last.done - skipped, batch)
+        skipped = _skipped(last) if last.skipped else 0
+        self._progress = (begun + last.position - skipped, done + last.acked - skipped, batch)
         try:
             self._handle(batch)
         except TownpostError:
             # the printer could not print: it prints all of a batch or nothing
             batch.rewind()
             self._listener.settle(batch)
-            self._log.warning("%d messages in flight are given back, if the pattern can do that", len(batch.left))
+            self._log.warning("%d messages in flight are given back, if the pattern can do that", len(batch.unstarted))
             raise
-        self._prefetch.worked(batch.done, time.perf_counter() - started)
+        self._prefetch.worked(batch.acked, time.perf_counter() - started)
         try:
             self._listener.settle(batch)
         except TownpostError as error:
             if not self._redelivers:
                 # nobody else will ever see these again
                 self._log.warning(
-                    "%s; handling the %d messages in flight instead of giving them back", error, len(batch.left)
+                    "%s; handling the %d messages in flight instead of giving them back", error, len(batch.unstarted)
                 )
                 batch.until = math.inf
                 self._handle(batch, to_the_end=True)
 
     def _handle(self, batch: Batch, *, to_the_end: bool = False) -> None:
         first = batch.position
-        already = self._progress[0] + first - self._counts.unreadable - (_skipped(batch) if batch.closed else 0)
+        already = self._progress[0] + first - self._counts.unreadable - (_skipped(batch) if batch.skipped else 0)
         self._handler(batch, self._readable(batch, to_the_end=to_the_end), already, partial(self._failed, batch))
-        batch.done = batch.position
+        batch.acked = batch.position
         if self._tracker.ids:
             self._tracker.handled(batch, first)
 
@@ -149,13 +150,13 @@ class Consumer:
         whole, stopped, now = self._handler.whole, self._stop.is_set, time.monotonic
         dropped_at: float | None = None
         while batch.position < len(batch.payloads):
-            first, some = batch.position, batch.some()
-            hear = self._tracker.chunk(some, first=not first)
-            for index, message in enumerate(some, first):
+            first, chunk = batch.position, batch.next_chunk()
+            hear = self._tracker.chunk(chunk, first=not first)
+            for index, message in enumerate(chunk, first):
                 batch.position = index + 1  # before the question: whoever sets `until` reads it afterwards
                 if now() > batch.until and not batch.may_begin(index):
                     batch.position = index
-                    self._tracker.forget(some[index - first :])
+                    self._tracker.forget(chunk[index - first :])
                     return
                 if type(message) is Message:
                     if hear is not None:
@@ -164,7 +165,7 @@ class Consumer:
                 elif isinstance(message, UnreadableError):
                     self._unreadable(batch, index, message)
                 if not whole:
-                    batch.done = index + 1
+                    batch.acked = index + 1
                 if stopped() and not to_the_end:
                     dropped_at = dropped_at or now() + (0 if self._listener.can_requeue else _LAST_BATCH_SECONDS)
                     if now() >= dropped_at:
@@ -173,12 +174,12 @@ class Consumer:
 
     def _drop(self, batch: Batch) -> None:
         """What is left at a stop, where it cannot be given back."""
-        if not self._listener.can_requeue and batch.left:
-            self._counts.dropped += len(batch.left)
-            self._log.warning("stopped with %d received messages unhandled; they are lost", len(batch.left))
+        if not self._listener.can_requeue and batch.unstarted:
+            self._counts.dropped += len(batch.unstarted)
+            self._log.warning("stopped with %d received messages unhandled; they are lost", len(batch.unstarted))
 
-    def _failed(self, batch: Batch, index: int, error: Exception) -> None:
-        batch.answered(index, error)
+    def _failed(self, batch: Batch, index: int, error: Exception, policy: Policy | None = None) -> None:
+        batch.answered(index, error, policy)
         self._counts.failed += 1
         if self._handler.logs_failures:
             return
@@ -201,7 +202,7 @@ class Consumer:
 
 def _skipped(batch: Batch) -> int:
     """How many were passed over without being handed out."""
-    return sum([index < batch.position for index in batch.closed])
+    return sum([index < batch.position for index in batch.skipped])
 
 
 def _place(error: Exception) -> str:

@@ -11,7 +11,7 @@ from typing import cast
 from townpost.errors import UnreadableError
 from townpost.message import Message
 from townpost.patterns.contract import Delivery
-from townpost.patterns.leased import LeasedBatch
+from townpost.patterns.leased import ACKED, OPEN, LeasedBatch
 from townpost.text import told
 
 __all__ = ["InFlight", "UnansweredError"]
@@ -51,15 +51,16 @@ class _Held(Delivery):
 
     @property
     def answered(self) -> bool:
-        return self._batch.answers[self.index] == 1
+        return self._batch.status[self.index] != OPEN
 
     def ack(self) -> None:
-        self._batch.answers[self.index] = 1  # one step of the interpreter: no lock is needed, nor a call
+        if self._batch.status[self.index] == OPEN:
+            self._batch.status[self.index] = ACKED  # one step of the interpreter: no lock is needed, nor a call
 
     def abandon(self) -> None:
         """Whatever answer comes now comes too late, and changes nothing."""
         self._batch = copy.copy(self._batch)
-        self._batch.answers = bytearray(b"\x01" * len(self._batch))
+        self._batch.status = bytearray([ACKED]) * len(self._batch)
 
 
 class InFlight:
@@ -100,7 +101,7 @@ class InFlight:
         """One after the other, until a stop; those that are not reached stay in the batch."""
         self._batches.append(batch)
         self._running = batch
-        stopped, answers = self._stop.is_set, batch.answers
+        stopped, status = self._stop.is_set, batch.status
         try:
             for index, content in batch.reading():
                 if type(content) is Message:
@@ -112,7 +113,7 @@ class InFlight:
                 except GeneratorExit:
                     self._left(delivery)
                     raise
-                if not answers[index]:
+                if status[index] == OPEN:
                     self._hold(delivery)
                 if stopped():
                     if not delivery.answered and sys.getrefcount(delivery) <= _OURS + 1:  # the caller's loop has it
@@ -139,7 +140,7 @@ class InFlight:
             waited_for.add(id(self._running))  # the rest of it is still to be handed out
         for batch in self._batches:
             if id(batch) not in waited_for:
-                for _, error in batch.failed:
+                for error, _ in batch.failures.values():
                     self._log.warning("a message failed with %s: %s", type(error).__name__, told(error))
                 self._settle(batch)
         self._batches = [batch for batch in self._batches if id(batch) in waited_for]

@@ -19,11 +19,15 @@ from townpost.patterns import PATTERNS
 from townpost.patterns.contract import Batch
 from townpost.settings import Settings
 from townpost.text import printable
+from townpost.verdicts import Policy
 
 __all__ = ["Failed", "Handler", "import_handler", "load"]
 
-Failed: typing.TypeAlias = Callable[[int, Exception], None]
-"""Says that the message at this position failed, and why."""
+
+class Failed(typing.Protocol):
+    """Says that the message at this position failed, and why; and by which policy, if its handler has its own."""
+
+    def __call__(self, index: int, error: Exception, policy: Policy | None = None, /) -> None: ...
 
 
 class Handler(typing.Protocol):

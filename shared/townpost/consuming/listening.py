@@ -14,7 +14,7 @@ from townpost.errors import SettingError, TownpostError, UnavailableError
 from townpost.library_heartbeat import LibraryHeartbeat
 from townpost.patterns import PATTERNS
 from townpost.patterns.contract import Batch, Delivery
-from townpost.patterns.leased import LeasedBatch
+from townpost.patterns.leased import ACKED, LeasedBatch
 from townpost.prefetch import Prefetch
 from townpost.redis.connection import Connection, endpoint
 from townpost.redis.reconnector import Reconnector
@@ -76,7 +76,7 @@ class Listening:
         except TownpostError as error:
             fate = "come again" if self.pattern.guarantees.redelivers else "are lost"
             logging.getLogger(f"townpost.{self.pattern.name}").warning(
-                "%s; %d messages that were not begun %s", error, len(batch.left), fate
+                "%s; %d messages that were not begun %s", error, len(batch.unstarted), fate
             )
 
     def close(self) -> None:
@@ -174,10 +174,11 @@ class _Told:
     def begins(self, batch: Batch) -> None:
         """A batch that is taken once and for all; what becomes of each message is counted as it is handed out."""
         begun, done, last = self._progress
-        self._progress = (begun + last.position, done + last.done, batch)
+        self._progress = (begun + last.position, done + last.acked, batch)
 
     def settled(self, batch: LeasedBatch) -> None:
-        failed, begun = len(batch.failed), batch.answers.count(1)
+        failed = len(batch.failures)
+        begun = failed + batch.status.count(ACKED)
         self.kept.received += begun
         self.kept.handled += begun - failed
         self.kept.failed += failed
@@ -187,7 +188,7 @@ class _Told:
         if begun + batch.position:
             unreadable = self.kept.unreadable
             self.kept.received = begun + batch.position - unreadable
-            self.kept.handled = max(0, done + batch.done - unreadable)
+            self.kept.handled = max(0, done + batch.acked - unreadable)
         return {self._place: self.kept}
 
 
@@ -227,7 +228,7 @@ def _taken_for_good(listening: Listening, prefetch: Prefetch, stop: threading.Ev
             settled = False
             try:
                 yield from _until_stopped(batch, stop, told.kept)
-                if batch.left and not stop.is_set():  # it overran
+                if batch.unstarted and not stop.is_set():  # it overran
                     try:
                         listening.listener.settle(batch)
                         settled = True
@@ -245,6 +246,6 @@ def _until_stopped(batch: Batch, stop: threading.Event, counts: Counts) -> Itera
         if delivery.message is None:
             counts.unreadable += 1
         yield delivery
-        batch.done = delivery.index + 1
+        batch.acked = delivery.index + 1
         if stop.is_set():
             return

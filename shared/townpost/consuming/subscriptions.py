@@ -17,7 +17,6 @@ from townpost.errors import SettingError
 from townpost.message import Message
 from townpost.patterns import PATTERNS
 from townpost.patterns.contract import Batch
-from townpost.patterns.leased import LeasedBatch
 from townpost.settings import Settings
 from townpost.verdicts import Reject
 
@@ -117,7 +116,7 @@ class Inline:
             try:
                 function(message)
             except BaseException as error:  # noqa: BLE001 - whatever a user's code does ends here
-                self._fail(route, batch, (index,), self._calls.over(route, (), error, batch, (index,)), failed)
+                self._fail(route, (index,), self._calls.over(route, (), error, batch, (index,)), failed)
 
     def _one(self, batch: Batch, index: int, message: Message, failed: Failed) -> None:
         try:
@@ -126,20 +125,17 @@ class Inline:
             self._calls.tell(None, nobody, batch, (index,))
             failed(index, nobody)
             return
-        self._fail(route, batch, (index,), self._calls.call(route, batch, (index,), (message,)), failed)
+        self._fail(route, (index,), self._calls.call(route, batch, (index,), (message,)), failed)
 
     def _all(self, batch: Batch, messages: Iterable[tuple[int, Message]], failed: Failed) -> None:
         taken = list(messages)
         indexes, good = self._calls.sifted(batch, [index for index, _ in taken], [one for _, one in taken], failed)
         if good:
             route = self._calls.route(good[0])
-            self._fail(route, batch, indexes, self._calls.call(route, batch, indexes, good), failed)
+            self._fail(route, indexes, self._calls.call(route, batch, indexes, good), failed)
 
     @staticmethod
-    def _fail(route: Route, batch: Batch, indexes: tuple[int, ...], error: Exception | None, failed: Failed) -> None:
-        if error is None:
-            return
-        for index in indexes:
-            if isinstance(batch, LeasedBatch):
-                batch.policies[index] = route.policy
-            failed(index, error)
+    def _fail(route: Route, indexes: tuple[int, ...], error: Exception | None, failed: Failed) -> None:
+        if error is not None:
+            for index in indexes:
+                failed(index, error, route.policy)

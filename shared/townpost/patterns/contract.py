@@ -17,6 +17,7 @@ from townpost.message import MAX_MESSAGE_BYTES, Message, read, validate_json
 from townpost.patterns.options import Options
 from townpost.receipts import Receipt
 from townpost.redis.connection import Command, Connection, Reply
+from townpost.verdicts import Policy
 
 __all__ = ["Batch", "Delivery", "Due", "Guarantees", "Listener", "Pattern", "Sender"]
 
@@ -161,9 +162,9 @@ class Batch:
         """For each payload, where a glob stands for several channels."""
         self.position = 0
         """How many were begun."""
-        self.done = 0
+        self.acked = 0
         """How many of them were handled: the same as `ack` for each that did not `fail`, at the price of one."""
-        self.closed: Collection[int] = ()
+        self.skipped: Collection[int] = ()
         """Positions that were answered before anyone has begun them: they are not handed out."""
         self.problems: Mapping[int, UnreadableError] = {}
         """Positions that are known to be unreadable, whatever their payload."""
@@ -174,7 +175,7 @@ class Batch:
 
     def may_begin(self, index: int) -> bool:
         """Whether this position may be begun after `until`: only the first may, so that every take gets somewhere."""
-        return index <= len(self.closed)
+        return index <= len(self.skipped)
 
     def attempt(self, index: int) -> int:  # noqa: ARG002 - where it is known
         """Which attempt this is for the message at this position, from 1."""
@@ -188,7 +189,7 @@ class Batch:
         return len(self.payloads)
 
     @property
-    def left(self) -> Sequence[bytes]:
+    def unstarted(self) -> Sequence[bytes]:
         """The payloads to put back if the listener stopped now: those nobody has begun."""
         return self.payloads[self.position :]
 
@@ -196,7 +197,7 @@ class Batch:
         """Nothing was begun after all."""
         self.position = 0
 
-    def answered(self, index: int, error: Exception | None) -> None:
+    def answered(self, index: int, error: Exception | None, policy: Policy | None = None) -> None:
         """What became of one delivery; here, where each is taken once and for all, nothing follows from it."""
 
     def __iter__(self) -> Iterator[Delivery]:
@@ -210,7 +211,7 @@ class Batch:
         """The same without an object for each: positions, and messages or why they cannot be read."""
         now = time.monotonic
         while self.position < len(self.payloads):
-            for index, message in enumerate(self.some(), self.position):
+            for index, message in enumerate(self.next_chunk(), self.position):
                 self.position = index + 1
                 if now() > self.until and not self.may_begin(index):
                     self.position = index
@@ -218,17 +219,17 @@ class Batch:
                 if message is not None:
                     yield index, message
 
-    def some(self) -> "list[Message] | list[Message | UnreadableError | None]":
-        """The next few read at one go, which is an eighth faster, and not begun; None for those that are `closed`."""
+    def next_chunk(self) -> "list[Message] | list[Message | UnreadableError | None]":
+        """The next few read at one go, which is an eighth faster, and not begun; None for those that are `skipped`."""
         first = self.position
         some = self.payloads[first : first + _SOME]
         if sum(map(len, some)) > _SOME_BYTES:
             some = some[:1]  # reading takes as long as a message may wait
-        if not self.closed and not self.problems and max(map(len, some), default=0) <= self.max_bytes:
+        if not self.skipped and not self.problems and max(map(len, some), default=0) <= self.max_bytes:
             with contextlib.suppress(ValidationError):
                 return [validate_json(payload) for payload in some]
         return [
-            None if index in self.closed else self._read(index, payload) for index, payload in enumerate(some, first)
+            None if index in self.skipped else self._read(index, payload) for index, payload in enumerate(some, first)
         ]
 
     def _read(self, index: int, payload: bytes) -> Message | UnreadableError:

@@ -4,11 +4,24 @@ import math
 import threading
 import time
 from collections.abc import Sequence
+from itertools import islice
+from typing import NamedTuple
 
 from townpost.patterns.contract import Batch
 from townpost.verdicts import Policy
 
-__all__ = ["LeasedBatch", "Part"]
+__all__ = ["ACKED", "OPEN", "SETTLED", "Failure", "LeasedBatch", "Part"]
+
+OPEN, ACKED, FAILED, SETTLED = range(4)
+"""What became of one message of a batch; settled: it has left the batch, see `Part`."""
+
+
+class Failure(NamedTuple):
+    """Why a message failed."""
+
+    error: Exception
+    policy: Policy | None
+    """Of its handler, if that has one of its own."""
 
 
 class LeasedBatch(Batch):
@@ -17,8 +30,11 @@ class LeasedBatch(Batch):
     def __init__(self, pattern: str, name: str, payloads: Sequence[bytes], max_bytes: int) -> None:
         super().__init__(pattern, payloads, max_bytes)
         self.name = name
-        self.failed: list[tuple[int, Exception]] = []
-        self.closed: set[int] = set()
+        self.status = bytearray(len(payloads))
+        """Of each message. To set ACKED for one that is open acknowledges it, from any thread."""
+        self.failures: dict[int, Failure] = {}
+        """By position, in the order in which they failed."""
+        self.skipped: set[int] = set()
         self.lost = False
         """Its lease is another consumer's: nothing more of it may be begun."""
         self.leased_until = math.inf
@@ -31,16 +47,12 @@ class LeasedBatch(Batch):
         """How often its settlement was sent, whether or not a reply came."""
         self.full = False
         """Redis had no room for its settlement."""
-        self.answers = bytearray(len(payloads))
-        """1 for each message that got one: setting it acknowledges, from any thread."""
         self._lost_event: threading.Event | None = None
         self._answering = threading.Lock()
-        self.policies: dict[int, Policy] = {}
-        """Of those that failed and whose handler has one of its own, by position."""
-        self.gone: set[int] = set()
-        """Positions that were settled before the rest, see `Part`."""
         self.parting = False
         """A part of it is being settled."""
+        self.parted = False
+        """One has been."""
         self.at_once = False
         """Its messages are at work at the same time, not one after the other."""
         self._seen = (0, 0, 0)
@@ -49,37 +61,40 @@ class LeasedBatch(Batch):
     @property
     def open(self) -> list[int]:
         """Positions without an answer."""
-        gone = self.gone
-        return [i for i in range(self.done, len(self.payloads)) if not self.answers[i] and i not in gone]
+        return [index for index in range(self.acked, len(self.payloads)) if self.status[index] == OPEN]
 
     @property
-    def left(self) -> Sequence[bytes]:
+    def settled(self) -> list[int]:
+        """Positions that were settled before the rest."""
+        return [index for index, status in enumerate(self.status) if status == SETTLED] if self.parted else []
+
+    @property
+    def unstarted(self) -> Sequence[bytes]:
         return [self.payloads[index] for index in self.open]
 
     @property
     def begun(self) -> int:
         """How many are in the handler's hands: more than one only for a handler of lists."""
-        return max(0, self.position - max(self.answers.count(1), self.done))
+        return max(0, self.position - max(len(self.status) - self.status.count(OPEN), self.acked))
 
     def part(self, returned: Sequence[int], most_failures: int) -> "Part | None":
         """What can be settled before the rest: what is answered, and what was not begun; None if there is nothing."""
-        gone = self.gone
         with self._answering:
-            failing = {index for index, _ in self.failed}
-            failed = self.failed[:most_failures]
-            answered = [index for index, answer in enumerate(self.answers) if answer]
-        acked = [index for index in answered if index not in failing and index not in gone]
+            failed = list(islice(self.failures.items(), most_failures))
+            acked = [index for index, one in enumerate(self.status) if one == ACKED and index not in self.failures]
         if not (acked or failed or returned):
             return None
         self.parting = True
         return Part(self, acked, failed, returned)
 
-    def parted(self, part: "Part") -> None:
-        """A part is settled."""
+    def part_settled(self, part: "Part") -> None:
+        """It has left the batch."""
         with self._answering:
-            self.gone.update(part.acked, part.returned, (index for index, _ in part.failed))
-            self.failed = [one for one in self.failed if one[0] not in self.gone]
-        self.parting = False
+            for index, _ in part.failed:
+                del self.failures[index]
+            for index in (*part.acked, *part.returned, *(index for index, _ in part.failed)):
+                self.status[index] = SETTLED
+        self.parted, self.parting = True, False
 
     def take_up(self, overrun_seconds: float | None, leased_until: float) -> None:
         """It is handed out now: with so much time to begin its messages, under a lease that runs until then."""
@@ -109,7 +124,7 @@ class LeasedBatch(Batch):
         position: so one of the two sees the other. The first message may always be begun, see `may_begin`.
         """
         self.until = -math.inf
-        return max(self.position, len(self.closed) + 1)
+        return max(self.position, len(self.skipped) + 1)
 
     def may_begin(self, index: int) -> bool:
         now = time.monotonic()
@@ -122,20 +137,20 @@ class LeasedBatch(Batch):
 
     def idle(self, now: float) -> float:
         """Seconds since a message was begun or answered. Sampled when read."""
-        seen = (self.position, self.answers.count(1), self.done)
+        seen = (self.position, self.status.count(OPEN), self.acked)
         if seen != self._seen:
             self._seen, self._seen_at = seen, now
         return now - self._seen_at
 
-    def answered(self, index: int, error: Exception | None) -> None:
+    def answered(self, index: int, error: Exception | None, policy: Policy | None = None) -> None:
         with self._answering:
-            if self.answers[index]:
+            if self.status[index] != OPEN:
                 return
-            self.answers[index] = 1
+            self.status[index] = ACKED if error is None else FAILED
             if index >= self.position:
-                self.closed.add(index)
+                self.skipped.add(index)
             if error is not None:
-                self.failed.append((index, error))
+                self.failures[index] = Failure(error, policy)
 
 
 class Part:
@@ -145,7 +160,7 @@ class Part:
         self,
         batch: LeasedBatch,
         acked: Sequence[int],
-        failed: Sequence[tuple[int, Exception]],
+        failed: Sequence[tuple[int, Failure]],
         returned: Sequence[int],
     ) -> None:
         """By positions in the batch; see `LeasedBatch.part`."""

@@ -181,7 +181,7 @@ class QueueListener:
             return
         ahead = self._answer() if self._asked else []
         try:
-            self._give_back([*batch.left, *ahead])
+            self._give_back([*batch.unstarted, *ahead])
         except TownpostError:
             batch.payloads = [*batch.payloads, *ahead]  # so it is in hand like the rest, and not lost
             raise

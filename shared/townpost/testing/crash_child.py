@@ -22,7 +22,7 @@ from townpost.consuming.subscriptions import Subscription
 from townpost.errors import UnreadableError
 from townpost.message import read
 from townpost.patterns.ack_pipeline import AckPipeline
-from townpost.patterns.leased import LeasedBatch, Part
+from townpost.patterns.leased import Failure, LeasedBatch, Part
 from townpost.redis.connection import Command
 from townpost.testing.choosing import app_of, choose
 from townpost.testing.running import run_until_idle
@@ -108,18 +108,21 @@ def _watched(message_id: UUID, report: Callable[..., None], *, hold: bool) -> It
 def _fate(settled: LeasedBatch | Part, message_id: UUID) -> str | None:
     """Of this message: empty if it was handled, else why it failed; None if it is not among what is settled."""
     batch = settled.batch if isinstance(settled, Part) else settled
-    answered = {**dict.fromkeys(settled.acked), **dict(settled.failed)} if isinstance(settled, Part) else _whole(batch)
-    for index, error in answered.items():
+    if isinstance(settled, Part):
+        answered: dict[int, Failure | None] = {**dict.fromkeys(settled.acked), **dict(settled.failed)}
+    else:
+        answered = _whole(batch)
+    for index, failure in answered.items():
         with contextlib.suppress(UnreadableError):
-            if index not in batch.closed and read(batch.payloads[index]).id == message_id:
-                return "" if error is None else describe(error)
+            if index not in batch.skipped and read(batch.payloads[index]).id == message_id:
+                return "" if failure is None else describe(failure.error)
     return None
 
 
-def _whole(batch: LeasedBatch) -> dict[int, Exception | None]:
-    left = {*batch.open, *batch.gone}
+def _whole(batch: LeasedBatch) -> dict[int, Failure | None]:
+    left = {*batch.open, *batch.settled}
     handled = [index for index in range(len(batch)) if index not in left]
-    return {**dict.fromkeys(handled), **dict(batch.failed)}
+    return {**dict.fromkeys(handled), **batch.failures}
 
 
 if __name__ == "__main__":

@@ -149,7 +149,7 @@ class _Delivery:
     @property
     def is_remembered(self) -> bool:
         """Whether a consumer would know that a message of this id was handled."""
-        readable = isinstance(next(iter(self._batch.some())), Message)
+        readable = isinstance(next(iter(self._batch.next_chunk())), Message)
         return readable and self._subscription.pattern == "reliable" and self._subscription.settings.once_seconds > 0
 
     def call(self) -> None:
@@ -193,19 +193,19 @@ class _Delivery:
 
     def outcome(self) -> Outcome:
         batch, attempt = self._batch, self._batch.attempt(0)
-        if not batch.failed:
+        if not batch.failures:
             return Outcome(handled=True, attempt=attempt)
-        _, error = batch.failed[0]
+        error, policy = batch.failures[0]
         if not PATTERNS[batch.pattern].guarantees.redelivers:
             return Outcome(error=error, attempt=attempt)
-        policy = batch.policies.get(0) or next(iter(self._subscription.routes.by_type.values())).policy
+        policy = policy or next(iter(self._subscription.routes.by_type.values())).policy
         decision = decide(policy, error, attempt)
         pause = decision.pause if decision.dead is None else None
         return Outcome(retry_after=pause, dead=decision.dead, error=error, attempt=attempt)
 
 
 def _check_taken(subscription: Subscription, batch: Batch) -> None:
-    for message in batch.some():
+    for message in batch.next_chunk():
         try:
             if isinstance(message, Message):
                 subscription.routes.of(message)

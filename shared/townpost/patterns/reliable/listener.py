@@ -282,7 +282,7 @@ class ReliableListener:
 
     def _note_settled(self, settled: Claim | Part, reply: Reply, repeated: bool) -> None:  # noqa: FBT001 - AckPipeline passes its arguments in order
         if isinstance(settled, Part):
-            settled.batch.parted(settled)
+            settled.batch.part_settled(settled)
         match reply:
             case [1, int(died), int(again), int(uncounted)]:
                 if died or again:

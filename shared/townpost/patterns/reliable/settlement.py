@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from townpost.errors import UnreadableError
 from townpost.keys import QueueKeys
 from townpost.message import read
-from townpost.patterns.leased import Part
+from townpost.patterns.leased import SETTLED, Failure, Part
 from townpost.patterns.reliable.claims import BusyError, Claim
 from townpost.patterns.reliable.scripts import SETTLE, SETTLE_WHEN_FULL
 from townpost.redis.connection import Command
@@ -44,14 +44,14 @@ class Settlement:
         if isinstance(settled, Part):
             return self._part(settled)
         claim, size = settled, len(settled.payloads)
-        if claim.done == size and not (claim.failed or claim.once or claim.gone):  # mostly
+        if claim.acked == size and not (claim.failures or claim.once or claim.parted):  # mostly
             return (*self._acked, claim.name, *self._companions, *self._head, int(claim.full), size, 0, 0, 0)
         left = claim.open
-        unhandled = {*left, *claim.gone, *(index for index, _ in claim.failed)}
+        unhandled = {*left, *claim.settled, *claim.failures}
         return self._command(
             claim,
             left,
-            claim.failed,
+            list(claim.failures.items()),
             handled=[index for index in claim.once if index not in unhandled],
             full=claim.full,
         )
@@ -67,7 +67,7 @@ class Settlement:
             part.failed,
             handled=[index for index in part.acked if index in claim.once],
             freed=[index for index in (*part.returned, *failed) if index in claim.once],
-            stay=[index for index in range(len(claim)) if index not in leaving and index not in claim.gone],
+            stay=[index for index in range(len(claim)) if claim.status[index] != SETTLED and index not in leaving],
             full=part.full,
         )
 
@@ -75,7 +75,7 @@ class Settlement:
         self,
         claim: Claim,
         left: Sequence[int],
-        failed: Sequence[tuple[int, Exception]],
+        failed: Sequence[tuple[int, Failure]],
         *,
         handled: Collection[int],
         freed: Collection[int] = (),
@@ -86,8 +86,8 @@ class Settlement:
         place = _places(claim)
         failures: list[str | bytes | float] = []
         room = max(_LEAST_ERROR_CHARACTERS, _ERROR_CHARACTERS // max(1, len(failed)))
-        for index, error in failed:
-            failures += (place[index], *self._verdict(claim, index, error, room))
+        for index, failure in failed:
+            failures += (place[index], *self._verdict(claim, index, failure, room))
         # what only frees is done although Redis is full; all else is tried without room only after a refusal
         only_frees = full or not (left or failures or handled)
         marks = [self._keys.once(claim.once[index]) for index in (*handled, *freed)]
@@ -104,8 +104,8 @@ class Settlement:
             *failures,
         )
 
-    def _verdict(self, claim: Claim, index: int, error: Exception, room: int) -> Command:
-        policy = claim.policies.get(index, self._policy)
+    def _verdict(self, claim: Claim, index: int, failure: Failure, room: int) -> Command:
+        error, policy = failure.error, failure.policy or self._policy
         pauses = ",".join(str(int(1000 * pause)) for pause in exact_pauses(policy, error))
         verdict = "busy" if isinstance(error, BusyError) else "retry" if reason(error) == "failed" else "dead"
         try:
@@ -118,7 +118,7 @@ class Settlement:
 
 def _places(claim: Claim) -> Mapping[int, int] | Sequence[int]:
     """Where in the list each message lies that has not left it."""
-    if not claim.gone:
+    if not claim.parted:
         return range(len(claim))
-    still = [index for index in range(len(claim)) if index not in claim.gone]
+    still = [index for index in range(len(claim)) if claim.status[index] != SETTLED]
     return {index: place for place, index in enumerate(still)}

@@ -239,7 +239,7 @@ class StreamListener:
         self._tell_settled(settled, full=batch.full)
 
     def _note_part(self, part: Part) -> None:
-        part.batch.parted(part)
+        part.batch.part_settled(part)
         if isinstance(part.batch, Entries):
             part.batch.held -= len(part.acked) + len(part.failed) + len(part.returned)
             part.batch.settling = False
@@ -266,7 +266,7 @@ class StreamListener:
                 printable(self._stream),
             )
         batch.told += batch.telling
-        if batch.told < len(batch.failed):
+        if batch.told < len(batch.failures):
             batch.sent = 0
             self._pipeline.unconfirmed.append(batch)
             self._renewer.hold(batch.name, batch, batch.leased_until)

@@ -4,7 +4,7 @@ import random
 from collections.abc import Sequence
 
 from townpost import keys
-from townpost.patterns.leased import Part
+from townpost.patterns.leased import Failure, Part
 from townpost.patterns.stream.entries import READ_BYTES, Entries
 from townpost.patterns.stream.scripts import FREE, SETTLE, WAITING
 from townpost.redis.connection import Command, Reply
@@ -67,18 +67,18 @@ class Settlement:
             failed = [batch.ids[index] for index, _ in part.failed]
             ids: Command = (len(acked), *acked, *failed, *left)
             return FREE.command([self._stream], self._group, batch.by, WAITING, batch.attempts - 1, *ids)
-        failures = [value for index, error in part.failed for value in self._failure(batch, index, error)]
+        failures = [value for index, failure in part.failed for value in self._failure(batch, index, failure)]
         return SETTLE.command(self._keys, *self._head(batch), len(acked), *acked, len(left), *left, *failures)
 
     def _whole(self, batch: Entries) -> Command:
         batch.settling = True
-        if not batch.failed and not batch.again and not batch.open and not batch.gone:
+        if not batch.failures and not batch.again and not batch.open and not batch.parted:
             batch.asked = len(batch.ids)
             return ("XACK", self._stream, self._group, *batch.ids)
-        failed = batch.failed[batch.told :]
+        failed = list(batch.failures.items())[batch.told :]
         first = not batch.told
         left = batch.open if first else []
-        kept = {index for index, _ in batch.failed}.union(left, batch.gone)
+        kept = {*batch.failures, *left, *batch.settled}
         acked = [entry_id for index, entry_id in enumerate(batch.ids) if index not in kept] if first else []
         batch.asked, batch.telling = len(acked) + len(failed), len(failed)
         if batch.full:
@@ -88,10 +88,10 @@ class Settlement:
             return FREE.command([self._stream], self._group, batch.by, WAITING, batch.attempts - 1, *ids)
         failures: list[str | bytes | float] = []
         size = batch.telling = 0
-        for index, error in failed:
+        for index, failure in failed:
             if size > _PART_BYTES:
                 break
-            told = self._failure(batch, index, error)
+            told = self._failure(batch, index, failure)
             size += sum(len(value) for value in told if isinstance(value, str | bytes))
             batch.telling += 1
             failures += told
@@ -107,12 +107,13 @@ class Settlement:
         lease = int(self._lease * 1000)
         return (self._group, batch.by, WAITING, lease, batch.attempts - 1, int(batch.again))
 
-    def _failure(self, batch: Entries, index: int, error: Exception) -> Command:
+    def _failure(self, batch: Entries, index: int, failure: Failure) -> Command:
+        error = failure.error
         crashed = isinstance(error, CrashedError)
         counts = (0, batch.attempts - 1) if crashed else (batch.attempts, 0)
         history = batch.extra.get(index, {}).get(b"history", b"")
         payload, verdict = batch.payloads[index], "dead"
-        decision = decide(batch.policies.get(index, self._policy), error, batch.attempts)
+        decision = decide(failure.policy or self._policy, error, batch.attempts)
         if decision.dead is None:
             payload, verdict = b"", "retry"
         elif len(payload) > READ_BYTES:
