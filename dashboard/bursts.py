@@ -21,7 +21,7 @@ from townpost import (
     choose_patterns,
 )
 
-from .exchange import Publish, Published, Went
+from .schemas.requests import Publish, Published, Went
 
 __all__ = ["Bursts", "BusyError"]
 

@@ -7,8 +7,8 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
-from .reading import Reading
-from .snapshot import Finding, InstanceView, PatternView
+from .collector import Collected
+from .schemas.live import Finding, InstanceStatus, PathStatus
 
 __all__ = ["Config", "examine"]
 
@@ -26,19 +26,19 @@ _ORDER = {"bad": 0, "warning": 1, "note": 2}
 
 
 def examine(
-    reading: Reading,
+    collected: Collected,
     config: Config,
-    patterns: Sequence[PatternView],
-    instances: Sequence[InstanceView],
+    patterns: Sequence[PathStatus],
+    instances: Sequence[InstanceStatus],
     dead_before: Mapping[str, int],
 ) -> list[Finding]:
     """Worst first; `dead_before` is how many dead letters each pattern had a minute ago."""
-    found = [*_server(reading.info, config, patterns), *_replicas(reading.info)]
+    found = [*_server(collected.info, config, patterns), *_replicas(collected.info)]
     found += [*_queues(patterns, dead_before), *_instances(instances)]
     return sorted(found, key=lambda finding: _ORDER[finding.level])
 
 
-def _server(info: Mapping[str, str], config: Config, patterns: Sequence[PatternView]) -> Iterator[Finding]:
+def _server(info: Mapping[str, str], config: Config, patterns: Sequence[PathStatus]) -> Iterator[Finding]:
     stores = any(view.durable for view in patterns)
     if not info:
         yield Finding(
@@ -94,7 +94,7 @@ def _server(info: Mapping[str, str], config: Config, patterns: Sequence[PatternV
     yield from _output_buffer(config, patterns)
 
 
-def _output_buffer(config: Config, patterns: Sequence[PatternView]) -> Iterator[Finding]:
+def _output_buffer(config: Config, patterns: Sequence[PathStatus]) -> Iterator[Finding]:
     words = config.get("client-output-buffer-limit", "").split()
     classes = {words[i]: words[i + 1 : i + _CLASS_FIELDS] for i in range(0, len(words) - 3, _CLASS_FIELDS)}
     numbers = [int(word) for word in classes.get("pubsub", []) if word.isdecimal()]
@@ -144,7 +144,7 @@ def _replicas(info: Mapping[str, str]) -> Iterator[Finding]:
             )
 
 
-def _queues(patterns: Sequence[PatternView], dead_before: Mapping[str, int]) -> Iterator[Finding]:
+def _queues(patterns: Sequence[PathStatus], dead_before: Mapping[str, int]) -> Iterator[Finding]:
     for view in patterns:
         if view.depth and not view.subscribers and not view.in_flight:
             yield Finding(
@@ -186,20 +186,20 @@ def _queues(patterns: Sequence[PatternView], dead_before: Mapping[str, int]) -> 
             )
 
 
-def _where(view: PatternView) -> str:
+def _where(view: PathStatus) -> str:
     """The pattern and the name: there may be several queues of one pattern, and groups of one stream."""
     return f"{view.name} '{view.key}'" + (f" for {view.group}" if view.group else "")
 
 
-def _instances(instances: Sequence[InstanceView]) -> Iterator[Finding]:
+def _instances(instances: Sequence[InstanceStatus]) -> Iterator[Finding]:
     for one in instances:
-        if one.state == "wedged":
-            loop, seconds = max(one.standing.items(), key=lambda item: item[1])
+        if one.state == "stalled":
+            loop, seconds = max(one.idle_seconds.items(), key=lambda item: item[1])
             yield Finding(
-                id=f"wedged-{one.id}",
+                id=f"stalled-{one.id}",
                 level="bad",
-                title=f"{one.role} {one.host} is wedged",
-                detail=f"Its {loop} loop has stood still for {seconds:,.0f} s, though it reports.",
+                title=f"{one.role} {one.host} is stalled",
+                detail=f"Its {loop} loop has not turned for {seconds:,.0f} s, though it reports.",
                 remedy="A handler hangs: look at its log, set HANDLER_TIMEOUT, restart it.",
                 command="",
             )

@@ -10,7 +10,7 @@ from townpost import UnreadableError, read_message
 
 from .instances import Instance, Instances
 from .paths import Path
-from .snapshot import Seen, SeenWhole
+from .schemas.live import Seen, SeenWhole
 
 __all__ = ["Feed", "parsed"]
 

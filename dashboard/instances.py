@@ -8,13 +8,13 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from typing import Literal, TypeAlias
 
+from .collector import Collected
 from .paths import Path, Tally, share
-from .reading import Reading
 from .reports import Report
 
 __all__ = ["Instance", "Instances", "State"]
 
-State: TypeAlias = Literal["working", "idle", "wedged", "silent", "gone"]
+State: TypeAlias = Literal["working", "idle", "stalled", "silent", "gone"]
 
 _FORGET_SECONDS = 300.0
 _MEMORY_SECONDS = 12.0
@@ -74,7 +74,7 @@ class Instance:
         if self.silent:
             return "silent"
         if any(seconds > self.stall_seconds for seconds in self.latest.idle_seconds.values()):
-            return "wedged"
+            return "stalled"
         busy = any(seconds > _BUSY_SECONDS for seconds in self.latest.idle_seconds.values())
         return "working" if busy or any(sum(rate.values()) for rate in self.rates(now).values()) else "idle"
 
@@ -145,39 +145,39 @@ class Instances:
         if self._known:
             self._settled_at = float("inf")
 
-    def update(self, reading: Reading) -> None:
-        now = reading.now
+    def update(self, collected: Collected) -> None:
+        now = collected.now
         if self._settled_at == float("inf"):
             self._settled_at = now + _SETTLE_SECONDS
         asked = {i.id: i.client_id for i in self._known.values() if i.gone_at is None}
-        for name, report in reading.reports.items():
+        for name, report in collected.reports.items():
             if (known := self._known.get(name)) is None:
                 self._known[name] = Instance(report)
             else:
                 known.hear(report)
         for instance in self._known.values():
-            self._judge(instance, reading, asked.get(instance.id))
+            self._judge(instance, collected, asked.get(instance.id))
         gone = sorted((i for i in self._known.values() if i.gone_at is not None), key=lambda i: i.gone_at or 0.0)
         old = [i for i in gone if (i.gone_at or 0.0) < now - _FORGET_SECONDS]
         for instance in old or gone[: max(0, len(self._known) - _MOST_KNOWN)]:
             for path, tally in self._known.pop(instance.id).counts.items():
                 self.forgotten.setdefault(path, Counter()).update(tally)
 
-    def _judge(self, instance: Instance, reading: Reading, asked: int | None) -> None:
+    def _judge(self, instance: Instance, collected: Collected, asked: int | None) -> None:
         """Whether it is gone: it said so, or its connection is closed, or its report has run out."""
-        now = reading.now
+        now = collected.now
         if instance.latest.ended:
             instance.gone_at, instance.left, instance.silent = instance.last_seen, "stopped", False
             return
-        fresh = instance.id in reading.reports
-        entered = instance.id in reading.entered
+        fresh = instance.id in collected.reports
+        entered = instance.id in collected.entered
         stale = now - instance.last_seen > _SILENT_SECONDS
         # only a connection that was asked for, and that it has not replaced since, says anything
-        known = reading.connected is not None and asked is not None and asked == instance.client_id
-        closed = known and asked not in (reading.connected or ()) and now > self._settled_at
+        known = collected.connected is not None and asked is not None and asked == instance.client_id
+        closed = known and asked not in (collected.connected or ()) and now > self._settled_at
         if instance.gone_at is not None and (not fresh or closed or stale):
             return
-        connected = known and asked in (reading.connected or ())
+        connected = known and asked in (collected.connected or ())
         instance.silent = stale and (connected or fresh)
         if not entered and not fresh:
             gone, instance.left = True, "stopped"

@@ -13,9 +13,8 @@ was received; at most, as it may have finished them in its last second.
 from collections import deque
 from collections.abc import Iterable, Sequence
 
-from townpost import PATTERNS
+from townpost import PATTERNS, Depth
 
-from .depths import Depth
 from .instances import Instance, Instances
 from .paths import Path, Tally, share
 
@@ -85,7 +84,7 @@ class _Account:
             self.lost = max(self.lost, self._before + min(self._looks) - self._accounted)
 
     @property
-    def in_hand(self) -> int:
+    def in_flight(self) -> int:
         """Of those who vanished."""
         return sum(self._vanished.values())
 
@@ -132,5 +131,5 @@ class Losses:
         """How many, and whether that is certain."""
         account = self._accounts.setdefault(path, _Account(path))
         account.look(now, instances.totals(path), depth, instances.on(path))
-        lost = account.lost + account.in_hand
+        lost = account.lost + account.in_flight
         return lost, account.certain or not lost

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from .reports import COUNTED
-from .snapshot import PatternView, Snapshot
+from .schemas.live import PathStatus, Snapshot
 
 __all__ = ["CONTENT_TYPE", "exposition"]
 
@@ -24,7 +24,7 @@ _GAUGES = {
     "subscribers": ("subscribers", "Subscribers at work."),
     "lost": ("lost", "Messages lost, as far as can be told."),
 }
-_STATES = ("working", "idle", "wedged", "silent", "gone")
+_STATES = ("working", "idle", "stalled", "silent", "gone")
 
 
 def exposition(snapshot: Snapshot) -> str:
@@ -62,7 +62,7 @@ def _lines(snapshot: Snapshot) -> Iterator[str]:
         yield _line("findings", sum(finding.level == level for finding in snapshot.findings), level=level)
 
 
-def _path(view: PatternView) -> dict[str, str]:
+def _path(view: PathStatus) -> dict[str, str]:
     return {"pattern": view.name, "name": view.key} | ({"group": view.group} if view.group else {})
 
 

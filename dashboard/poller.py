@@ -8,18 +8,17 @@ from collections.abc import Callable, Mapping, Sequence
 
 from townpost import PATTERNS, Connection, Counts, Settings, TownpostError, endpoint
 
-from .depths import Oldest
+from .collector import Collected, Collector
 from .doctor import Config, examine
 from .feed import Feed
 from .instances import Instances
 from .losses import Losses
 from .paths import Path, own_path
-from .reading import Reading, read_all
+from .presenters import Counted, difference, instance_status, path_status, redis_status
 from .replies import pairs
 from .reports import number_of
-from .snapshot import History, RedisView, Seen, Snapshot
+from .schemas.live import History, RedisStatus, Seen, Snapshot
 from .sums import Sums
-from .view import Counted, difference, instance_view, pattern_view, redis_view
 
 __all__ = ["NOTHING_YET", "Poller"]
 
@@ -33,7 +32,7 @@ _CONFIG = (
     *("client-output-buffer-limit", "stop-writes-on-bgsave-error"),
 )
 _HISTORY = 300
-_AWAY = RedisView(
+_AWAY = RedisStatus(
     up=False,
     problem="not asked yet",
     since=None,
@@ -85,12 +84,12 @@ class Poller:
         self._stop = stop
         self._tell = tell
         self._connection = Connection(settings.url, name="townpost-dashboard")
+        self._collector = Collector(settings)
         self._instances = Instances()
         self.losses = Losses()
         self._sums = Sums()
         self.paths: tuple[Path, ...] = ()
         """That are shown; replaced, never changed: other threads read it."""
-        self._oldest: Oldest = {}
         self._complained = False
         self._history: deque[tuple[float, dict[str, dict[str, float | None]]]] = deque(maxlen=_HISTORY)
         self._config: Config = {}
@@ -134,7 +133,7 @@ class Poller:
     def totals(self) -> list[str]:
         return []
 
-    def standing(self) -> float:
+    def idle_seconds(self) -> float:
         """Seconds since the last turn ended."""
         return time.monotonic() - self.turned
 
@@ -161,20 +160,18 @@ class Poller:
             if not self._connection.connected:
                 self._instances.disturbed()
                 self._connection.connect()
-            reading = read_all(
-                self._connection, self._settings, self._places(), self._instances.connections, self._oldest
-            )
+            collected = self._collector.collect(self._connection, self._places(), self._instances.connections)
             self._read_config()
         except TownpostError as error:
             self._connection.close()
             self._away(str(error))
             return
         if not self.snapshot.redis.up:
-            self._since = reading.now
+            self._since = collected.now
             if self.snapshot.number:
                 self._log.info("Redis answers at %s", endpoint(self._settings.url))
-        self._instances.update(reading)
-        self._publish(reading)
+        self._instances.update(collected)
+        self._publish(collected)
 
     def _places(self) -> list[Path]:
         """In the order of the patterns."""
@@ -189,17 +186,18 @@ class Poller:
             (reply,) = self._connection.pipeline([("CONFIG", "GET", *_CONFIG)])
             self._config = {name.decode(): value.decode(errors="replace") for name, value in pairs(reply)}
 
-    def _publish(self, reading: Reading) -> None:
-        now = reading.now
+    def _publish(self, collected: Collected) -> None:
+        now = collected.now
         instances = self._instances
-        views = {path: pattern_view(path, reading, instances, self._counted(path, reading)) for path in reading.depths}
+        views = {
+            path: path_status(path, collected, instances, self._counted(path, collected)) for path in collected.depths
+        }
         self.paths = tuple(views)
         self._sums.forget(instances)
-        self._oldest = {path: known for path, known in self._oldest.items() if path in views}
-        self._complain(reading.unreadable)
-        people = [instance_view(instance, now, reading.depths) for instance in instances]
+        self._complain(collected.unreadable)
+        people = [instance_status(instance, now, collected.depths) for instance in instances]
         self._dead.append((now, {view.id: view.dead_letters or 0 for view in views.values()}))
-        redis = redis_view(reading, since=self._since, rate=self._commands_rate(reading))
+        redis = redis_status(collected, since=self._since, rate=self._commands_rate(collected))
         self._send(
             Snapshot(
                 number=self.snapshot.number + 1,
@@ -208,20 +206,20 @@ class Poller:
                 patterns=list(views.values()),
                 difference=difference(views, instances),
                 instances=people,
-                findings=examine(reading, self._config, list(views.values()), people, self._dead[0][1]),
-                unreadable_reports=reading.unreadable,
+                findings=examine(collected, self._config, list(views.values()), people, self._dead[0][1]),
+                unreadable_reports=collected.unreadable,
                 pages=self._pages,
             ),
             self.feed.take(instances),
         )
         self._history.append((now, {view.id: _charted(view.model_dump()) for view in views.values()}))
 
-    def _counted(self, path: Path, reading: Reading) -> Counted:
-        now, instances = reading.now, self._instances
+    def _counted(self, path: Path, collected: Collected) -> Counted:
+        now, instances = collected.now, self._instances
         if PATTERNS[path.pattern].guarantees.fan_out:
             lost, certain = self._sums.missed(path, now, instances)
         else:
-            lost, certain = self.losses.of(path, now, reading.depths[path], instances)
+            lost, certain = self.losses.of(path, now, collected.depths[path], instances)
         return Counted(
             self._sums.of(path, now, instances), self._sums.rising(path, now, instances), lost=lost, certain=certain
         )
@@ -250,12 +248,12 @@ class Poller:
         self.snapshot = snapshot
         self._pages = self._tell(snapshot, lines)
 
-    def _commands_rate(self, reading: Reading) -> float | None:
-        done = reading.info.get("total_commands_processed", "")
-        before, self._commands = self._commands, (reading.now, number_of(done)) if done.isdecimal() else None
-        if before is None or self._commands is None or reading.now <= before[0]:
+    def _commands_rate(self, collected: Collected) -> float | None:
+        done = collected.info.get("total_commands_processed", "")
+        before, self._commands = self._commands, (collected.now, number_of(done)) if done.isdecimal() else None
+        if before is None or self._commands is None or collected.now <= before[0]:
             return None
-        return max(0.0, (self._commands[1] - before[1]) / (reading.now - before[0]))
+        return max(0.0, (self._commands[1] - before[1]) / (collected.now - before[0]))
 
 
 def _charted(view: Mapping[str, object]) -> dict[str, float | None]:

@@ -17,8 +17,8 @@ from .application import application
 from .bursts import Bursts
 from .hub import Hub, event
 from .poller import Poller
+from .schemas.live import Seen, Snapshot
 from .settings import DashboardSettings
-from .snapshot import Seen, Snapshot
 
 __all__ = ["Web", "bind"]
 

@@ -73,7 +73,7 @@ export function writer() {
 }
 
 export const EMPTY = {
-  letters: ["M4 12h36v24H4z", "m5 13 17 13 17-13"],
+  envelope: ["M4 12h36v24H4z", "m5 13 17 13 17-13"],
   bell: ["M10 31c4-3 4-9 4-15a8 8 0 0 1 16 0c0 6 0 12 4 15z", "M19 35a3.4 3.4 0 0 0 6 0"],
   house: ["M8 38V20L22 8l14 12v18z", "M18 38V27h8v11"],
   check: ["M22 5a17 17 0 1 1 0 34 17 17 0 0 1 0-34z", "m14 22 6 6 11-12"],

@@ -31,7 +31,7 @@ const HINTS = {
   duplicated: "seen again by the same subscriber, by id",
   retried: "handed out again after a failure",
   dead: "given up, kept among the dead letters",
-  "in-flight": "in a subscriber's hands now",
+  "in-flight": "taken by a subscriber, not finished yet",
   depth: "in Redis, not yet taken",
   oldest: "how long the oldest has waited",
 };

@@ -53,7 +53,7 @@ function compare(difference, snapshot) {
   const why = parts.length ? `On pubsub ${parts.join("; ")}. ` : "";
   const kept = office ? `The queue lost ${count(office)}: taken by a subscriber that died with them.` : "The queue kept every one of them until somebody came.";
   if (uncertain(snapshot)) {
-    return [`The crier lost ${count(crier)}, the post office ${count(office)} at most.`, `${why}A subscriber was killed, and with it what it had in hand from the queue and the counts of its last second.`];
+    return [`The crier lost ${count(crier)}, the post office ${count(office)} at most.`, `${why}A subscriber was killed, and with it what it had in flight from the queue and the counts of its last second.`];
   }
   const gap = crier - office;
   const title =
@@ -70,9 +70,9 @@ function sum(snapshot) {
   const lossy = snapshot.patterns.filter((view) => view.lost && view.lost_certain);
   if (!lossy.length && unsure.length) {
     const most = unsure.reduce((all, view) => all + view.lost, 0);
-    return [`${plural(most, "message")} lost at most.`, `${places(unsure)}. A subscriber was killed, and with it the counts of its last second; what it had in hand from a queue is gone.`];
+    return [`${plural(most, "message")} lost at most.`, `${places(unsure)}. A subscriber was killed, and with it the counts of its last second; what it had in flight from a queue is gone.`];
   }
-  if (!lossy.length) return ["Nothing is lost.", "Every message that Redis acknowledged was handled, waits, or is in somebody's hands."];
+  if (!lossy.length) return ["Nothing is lost.", "Every message that Redis acknowledged was handled, waits, or is in flight."];
   const total = lossy.reduce((all, view) => all + view.lost, 0);
   return [`${plural(total, "message")} lost.`, `${places(lossy)}. The doctor and the instances say what happened.`];
 }

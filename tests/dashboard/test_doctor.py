@@ -12,9 +12,9 @@ from board import Board, MakeBoard, until
 from conftest import Start
 from messages import wire
 
+from dashboard.collector import Collected
 from dashboard.doctor import examine
-from dashboard.reading import Reading
-from dashboard.snapshot import Finding
+from dashboard.schemas.live import Finding
 from lab.processes import Process
 from lab.server import Server
 from townpost import keys
@@ -135,7 +135,7 @@ def _online(master: redis.Redis) -> bool:
 
 
 def _examined(**info: str) -> list[Finding]:
-    reading = Reading(now=0, round_trip=0, entered={}, reports={}, connected=None, depths={}, info=info)
+    reading = Collected(now=0, round_trip=0, entered={}, reports={}, connected=None, depths={}, info=info)
     return examine(reading, {}, [], [], {})
 
 

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from messages import wire
 
+from dashboard.collector import Collected
 from dashboard.instances import Instances
 from dashboard.paths import Path, own_path, share
-from dashboard.reading import Reading
 from dashboard.reports import Report, read_report
 from dashboard.sums import Sums
 from townpost.settings import Settings
@@ -131,7 +131,7 @@ OWN = own_path(Settings(), "queue")
 def _seen(instances: Instances, now: float, *reports: Report, left: frozenset[str] = frozenset()) -> None:
     told = {report.id: report for report in reports}
     entered = dict.fromkeys((name for name in told if name not in left), now)
-    instances.update(Reading(now, 0.001, entered, told, connected=set(), depths={}))
+    instances.update(Collected(now, 0.001, entered, told, connected=set(), depths={}))
 
 
 def _report(name: str, at: float, started: float, **counts: int) -> Report:

@@ -15,7 +15,7 @@ assert BLOCK is not None
 LINES = BLOCK.group(1).splitlines()
 RULES = {tuple(line.split()[:2]): line.split()[2:] for line in LINES if line.startswith(("publisher", "subscriber"))}
 COUNTS = next(line.split()[1:] for line in LINES if line.startswith("counts"))
-COURTESIES = next(line.split()[1:] for line in LINES if line.startswith("courtesies"))
+OPTIONAL = next(line.split()[1:] for line in LINES if line.startswith("optional"))
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def users(client: redis.Redis) -> Iterator[redis.Redis]:
 
 
 @pytest.mark.parametrize("pattern", ["both", "reliable", "stream"])
-@pytest.mark.parametrize("more", [[], COUNTS, COUNTS + COURTESIES], ids=["least", "counts", "courtesies"])
+@pytest.mark.parametrize("more", [[], COUNTS, COUNTS + OPTIONAL], ids=["least", "counts", "optional"])
 def test_the_documented_rules_are_enough(
     start: Start, server: Server, users: redis.Redis, pattern: str, more: list[str]
 ) -> None:

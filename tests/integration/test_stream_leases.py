@@ -8,7 +8,7 @@ import stream_driver
 from driver import messages
 from stream_driver import MakeConsumer, held, pending
 
-from townpost.patterns.letters import DeadLetters
+from townpost.patterns.dead_letters import DeadLetters
 from townpost.publishing.publisher import Publisher
 
 consumer = stream_driver.consumer

@@ -45,7 +45,7 @@ _READ_BYTES = 256 * 1024
 _SLICE_SECONDS = 0.1
 _PATIENCE_SECONDS = 0.8
 
-Reply: TypeAlias = "bytes | int | list[Reply] | hiredis.ReplyError | None"
+Reply: TypeAlias = bytes | int | list["Reply"] | hiredis.ReplyError | None
 
 _log = logging.getLogger("townpost.connection")
 

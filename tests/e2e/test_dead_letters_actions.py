@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import redis
 from conftest import Run, Start
-from letter_box import Q, S, bury, left, on_terminal, waiting
+from dead_letter_box import Q, S, bury, left, on_terminal, waiting
 from messages import wire
 
 from lab.server import Server
