@@ -52,7 +52,7 @@ _STATUS: tuple[tuple[type[TownpostError], int], ...] = (
 
 
 def application(settings: DashboardSettings, poller: Poller, hub: Hub, bursts: Bursts) -> FastAPI:
-    """All of it; nothing runs by itself but what is asked for."""
+    """All routes behind the guard. It starts no task of its own."""
     keys = Keys(settings.dashboard_token)
     app = FastAPI(
         title="Townpost dashboard",

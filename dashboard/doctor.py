@@ -137,7 +137,7 @@ def _replicas(info: Mapping[str, str]) -> Iterator[Finding]:
                 id=f"replica-lag-{name}",
                 level="warning",
                 title=f"Replica {replica.get('ip', '?')}:{replica.get('port', '?')} lags behind",
-                detail=f"State {replica.get('state', 'unknown')}, {behind:,} bytes behind, last heard of {silent} s "
+                detail=f"State {replica.get('state', 'unknown')}, {behind:,} bytes behind, last answer {silent} s "
                 "ago. A failover to it would lose what it has not got.",
                 remedy="Look at its network, disk and log; WAIT or min-replicas-to-write bound the loss.",
                 command="INFO replication",
@@ -150,8 +150,8 @@ def _queues(patterns: Sequence[PathStatus], dead_before: Mapping[str, int]) -> I
             yield Finding(
                 id=f"no-consumer-{view.id}",
                 level="bad",
-                title=f"{view.depth:,} messages wait on {_where(view)}, and nobody takes them",
-                detail=f"No subscriber of '{view.key}' reports (one of another program would not).",
+                title=f"{view.depth:,} messages wait on {_where(view)}, and no subscriber takes them",
+                detail=f"No subscriber of '{view.key}' reports; consumers of other programs do not report.",
                 remedy=f"Start a subscriber with PATTERN={view.name} and {view.setting}={view.key}.",
                 command=f"docker compose up -d --scale subscriber=1   # PATTERN={view.name}",
             )
@@ -169,8 +169,8 @@ def _queues(patterns: Sequence[PathStatus], dead_before: Mapping[str, int]) -> I
             yield Finding(
                 id=f"no-listener-{view.id}",
                 level="bad",
-                title="The crier speaks to an empty square",
-                detail=f"Messages are published on '{view.key}' and nobody is subscribed: each of them is gone.",
+                title=f"No subscribers: messages published on '{view.key}' are dropped",
+                detail="Pub/sub stores nothing, so a message without a subscriber is lost.",
                 remedy=f"Start a subscriber with PATTERN={view.name}.",
                 command="",
             )
@@ -200,7 +200,7 @@ def _instances(instances: Sequence[InstanceStatus]) -> Iterator[Finding]:
                 level="bad",
                 title=f"{one.role} {one.host} is stalled",
                 detail=f"Its {loop} loop has not turned for {seconds:,.0f} s, though it reports.",
-                remedy="A handler hangs: look at its log, set HANDLER_TIMEOUT, restart it.",
+                remedy="Its handler does not return: look at its log, set HANDLER_TIMEOUT, restart it.",
                 command="",
             )
         if one.state != "gone" and one.clock_offset is not None and abs(one.clock_offset) > _CLOCK_SECONDS:

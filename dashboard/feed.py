@@ -1,4 +1,4 @@
-"""The feed: messages that the services happened to keep (`MessageSample`), each once, the last five hundred."""
+"""The feed: the last five hundred messages that services kept as samples (`MessageSample`), each once."""
 
 import itertools
 from collections import deque
@@ -26,7 +26,7 @@ _Sample: TypeAlias = tuple[float, Path, Literal["sent", "received"], str, str, i
 
 
 class Feed:
-    """Filled by the poller, read by anyone."""
+    """The poller fills it, requests read it."""
 
     def __init__(self) -> None:
         self._lines: deque[SeenWhole] = deque(maxlen=_KEPT)

@@ -1,7 +1,7 @@
-"""Who is there, who was, and what they counted: the memory that outlives the reports on Redis.
+"""The instances that run or ran, and what they counted: this memory outlives the reports on Redis.
 
-A report is replaced every second and gone with its instance; the counts of the gone must stay in the sums. So each
-instance is remembered with its last reports, for five minutes after it went, and its counts for good.
+A report is replaced every second and ends with its instance, but the counts must stay in the sums. So each instance is
+remembered with its last reports, for five minutes after it ended, and its counts for good.
 """
 
 from collections import Counter, deque
@@ -25,11 +25,11 @@ _SETTLE_SECONDS = 4.0
 """After an outage instances connect again in their own time."""
 _BUSY_SECONDS = 2.0
 _MOST_KNOWN = 2_000
-"""Anyone can write reports."""
+"""A bound: any client can write reports."""
 
 
 class Instance:
-    """One process, as it told of itself."""
+    """One process, as its reports describe it."""
 
     def __init__(self, report: Report) -> None:
         self.id = report.id
@@ -37,9 +37,9 @@ class Instance:
         self.left: Literal["stopped", "vanished"] | None = None
         self.silent = False
         self.reports: deque[Report] = deque()
-        self.hear(report)
+        self.add(report)
 
-    def hear(self, report: Report) -> None:
+    def add(self, report: Report) -> None:
         """Take its newest report, which may be one that is known."""
         self.latest = report
         self.last_seen = report.at
@@ -124,12 +124,12 @@ class Instance:
 
 
 class Instances:
-    """All that were ever seen here."""
+    """All that this dashboard has seen."""
 
     def __init__(self) -> None:
         self._known: dict[str, Instance] = {}
         self.forgotten: dict[Path, Tally] = {}
-        """What those counted who are no longer remembered."""
+        """The counts of instances that are no longer remembered."""
         self._settled_at = 0.0
 
     def __iter__(self) -> Iterator[Instance]:
@@ -141,7 +141,7 @@ class Instances:
         return [i.client_id for i in self._known.values() if i.gone_at is None and i.client_id is not None]
 
     def disturbed(self) -> None:
-        """Redis was away: nobody's connection is what it was."""
+        """Redis was away: every instance has to connect anew."""
         if self._known:
             self._settled_at = float("inf")
 
@@ -154,7 +154,7 @@ class Instances:
             if (known := self._known.get(name)) is None:
                 self._known[name] = Instance(report)
             else:
-                known.hear(report)
+                known.add(report)
         for instance in self._known.values():
             self._judge(instance, collected, asked.get(instance.id))
         gone = sorted((i for i in self._known.values() if i.gone_at is not None), key=lambda i: i.gone_at or 0.0)
@@ -164,7 +164,7 @@ class Instances:
                 self.forgotten.setdefault(path, Counter()).update(tally)
 
     def _judge(self, instance: Instance, collected: Collected, asked: int | None) -> None:
-        """Whether it is gone: it said so, or its connection is closed, or its report has run out."""
+        """Decide whether it is gone: it reported its end, its connection is closed, or its report has expired."""
         now = collected.now
         if instance.latest.ended:
             instance.gone_at, instance.left, instance.silent = instance.last_seen, "stopped", False
@@ -189,19 +189,19 @@ class Instances:
             instance.gone_at, instance.left = None, None
 
     def totals(self, path: Path) -> Tally:
-        """Over all there were, each as of its last report."""
+        """Over all instances, each as of its last report."""
         total = share(self.forgotten, path)
         for instance in self._known.values():
             total.update(share(instance.counts, path))
         return total
 
     def on(self, path: Path) -> list[Instance]:
-        """Those who send there, or take as its group does."""
+        """The instances that send there, or take in its group."""
         return [i for i in self if any(_is_on(other, path, i) for other in i.counts)]
 
     @property
     def places(self) -> list[Path]:
-        """Used by anyone remembered, the living first."""
+        """Places that a remembered instance uses, those of running instances first."""
         return list(dict.fromkeys(path.place for instance in self for path in instance.counts))
 
 

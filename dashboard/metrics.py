@@ -12,7 +12,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _GAUGES = {
     "depth": ("depth", "Messages that wait."),
     "oldest_seconds": ("oldest_message_age_seconds", "How long the oldest of them has waited."),
-    "in_flight": ("in_flight", "Messages in a consumer's hands."),
+    "in_flight": ("in_flight", "Messages that consumers have taken and not finished."),
     "scheduled": ("scheduled", "Messages delayed or waiting for another attempt."),
     "dead_letters": ("dead_letters", "Dead letters there are now."),
     "stored": ("stored_entries", "Entries of the stream."),
@@ -20,9 +20,9 @@ _GAUGES = {
     "sent_rate": ("sent_per_second", "Messages sent, per second."),
     "received_rate": ("received_per_second", "Messages received, per second."),
     "handled_rate": ("handled_per_second", "Messages handled, per second."),
-    "publishers": ("publishers", "Publishers at work."),
-    "subscribers": ("subscribers", "Subscribers at work."),
-    "lost": ("lost", "Messages lost, as far as can be told."),
+    "publishers": ("publishers", "Publishers that run."),
+    "subscribers": ("subscribers", "Subscribers that run."),
+    "lost": ("lost", "Messages lost, as far as is known."),
 }
 _STATES = ("working", "idle", "stalled", "silent", "gone")
 
@@ -57,7 +57,7 @@ def _lines(snapshot: Snapshot) -> Iterator[str]:
         for state in _STATES:
             number = sum(one.role == role and one.state == state for one in snapshot.instances)
             yield _line("instances", number, role=role, state=state)
-    yield from _head("findings", "gauge", "What the doctor complains of, by level.")
+    yield from _head("findings", "gauge", "Findings of the doctor, by level.")
     for level in ("bad", "warning", "note"):
         yield _line("findings", sum(finding.level == level for finding in snapshot.findings), level=level)
 

@@ -1,4 +1,4 @@
-"""The one that reads from Redis, for all pages together: once a second while anyone looks, else every three."""
+"""Reads from Redis for all pages together: once a second while a page is open or the API is used, else every three."""
 
 import logging
 import threading
@@ -57,7 +57,7 @@ NOTHING_YET = Snapshot(
     pages=0,
 )
 _MOST_PLACES = 40
-"""Anyone can write a report that names some: those of our own settings come first, then those of the living."""
+"""A bound, as any client can write a report: our own settings come first, then running instances."""
 _CHARTED = ("sent_rate", "received_rate", "handled_rate", "failed_rate", "depth", "dead_letters")
 
 
@@ -90,7 +90,7 @@ class Poller:
         self._sums = Sums()
         self.paths: tuple[Path, ...] = ()
         """That are shown; replaced, never changed: other threads read it."""
-        self._complained = False
+        self._warned = False
         self._history: deque[tuple[float, dict[str, dict[str, float | None]]]] = deque(maxlen=_HISTORY)
         self._config: Config = {}
         self._config_at = -_CONFIG_SECONDS
@@ -107,7 +107,7 @@ class Poller:
         return True  # it only reads
 
     def look(self) -> None:
-        """Somebody wants to know: from any thread."""
+        """A request wants a fresh snapshot: from any thread."""
         if time.monotonic() - self._looked_at > _TURN_SECONDS:
             self._wake.set()
         self._looked_at = time.monotonic()
@@ -147,7 +147,7 @@ class Poller:
         return History(at=[at for at, _ in kept], paths=lines)
 
     def _pause(self, seconds: float, started: float) -> None:
-        """Until the next turn; one that looks first wakes us, though never twice in a second."""
+        """Until the next turn; a request wakes it earlier, though never twice in a second."""
         deadline = time.monotonic() + max(0.0, seconds)
         while not self._stop.is_set() and (left := deadline - time.monotonic()) > 0:
             if self._wake.wait(min(left, _TURN_SECONDS / 4)):
@@ -194,8 +194,8 @@ class Poller:
         }
         self.paths = tuple(views)
         self._sums.forget(instances)
-        self._complain(collected.unreadable)
-        people = [instance_status(instance, now, collected.depths) for instance in instances]
+        self._warn_of(collected.unreadable)
+        statuses = [instance_status(instance, now, collected.depths) for instance in instances]
         self._dead.append((now, {view.id: view.dead_letters or 0 for view in views.values()}))
         redis = redis_status(collected, since=self._since, rate=self._commands_rate(collected))
         self._send(
@@ -205,8 +205,8 @@ class Poller:
                 redis=redis,
                 patterns=list(views.values()),
                 difference=difference(views, instances),
-                instances=people,
-                findings=examine(collected, self._config, list(views.values()), people, self._dead[0][1]),
+                instances=statuses,
+                findings=examine(collected, self._config, list(views.values()), statuses, self._dead[0][1]),
                 unreadable_reports=collected.unreadable,
                 pages=self._pages,
             ),
@@ -224,11 +224,11 @@ class Poller:
             self._sums.of(path, now, instances), self._sums.rising(path, now, instances), lost=lost, certain=certain
         )
 
-    def _complain(self, unreadable: int) -> None:
+    def _warn_of(self, unreadable: int) -> None:
         """Once, until all can be read again."""
-        if unreadable and not self._complained:
+        if unreadable and not self._warned:
             self._log.warning("%d reports of instances on Redis cannot be read, and are passed over", unreadable)
-        self._complained = unreadable > 0
+        self._warned = unreadable > 0
 
     def _away(self, problem: str) -> None:
         before = self.snapshot

@@ -1,4 +1,4 @@
-"""From what was read and remembered to what a page is told."""
+"""Makes the snapshot that a page gets of what was collected and what is remembered."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ __all__ = ["Counted", "difference", "instance_status", "path_status", "redis_sta
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What was added up for one path."""
+    """The sums of one path."""
 
     totals: Tally
     rising: Tally
@@ -71,7 +71,7 @@ def path_status(path: Path, collected: Collected, instances: Instances, counted:
 
 
 def difference(views: Mapping[Path, PathStatus], instances: Instances) -> Difference | None:
-    """Between the two paths that the same senders use, where there are such."""
+    """Between a pub/sub path and a queue that the same senders use, where there are such."""
     pair = _pair(views, instances)
     if pair is None:
         return None

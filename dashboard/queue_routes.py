@@ -38,7 +38,7 @@ def queue_routes(app: FastAPI, settings: DashboardSettings, poller: Poller) -> N
             return own
         asked = Path(pattern, name, (group or own.group) if own.group else "")
         if asked.place != own.place and asked not in poller.paths:
-            raise HTTPException(404, f"nobody reports a {pattern} of that name, or no such group reads it")
+            raise HTTPException(404, f"no instance reports a {pattern} of that name, or no such group reads it")
         return asked
 
     redis, path = Depends(connected), Depends(chosen)

@@ -1,4 +1,4 @@
-"""Reads of reports that are bounded inside Redis: anyone may have put 250 MiB there. They run under EVAL_RO."""
+"""Reads of reports that are bounded inside Redis: any client may have put 250 MiB there. They run under EVAL_RO."""
 
 from collections.abc import Sequence
 from pathlib import Path

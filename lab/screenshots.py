@@ -89,7 +89,7 @@ class Town:
         return page
 
     def trouble(self) -> None:
-        """One dies, one is stalled, two lose their pub/sub connection for a moment, and some messages become dead letters."""
+        """One dies, one is stalled, two lose their pub/sub connection ; some messages end as dead letters."""
         self.subscribers.pop().kill()
         connection = Connection(self.server.url)
         connection.connect()

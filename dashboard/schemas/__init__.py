@@ -1,4 +1,4 @@
-"""The contract between this server and dashboard/static: live.py has what a page is told, requests.py what it asks.
+"""The contract between this server and dashboard/static: live.py, what the server sends; requests.py, what a page asks.
 
     GET  /                        static/index.html; /static/... the rest of that folder
     GET  /api/session             Session            what this server is and what this page may do

@@ -1,4 +1,4 @@
-"""What a page is told, once a second: see the list in dashboard/schemas/__init__.py."""
+"""What the server sends to a page, once a second: see the list in dashboard/schemas/__init__.py."""
 
 from typing import Literal
 
@@ -57,7 +57,7 @@ class RedisStatus(_Model):
     problem: str
     """Why not; empty when up."""
     since: float | None
-    """When it went, or came back."""
+    """When it stopped answering, or answered again."""
     round_trip_ms: float | None
     version: str
     role: str
@@ -75,14 +75,14 @@ class Totals(_Model):
 
     sent: int = 0
     unheard: int = 0
-    """Published while nobody listened."""
+    """Published while no subscriber was connected."""
     received: int = 0
     handled: int = 0
     failed: int = 0
     unreadable: int = 0
     duplicates: int = 0
     missed: int = 0
-    """Numbers never heard by a subscriber, each subscriber counted apart (pubsub)."""
+    """Numbers that a subscriber never received, each subscriber counted apart (pubsub)."""
     dropped: int = 0
     retried: int = 0
     dead: int = 0
@@ -124,11 +124,11 @@ class PathStatus(_Model):
     totals: Totals
     """What was received, and what became of it, as of the last moment for which every sender is known."""
     since_start: Totals
-    """The same counts since this dashboard started; they never fall, whoever goes."""
+    """The same counts since this dashboard started; they never fall when an instance ends."""
     lost: int
-    """pubsub: `missed` and `unheard`. Others: sent since we watch, and neither waiting, in flight, dead nor handled
-    (queue: received) by anyone who reports, for three seconds; consumers of other programs report nothing. queue: also
-    what a subscriber that vanished had received and not handled."""
+    """pubsub: `missed` and `unheard`. Others: sent since this dashboard started, and for three seconds neither waiting,
+    in flight, dead nor handled (queue: received) by an instance that reports; consumers of other programs report
+    nothing. queue: also what a subscriber that vanished had received and not handled."""
     lost_certain: bool
     """False: at most so many; a subscriber that vanished took the counts of its last second with it."""
     sent_rate: float
@@ -142,7 +142,7 @@ class PathStatus(_Model):
     oldest_seconds: float | None
     """How long the oldest waiting message has waited; None: nothing waits, or it cannot be read."""
     in_flight: int | None
-    """In some consumer's hands, where Redis knows that (reliable, stream)."""
+    """Taken by a consumer and not finished, where Redis knows that (reliable, stream)."""
     scheduled: int | None
     """Delayed, or waiting for another attempt."""
     dead_letters: int | None
@@ -150,9 +150,9 @@ class PathStatus(_Model):
     stored: int | None
     """Entries of the stream, handled ones included."""
     instances: list[str]
-    """Ids of those who send or take here, the gone included."""
+    """Ids of the instances that send or take here, the gone included."""
     publishers: int
-    """Instances at work on this path."""
+    """Instances that run and use this path."""
     subscribers: int
     listeners: int | None
     """Connections subscribed to the channel, of any program (pubsub)."""
@@ -172,7 +172,7 @@ class Difference(_Model):
     sent: int
     """On the queue; pubsub was sent the same."""
     unheard: int
-    """Lost on pubsub for everybody: nobody listened."""
+    """Lost on pubsub for every subscriber: none was connected."""
     missed: list[Missed]
     """Lost on pubsub for one subscriber."""
     lost_pubsub: int
@@ -192,7 +192,7 @@ class InstanceStatus(_Model):
     """stalled: it reports, but one of its loops has not turned for longer than its HEALTH_SECONDS. silent: connected,
     but does not report (stopped, or starved). gone: see `left`."""
     left: Literal["stopped", "vanished"] | None
-    """stopped: it said goodbye. vanished: killed, crashed or cut off."""
+    """stopped: it reported its end. vanished: killed, crashed or cut off."""
     gone_at: float | None
     started: float
     uptime: float
@@ -221,7 +221,7 @@ class InstanceStatus(_Model):
 
 
 class Finding(_Model):
-    """What the doctor sees."""
+    """What the doctor found."""
 
     id: str
     """Of the kind, e.g. eviction-policy; with the pattern where it is about one."""

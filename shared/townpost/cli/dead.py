@@ -1,4 +1,4 @@
-"""`townpost dead`: what no handler could handle is listed, shown, put back or deleted."""
+"""`townpost dead`: list, show, requeue or delete the messages that no handler could handle."""
 
 import argparse
 import re
@@ -103,7 +103,7 @@ def _act(letters: DeadLetters, given: argparse.Namespace) -> int:
     what = f"{given.action} {len(chosen):,} dead letter{'s' * (len(chosen) != 1)}"
     if not given.yes:
         if sys.stdin is None or not sys.stdin.isatty():  # None if it is closed
-            raise SettingError(f"{what}: say --yes where nobody can be asked")
+            raise SettingError(f"{what}: say --yes where there is no terminal to ask at")
         if not _agrees(what):
             print("nothing was done")
             return 1
@@ -114,12 +114,12 @@ def _act(letters: DeadLetters, given: argparse.Namespace) -> int:
 
 
 def _as_json(letter: DeadLetter) -> dict[str, object]:
-    told = asdict(letter) | {
+    fields = asdict(letter) | {
         "at": letter.at.isoformat(),
         "payload": letter.payload.decode("utf-8", "backslashreplace"),
     }
-    del told["size"]  # the payload is whole here
-    return told
+    del fields["size"]  # the payload is whole here
+    return fields
 
 
 def _list(letters: Sequence[DeadLetter], *, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""Which queue or stream a command is about, and the connection to its server."""
+"""The queue or stream that a command is about, and the connection to its server."""
 
 import argparse
 import contextlib

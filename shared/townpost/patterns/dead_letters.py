@@ -146,7 +146,7 @@ class DeadLetters:
         return _number(self._connection.call(*_REQUEUE.whole(keys_, self._pattern.name, payload, letter_id)))
 
     def _requeue_for_groups(self, ids: Sequence[str], payload: bytes | str) -> int:
-        """Each for the group in which it died."""
+        """Each goes to the group in which it died."""
         names = self._connection.call(*GROUPS.whole([self._key], *ids))
         if not isinstance(names, list):
             raise TypeError(f"groups.lua answered {names!r}")
@@ -207,7 +207,7 @@ def _whole(reply: Reply) -> list[DeadLetter]:
 
 
 def _dead_letter(entry: Entry) -> DeadLetter:
-    """Of whatever stands there: anyone can write to a stream, and the rest must stay readable."""
+    """Of what any client may have written: a field that cannot be read leaves the others readable."""
     payload = entry.excerpt("payload")
     return DeadLetter(
         id=entry.id,

@@ -1,7 +1,7 @@
 """What an operator can ask about one channel, list or stream, and the shape of the answers.
 
 Each pattern answers in an `Inspector` of its own, beside the pattern; inspectors.py finds it. Payloads are cut inside
-Redis: anyone may have written one of any size.
+Redis: any client may have written one of any size.
 """
 
 from collections.abc import Generator, Sequence
@@ -51,7 +51,7 @@ class Question(Generic[T_co]):
         self.commands = next(query)
         self.answered = False
 
-    def hear(self, replies: list[Reply]) -> None:
+    def reply(self, replies: list[Reply]) -> None:
         try:
             self.commands = self._query.send(replies)
         except StopIteration as end:
@@ -70,7 +70,7 @@ def ask(connection: Connection, questions: Sequence[Question[object]]) -> None:
         replies = connection.pipeline(commands) if commands else []
         for question in open_:
             count = len(question.commands)
-            question.hear(replies[:count])
+            question.reply(replies[:count])
             replies = replies[count:]
 
 
