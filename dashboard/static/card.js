@@ -27,7 +27,7 @@ const MINOR = [
 ];
 const TONES = { lost: "bad", dead: "bad", duplicated: "warn", retried: "warn" };
 const HINTS = {
-  lost: "acknowledged by Redis, and never handled by somebody who should have; a range where a killed subscriber took its last counts with it",
+  lost: "acknowledged by Redis, and not handled by a subscriber that should have; a range where a killed subscriber took its last counts with it",
   duplicated: "seen again by the same subscriber, by id",
   retried: "handed out again after a failure",
   dead: "given up, kept among the dead letters",

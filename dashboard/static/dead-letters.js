@@ -42,7 +42,7 @@ export class DeadLettersTab {
       caption: "Dead letters",
       columns: [
         { label: "Select", head: this.selection.head, tick: true },
-        { label: "Letter", wide: true },
+        { label: "Message", wide: true },
         { label: "Reason" },
         { label: "Error", wide: true },
         { label: "Attempts", number: true },
@@ -53,7 +53,7 @@ export class DeadLettersTab {
       render: (letter, row) => this.#cells(letter, row),
     });
     this.bar = h("div", { class: "bar" }, this.reason, h("span", { class: "grow" }), this.requeue, this.purge);
-    this.empty = empty("envelope", "No dead letters", "A message that fails too often, or that nobody can read, is set aside here with the reason. Nothing was.");
+    this.empty = empty("envelope", "No dead letters", "A message that fails too often, or that cannot be read, is set aside here with the reason.");
     this.none = empty("envelope", "None for this reason", "Choose another reason above.");
     this.node = h("div", {}, this.bar, this.table.node, h("p", { class: "after" }, this.more), this.empty, this.none);
     this.empty.hidden = this.none.hidden = this.table.node.hidden = this.more.hidden = this.bar.hidden = true;

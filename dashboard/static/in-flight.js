@@ -27,7 +27,7 @@ export class InFlightTab {
       key: (message) => message.id,
       render: (message, row) => this.#cells(message, row),
     });
-    this.empty = empty("house", "Nothing is in flight", "What a subscriber has taken and not yet finished shows here, with the lease after which somebody else may have it.");
+    this.empty = empty("house", "Nothing is in flight", "What a subscriber has taken and not yet finished shows here, with the lease after which another one may take it.");
     this.node = h("div", {}, this.table.node, this.note, this.empty);
     this.empty.hidden = this.table.node.hidden = true;
   }

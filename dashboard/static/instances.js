@@ -29,7 +29,7 @@ export class Screen {
       render: (one, row) => this.#cells(one, row),
       decorate: (row, one) => (row.dataset.state = one.state),
     });
-    this.empty = empty("house", "Nobody is here", "Start a publisher and a subscriber: `docker compose up`, or `make demo`. They appear within seconds.");
+    this.empty = empty("house", "No service is running", "Start a publisher and a subscriber: `docker compose up`, or `make demo`. They appear within seconds.");
     this.node = h("div", { class: "dims" }, head("Instances", this.summary), this.table.node, this.empty);
   }
 

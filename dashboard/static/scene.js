@@ -79,7 +79,7 @@ export class Scene {
     }
   }
 
-  /** Draw anew only when somebody came or went, or the room changed. */
+  /** Draw anew only when an instance came or went, or the size changed. */
   #draw() {
     const width = Math.round(this.node.clientWidth);
     if (!this.view || !width) return;
@@ -139,7 +139,7 @@ export class Scene {
     if (!this.listeners.length) {
       const end = { x: x - 14, y: MIDDLE };
       this.lines.append(svg("path", { class: "road off", d: road(this.exit, end) }));
-      this.things.append(at(x, MIDDLE, house(), "gone", "nobody"), text(x + 4, MIDDLE + 32, "", "nobody"));
+      this.things.append(at(x, MIDDLE, house(), "gone", "none"), text(x + 4, MIDDLE + 32, "", "none"));
     }
   }
 
@@ -267,7 +267,7 @@ function title(instance, otherwise = "") {
 function store(view) {
   if (view.depth === null) {
     const lost = view.sent_rate > 0 && view.listeners === 0;
-    return lost ? { words: "nobody hears it", tone: "tone-bad" } : { words: "keeps nothing", tone: "" };
+    return lost ? { words: "no subscribers", tone: "tone-bad" } : { words: "keeps nothing", tone: "" };
   }
   const parts = [`${brief(view.depth)} waiting`];
   if (view.stored !== null) parts.unshift(`${brief(view.stored)} kept`);

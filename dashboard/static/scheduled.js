@@ -74,7 +74,7 @@ export class ScheduledTab {
   }
 
   async #purge(members, button) {
-    const sure = await dialogs.confirm(`Delete ${plural(members.length, "scheduled message")}?`, "Nobody will ever get them. They are gone for good.", "Delete");
+    const sure = await dialogs.confirm(`Delete ${plural(members.length, "scheduled message")}?`, "No subscriber will get them.", "Delete");
     if (!sure) return;
     const done = await doing(button, () => post(`${this.path}/purge`, { members }, this.where));
     if (done) toast(done.said);

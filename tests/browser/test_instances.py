@@ -81,6 +81,6 @@ def test_one_that_is_frozen_is_called_silent(start: Start, serve: Serve, look: L
 def test_nobody_is_an_answer_too(serve: Serve, look: Look) -> None:
     visit = look(serve())
 
-    expect(visit.page.locator("h1")).to_have_text("Nobody is here yet.")
+    expect(visit.page.locator("h1")).to_have_text("No service is running yet.")
     visit.go("doctor")
     expect(visit.page.locator("main")).to_contain_text("Doctor")

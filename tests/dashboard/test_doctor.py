@@ -101,7 +101,7 @@ def test_dead_letters_that_grow_are_found(board: MakeBoard, client: redis.Redis)
     until(lambda: _finding(page, "dead-growing-reliable:reliable_queue"))
 
 
-def test_a_crier_in_an_empty_square_is_found(board: MakeBoard, start: Start) -> None:
+def test_a_channel_without_subscribers_is_found(board: MakeBoard, start: Start) -> None:
     page = board(PATTERN="pubsub")
     start("publisher", PATTERN="pubsub", PUBLISH_INTERVAL="0.05")
 

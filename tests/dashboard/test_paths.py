@@ -82,7 +82,7 @@ def test_letters_of_another_queue_can_be_looked_at_and_no_other_key(
     until(lambda: _views(page, "reliable")["orders", ""]["totals"]["handled"] == 1)  # type: ignore[index]  # JSON
 
 
-def test_what_a_killed_subscriber_had_in_hand_is_lost_on_queue(
+def test_what_a_killed_subscriber_had_in_flight_is_lost_on_queue(
     board: MakeBoard, start: Start, handler: Callable[[str], dict[str, str]]
 ) -> None:
     # Given two subscribers of queue, one with a handler that hangs on one of twelve messages

@@ -119,7 +119,7 @@ def test_what_is_scheduled_is_listed(run: Run, client: redis.Redis) -> None:
     assert client.llen(Q) == 0
 
 
-def test_what_is_in_hand_is_listed(server: Server, run: Run, client: redis.Redis) -> None:
+def test_what_is_in_flight_is_listed(server: Server, run: Run, client: redis.Redis) -> None:
     # Given a consumer with two messages in flight
     client.rpush(Q, wire(), wire())
     settings = Settings.read(redis_url=server.url, pattern="reliable", prefetch=10)
