@@ -51,7 +51,7 @@ class Burst:
         self.finished = threading.Event()
         self.failed: TownpostError | None = None
 
-    def view(self) -> Published:
+    def progress(self) -> Published:
         return Published(
             number=self.number,
             ids=self.ids[:_SHOWN_IDS],
@@ -77,7 +77,7 @@ class Bursts:
 
     def one(self, number: int) -> Published | None:
         burst = self._known.get(number)
-        return None if burst is None else burst.view()
+        return None if burst is None else burst.progress()
 
     def start(self, asked: Publish) -> Published:
         """Begin, and say where the first of it went; a single message has gone by then, or has not gone at all.
@@ -109,7 +109,7 @@ class Bursts:
         begun.wait(_ANSWER_SECONDS * 2)
         if burst.failed is not None and not burst.sent:
             raise burst.failed
-        return burst.view()
+        return burst.progress()
 
     def _messages(self, asked: Publish, epoch: str, start: int, count: int) -> list[Message]:
         try:

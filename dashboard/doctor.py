@@ -39,7 +39,7 @@ def examine(
 
 
 def _server(info: Mapping[str, str], config: Config, patterns: Sequence[PathStatus]) -> Iterator[Finding]:
-    stores = any(view.durable for view in patterns)
+    stores = any(status.durable for status in patterns)
     if not info:
         yield Finding(
             id="info-forbidden",
@@ -98,7 +98,7 @@ def _output_buffer(config: Config, patterns: Sequence[PathStatus]) -> Iterator[F
     words = config.get("client-output-buffer-limit", "").split()
     classes = {words[i]: words[i + 1 : i + _CLASS_FIELDS] for i in range(0, len(words) - 3, _CLASS_FIELDS)}
     numbers = [int(word) for word in classes.get("pubsub", []) if word.isdecimal()]
-    if len(numbers) != _CLASS_FIELDS - 1 or not any(view.fan_out for view in patterns):
+    if len(numbers) != _CLASS_FIELDS - 1 or not any(status.fan_out for status in patterns):
         return
     hard, soft, seconds = numbers
     limits = [limit for limit in (hard, soft) if limit]
@@ -145,50 +145,51 @@ def _replicas(info: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def _queues(patterns: Sequence[PathStatus], dead_before: Mapping[str, int]) -> Iterator[Finding]:
-    for view in patterns:
-        if view.depth and not view.subscribers and not view.in_flight:
+    for status in patterns:
+        if status.depth and not status.subscribers and not status.in_flight:
             yield Finding(
-                id=f"no-consumer-{view.id}",
+                id=f"no-consumer-{status.id}",
                 level="bad",
-                title=f"{view.depth:,} messages wait on {_where(view)}, and no subscriber takes them",
-                detail=f"No subscriber of '{view.key}' reports; consumers of other programs do not report.",
-                remedy=f"Start a subscriber with PATTERN={view.name} and {view.setting}={view.key}.",
-                command=f"docker compose up -d --scale subscriber=1   # PATTERN={view.name}",
+                title=f"{status.depth:,} messages wait on {_where(status)}, and no subscriber takes them",
+                detail=f"No subscriber of '{status.key}' reports; consumers of other programs do not report.",
+                remedy=f"Start a subscriber with PATTERN={status.name} and {status.setting}={status.key}.",
+                command=f"docker compose up -d --scale subscriber=1   # PATTERN={status.name}",
             )
-        elif view.depth and view.subscribers and (view.oldest_seconds or 0) > _WAITING_SECONDS:
+        elif status.depth and status.subscribers and (status.oldest_seconds or 0) > _WAITING_SECONDS:
             yield Finding(
-                id=f"behind-{view.id}",
+                id=f"behind-{status.id}",
                 level="warning",
-                title=f"The oldest message on {_where(view)} has waited for {view.oldest_seconds or 0:,.0f} s",
-                detail=f"{view.depth:,} wait, {view.handled_rate:,.1f} a second are handled, "
-                f"{view.sent_rate:,.1f} a second are sent.",
+                title=f"The oldest message on {_where(status)} has waited for {status.oldest_seconds or 0:,.0f} s",
+                detail=f"{status.depth:,} wait, {status.handled_rate:,.1f} a second are handled, "
+                f"{status.sent_rate:,.1f} a second are sent.",
                 remedy="Add subscribers, or make the handler faster.",
-                command=f"docker compose up -d --scale subscriber={view.subscribers + 1}",
+                command=f"docker compose up -d --scale subscriber={status.subscribers + 1}",
             )
-        if view.fan_out and view.listeners == 0 and view.sent_rate and view.totals.unheard:  # a glob may listen
+        if status.fan_out and status.listeners == 0 and status.sent_rate and status.totals.unheard:  # a glob may listen
             yield Finding(
-                id=f"no-listener-{view.id}",
+                id=f"no-listener-{status.id}",
                 level="bad",
-                title=f"No subscribers: messages published on '{view.key}' are dropped",
+                title=f"No subscribers: messages published on '{status.key}' are dropped",
                 detail="Pub/sub stores nothing, so a message without a subscriber is lost.",
-                remedy=f"Start a subscriber with PATTERN={view.name}.",
+                remedy=f"Start a subscriber with PATTERN={status.name}.",
                 command="",
             )
-        now, before = view.dead_letters or 0, dead_before.get(view.id, 0)
+        now, before = status.dead_letters or 0, dead_before.get(status.id, 0)
         if now > before:
             yield Finding(
-                id=f"dead-growing-{view.id}",
+                id=f"dead-growing-{status.id}",
                 level="warning",
-                title=f"Dead letters of {_where(view)} grow: {now - before:,} more in the last minute",
+                title=f"Dead letters of {_where(status)} grow: {now - before:,} more in the last minute",
                 detail=f"{now:,} are there. Messages die after MAX_ATTEMPTS failures or MAX_CRASHES crashes.",
                 remedy="Read their errors, mend the handler, then requeue them.",
-                command=f"{view.setting}={shlex.quote(view.key)} python -m subscriber dead --pattern {view.name} list",
+                command=f"{status.setting}={shlex.quote(status.key)} "
+                f"python -m subscriber dead --pattern {status.name} list",
             )
 
 
-def _where(view: PathStatus) -> str:
+def _where(status: PathStatus) -> str:
     """The pattern and the name: there may be several queues of one pattern, and groups of one stream."""
-    return f"{view.name} '{view.key}'" + (f" for {view.group}" if view.group else "")
+    return f"{status.name} '{status.key}'" + (f" for {status.group}" if status.group else "")
 
 
 def _instances(instances: Sequence[InstanceStatus]) -> Iterator[Finding]:

@@ -35,23 +35,23 @@ def _lines(snapshot: Snapshot) -> Iterator[str]:
     yield from _head("redis_up", "gauge", "Whether Redis answers.")
     yield _line("redis_up", float(snapshot.redis.up))
     for field, (name, text) in _GAUGES.items() if snapshot.redis.up else ():
-        values = [(view, getattr(view, field)) for view in snapshot.patterns]
+        values = [(status, getattr(status, field)) for status in snapshot.patterns]
         yield from _head(name, "gauge", text)
-        yield from (_line(name, value, **_path(view)) for view, value in values if value is not None)
+        yield from (_line(name, value, **_path(status)) for status, value in values if value is not None)
     for quantile in ("p50", "p99"):
         name = f"latency_{quantile}_seconds"
         yield from _head(name, "gauge", "From a message's timestamp to its handler, over ten seconds.")
-        for view in snapshot.patterns:
-            if view.latency is not None:
-                yield _line(name, getattr(view.latency, f"{quantile}_ms") / 1000, **_path(view))
+        for status in snapshot.patterns:
+            if status.latency is not None:
+                yield _line(name, getattr(status.latency, f"{quantile}_ms") / 1000, **_path(status))
     for count in COUNTED:
         yield from _head(
             f"{count}_total",
             "counter",
             f"'{count}' of all instances since this started; see shared/townpost/counts.py.",
         )
-        for view in snapshot.patterns:
-            yield _line(f"{count}_total", getattr(view.since_start, count), **_path(view))
+        for status in snapshot.patterns:
+            yield _line(f"{count}_total", getattr(status.since_start, count), **_path(status))
     yield from _head("instances", "gauge", "Instances by role and state.")
     for role in sorted({one.role for one in snapshot.instances}):
         for state in _STATES:
@@ -62,8 +62,8 @@ def _lines(snapshot: Snapshot) -> Iterator[str]:
         yield _line("findings", sum(finding.level == level for finding in snapshot.findings), level=level)
 
 
-def _path(view: PathStatus) -> dict[str, str]:
-    return {"pattern": view.name, "name": view.key} | ({"group": view.group} if view.group else {})
+def _path(status: PathStatus) -> dict[str, str]:
+    return {"pattern": status.name, "name": status.key} | ({"group": status.group} if status.group else {})
 
 
 def _head(name: str, kind: str, text: str) -> Iterator[str]:

@@ -189,30 +189,32 @@ class Poller:
     def _publish(self, collected: Collected) -> None:
         now = collected.now
         instances = self._instances
-        views = {
+        path_statuses = {
             path: path_status(path, collected, instances, self._counted(path, collected)) for path in collected.depths
         }
-        self.paths = tuple(views)
+        self.paths = tuple(path_statuses)
         self._sums.forget(instances)
         self._warn_of(collected.unreadable)
-        statuses = [instance_status(instance, now, collected.depths) for instance in instances]
-        self._dead.append((now, {view.id: view.dead_letters or 0 for view in views.values()}))
+        instance_statuses = [instance_status(instance, now, collected.depths) for instance in instances]
+        self._dead.append((now, {status.id: status.dead_letters or 0 for status in path_statuses.values()}))
         redis = redis_status(collected, since=self._since, rate=self._commands_rate(collected))
         self._send(
             Snapshot(
                 number=self.snapshot.number + 1,
                 at=now,
                 redis=redis,
-                patterns=list(views.values()),
-                difference=difference(views, instances),
-                instances=statuses,
-                findings=examine(collected, self._config, list(views.values()), statuses, self._dead[0][1]),
+                patterns=list(path_statuses.values()),
+                difference=difference(path_statuses, instances),
+                instances=instance_statuses,
+                findings=examine(
+                    collected, self._config, list(path_statuses.values()), instance_statuses, self._dead[0][1]
+                ),
                 unreadable_reports=collected.unreadable,
                 pages=self._pages,
             ),
             self.feed.take(instances),
         )
-        self._history.append((now, {view.id: _charted(view.model_dump()) for view in views.values()}))
+        self._history.append((now, {status.id: _charted(status.model_dump()) for status in path_statuses.values()}))
 
     def _counted(self, path: Path, collected: Collected) -> Counted:
         now, instances = collected.now, self._instances
@@ -256,9 +258,9 @@ class Poller:
         return max(0.0, (self._commands[1] - before[1]) / (collected.now - before[0]))
 
 
-def _charted(view: Mapping[str, object]) -> dict[str, float | None]:
-    values = {key: view[key] for key in _CHARTED}
-    latency = view["latency"]
+def _charted(status: Mapping[str, object]) -> dict[str, float | None]:
+    values = {key: status[key] for key in _CHARTED}
+    latency = status["latency"]
     if isinstance(latency, dict):
         values |= latency
     return {key: value if isinstance(value, int | float) else None for key, value in values.items()}

@@ -70,12 +70,12 @@ def path_status(path: Path, collected: Collected, instances: Instances, counted:
     )
 
 
-def difference(views: Mapping[Path, PathStatus], instances: Instances) -> Difference | None:
+def difference(statuses: Mapping[Path, PathStatus], instances: Instances) -> Difference | None:
     """Between a pub/sub path and a queue that the same senders use, where there are such."""
-    pair = _pair(views, instances)
+    pair = _pair(statuses, instances)
     if pair is None:
         return None
-    pubsub, queue = views[pair[0]], views[pair[1]]
+    pubsub, queue = statuses[pair[0]], statuses[pair[1]]
     missed = [
         Missed(instance=i.id, received=counts["received"], missed=counts["missed"])
         for i in instances
@@ -91,8 +91,8 @@ def difference(views: Mapping[Path, PathStatus], instances: Instances) -> Differ
     )
 
 
-def _pair(views: Mapping[Path, PathStatus], instances: Instances) -> tuple[Path, Path] | None:
-    ours = [[path for path in views if path.pattern == pattern.name] for pattern in choose_patterns("both")]
+def _pair(statuses: Mapping[Path, PathStatus], instances: Instances) -> tuple[Path, Path] | None:
+    ours = [[path for path in statuses if path.pattern == pattern.name] for pattern in choose_patterns("both")]
     pairs = [(pubsub, queue) for pubsub in ours[0] for queue in ours[1]]
     used = [
         (pubsub, queue)
