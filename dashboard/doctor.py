@@ -145,6 +145,7 @@ def _replicas(info: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def _queues(patterns: Sequence[PathStatus], dead_before: Mapping[str, int]) -> Iterator[Finding]:
+    growing: set[tuple[str, str]] = set()
     for status in patterns:
         if status.depth and not status.subscribers and not status.in_flight:
             yield Finding(
@@ -175,15 +176,15 @@ def _queues(patterns: Sequence[PathStatus], dead_before: Mapping[str, int]) -> I
                 command="",
             )
         now, before = status.dead_letters or 0, dead_before.get(status.id, 0)
-        if now > before:
+        if now > before and (status.name, status.key) not in growing:  # the groups of a stream share its dead letters
+            growing.add((status.name, status.key))
             yield Finding(
                 id=f"dead-growing-{status.id}",
                 level="warning",
-                title=f"Dead letters of {_where(status)} grow: {now - before:,} more in the last minute",
+                title=f"Dead letters of {status.name} '{status.key}' grow: {now - before:,} more in the last minute",
                 detail=f"{now:,} are there. Messages die after MAX_ATTEMPTS failures or MAX_CRASHES crashes.",
                 remedy="Read their errors, mend the handler, then requeue them.",
-                command=f"{status.setting}={shlex.quote(status.key)} "
-                f"python -m subscriber dead --pattern {status.name} list",
+                command=f"python -m townpost dead list --pattern {status.name} --of {shlex.quote(status.key)}",
             )
 
 

@@ -111,11 +111,12 @@ def read_report(raw: bytes | str | Mapping[str, object], own: Own) -> Report | N
             return None
         paths = _paths(report, own)
         patterns, recent = _dict(report.get("patterns")), _dict(report.get("recent"))
+        elsewhere = _elsewhere(report, own)
         plain = {name: report[name] for name in Report.model_fields if name in report}
         return Report.model_validate(
             plain
             | {
-                "counts": {path: _tally(patterns[path.pattern]) for path in paths},
+                "counts": elsewhere | {path: _tally(patterns[path.pattern]) for path in paths},
                 "buckets": {path: _buckets(patterns[path.pattern]) for path in paths},
                 "recent": {path: list(_samples(recent.get(path.pattern))) for path in paths},
             }
@@ -134,6 +135,19 @@ def _paths(report: Mapping[str, object], own: Own) -> list[Path]:
             name = said.get(pattern, ours.name)
             if name == ours.name or known_as(pattern, name):
                 found.append(Path(pattern, str(name), ours.group and (_text(report.get("group")) or ours.group)))
+    return found
+
+
+def _elsewhere(report: Mapping[str, object], own: Own) -> dict[Path, Tally]:
+    """What a publisher sent under names that are not those of its settings."""
+    said = report.get("elsewhere")
+    found: dict[Path, Tally] = {}
+    for one in said[:_MOST] if isinstance(said, list) else ():
+        match one:
+            case {"pattern": str(pattern), "name": name} if pattern in PATTERNS and known_as(pattern, name):
+                ours = own(pattern)
+                path = Path(pattern, str(name), ours.group and (_text(report.get("group")) or ours.group))
+                found[path] = _tally(one)
     return found
 
 

@@ -37,7 +37,7 @@ def handler(app: App, runner: str, name: str, body: Callable[..., Any], **option
         def call(message: Message) -> None:
             body(message)
 
-        app.handler(name, concurrency=1 if runner == "inline" else 20, **options)(call)
+        app.handler(name, **{"concurrency": 1 if runner == "inline" else 20, **options})(call)
 
 
 @contextmanager
@@ -79,19 +79,21 @@ def until(look: Callable[[], T], seconds: float = 15) -> T:
     return seen
 
 
-def put(client: redis.Redis, pattern: str, name: str, *messages: Message) -> None:
+def put(client: redis.Redis, pattern: str, name: str, *messages: Message | bytes) -> None:
+    """Messages, or what is none."""
     for message in messages:
+        payload = message.encode() if isinstance(message, Message) else message
         if pattern == "stream":
-            client.xadd(name, {"message": message.encode()})
+            client.xadd(name, {"message": payload})
         elif pattern == "pubsub":
-            client.publish(name, message.encode())
+            client.publish(name, payload)
         else:
-            client.rpush(name, message.encode())
+            client.rpush(name, payload)
 
 
 def dead(client: redis.Redis, name: str) -> list[tuple[str, str, str]]:
     """Text, reason and error of each dead letter."""
-    found: Any = client.xrange(keys.dead(name))
+    found: Any = client.xrange(keys.of(name).dead)
     return [
         (read(fields[b"payload"]).message, fields[b"reason"].decode(), fields[b"error"].decode()) for _, fields in found
     ]

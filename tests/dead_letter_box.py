@@ -36,7 +36,7 @@ def bury(client: redis.Redis, text: str = "hi", reason: str = "failed", **change
         "by": "host-1-abc",
     }
     fields |= dict(changed.items())
-    entry_id = client.xadd(keys.dead(name), fields)
+    entry_id = client.xadd(keys.of(name).dead, fields)
     assert isinstance(entry_id, bytes)
     return entry_id.decode()
 
@@ -48,12 +48,12 @@ def waiting(client: redis.Redis) -> list[str]:
 
 def due(client: redis.Redis) -> float:
     """The time of the one scheduled message, in seconds."""
-    (milliseconds,) = [float(pair[1]) for pair in client.zrange(keys.scheduled(Q), 0, -1, withscores=True)]
+    (milliseconds,) = [float(pair[1]) for pair in client.zrange(keys.of(Q).scheduled, 0, -1, withscores=True)]
     return milliseconds / 1000
 
 
 def left(client: redis.Redis, origin: str = Q) -> int:
-    return int(client.xlen(keys.dead(origin)))
+    return int(client.xlen(keys.of(origin).dead))
 
 
 def on_terminal(server: Server, *arguments: str, answer: bytes | None = None) -> tuple[int, str]:

@@ -5,10 +5,12 @@ from dataclasses import dataclass, field, replace
 
 from lab.bench.figures import NAIVE
 
-__all__ = ["LIMIT", "Contestant", "against", "drainers", "hearers", "limit", "naive", "townpost"]
+__all__ = ["LIMIT", "Contestant", "against", "at_work", "drainers", "hearers", "limit", "naive", "townpost"]
 
 LIMIT = {pattern: f"limit, {pattern}" for pattern in ("queue", "reliable", "stream", "pubsub")}
 
+_QUICK_SHARE = 3.0
+"""Of the messages of a drain, which they would be through in a third of a second."""
 _AT_MOST = "at most once"
 _PER_BATCH = "at least once, settled by batch"
 PROMISES = {
@@ -44,6 +46,8 @@ class Contestant:
     version: str = ""
     missing: str = ""
     """Why it cannot take part."""
+    handlers: tuple[str, ...] = ()
+    """Of these kinds, ``threads`` or ``async``, several can be at work at a time in one process."""
     uncounted: bool = False
     """Counts nothing itself: what is gone from its queue is taken for handled."""
 
@@ -70,7 +74,7 @@ def limit(pattern: str) -> Contestant:
     )
 
 
-def townpost(pattern: str, *, name: str = "", handler: str = "nothing", **environment: str) -> Contestant:
+def townpost(pattern: str, *, name: str = "", handler: str = "job", **environment: str) -> Contestant:
     """The service; without a handler it prints."""
     settings = {"PATTERN": pattern, **environment}
     if handler:
@@ -83,6 +87,20 @@ def townpost(pattern: str, *, name: str = "", handler: str = "nothing", **enviro
         limit=LIMIT.get(pattern, ""),
         environment=settings,
         uncounted=not handler,
+        handlers=("threads", "async"),
+    )
+
+
+def at_work(contestant: Contestant, job: str, kind: str, at_once: int) -> Contestant:
+    """The same with so many handlers of this kind at a time, which do this job."""
+    setting = {"BENCH_JOB": job, "BENCH_KIND": kind, "BENCH_AT_ONCE": str(at_once)}
+    if not contestant.python:
+        name = "job_async" if kind == "async" else "job"
+        setting |= {"HANDLER": f"lab.bench.loops.handlers:{name}", "CONCURRENCY": str(at_once)}
+    return replace(
+        contestant,
+        name=f"{contestant.name}, {kind} x {at_once:,}",
+        environment={**contestant.environment, **setting},
     )
 
 
@@ -99,15 +117,17 @@ def listening(pattern: str) -> Contestant:
 def drainers() -> Sequence[Contestant]:
     """Who empties a queue."""
     durable = ("queue", "reliable", "stream")
-    return (
-        naive(),
+    quick = (
         *(limit(pattern) for pattern in durable),
         *(townpost(pattern) for pattern in durable),
         townpost("queue", name="townpost queue, printing", handler=""),
         townpost("reliable", name="townpost reliable, printing", handler=""),
+        townpost("reliable", name="townpost reliable, threads x 20", CONCURRENCY="20"),
+        townpost("reliable", name="townpost reliable, async x 100", handler="nothing_async", CONCURRENCY="100"),
         listening("queue"),
         listening("reliable"),
     )
+    return (naive(), *(replace(contestant, share=_QUICK_SHARE) for contestant in quick))
 
 
 def hearers() -> Sequence[Contestant]:

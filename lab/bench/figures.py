@@ -43,9 +43,9 @@ class Result:
             (f for f in self.figures if (f.measure, f.contestant, f.quantity) == (measure, contestant, quantity)), None
         )
 
-    def ratio(self, figure: Figure, line: str) -> float:
+    def ratio(self, figure: Figure, line: str, quantity: str = "") -> float:
         """The median over the rounds of this figure to that of another contestant in the same round."""
-        other = self.find(figure.measure, line, figure.quantity)
+        other = self.find(figure.measure, line, quantity or figure.quantity)
         if other is None:
             return math.nan
         ratios = [a / b for a, b in zip(figure.values, other.values, strict=False) if b > 0 and math.isfinite(a)]

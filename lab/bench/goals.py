@@ -4,7 +4,9 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lab.bench.figures import NAIVE, Result, spread
+from lab.bench.figures import NAIVE, Figure, Result, spread
+from lab.bench.measures.tasks import BULK, TASKS
+from lab.bench.measures.waiting import FIFTY, THOUSAND
 
 __all__ = ["GOALS", "Goal"]
 
@@ -13,22 +15,34 @@ _PEERS_BATCHES = "faststream stream batch, tuned"
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """``contestant`` over ``other`` in a measure; without an other the figure itself."""
+    """``contestant`` over ``other`` in a measure; without an other the figure itself.
+
+    The other is a name, or says which figures are meant: then it is the one that comes out best of them.
+    """
 
     text: str
     measure: str
     quantity: str
     contestant: str
-    other: str
+    other: str | Callable[[Figure], bool]
     bound: float
     at_least: bool = True
+    of_other: str = ""
+    """Its quantity, where that is another."""
 
     def found(self, result: Result) -> float:
         """The ratio; NaN if it was not measured."""
         figure = result.find(self.measure, self.contestant, self.quantity)
         if figure is None:
             return math.nan
-        return result.ratio(figure, self.other) if self.other else spread(figure.values)[1]
+        if not self.other:
+            return spread(figure.values)[1]
+        if isinstance(self.other, str):
+            return result.ratio(figure, self.other, self.of_other)
+        quantity = self.of_other or self.quantity
+        others = [f for f in result.figures if (f.measure, f.quantity) == (self.measure, quantity) and self.other(f)]
+        ratios = [result.ratio(figure, other.contestant, self.of_other) for other in others]
+        return (min if self.at_least else max)(filter(math.isfinite, ratios), default=math.nan)
 
     def met(self, found: float) -> bool:
         return found >= self.bound if self.at_least else found <= self.bound
@@ -45,6 +59,23 @@ def _bulk(what: str, contestant: str, *others: tuple[str, float]) -> list[Goal]:
 def _most(make: Callable[[str], Goal], *names: str) -> list[Goal]:
     return [make(name) for name in names]
 
+
+def _a_peer(figure: Figure) -> bool:
+    return not figure.contestant.startswith("townpost")
+
+
+def _a_peer_each_settled(figure: Figure) -> bool:
+    return figure.promise == "at least once, settled one by one"
+
+
+def _of_faststream(figure: Figure) -> bool:
+    return figure.contestant.startswith("faststream")
+
+
+_PREPARED = "townpost queue, prepared, 1,000 tasks"
+_IDEAL = "of the ideal"
+_THOUSAND = "townpost reliable, async x 1,000"
+_ALONE = "townpost queue, prepared, 1 task"
 
 GOALS = (
     *_drain("queue, no-op handler", "townpost queue", ("limit, queue", 0.75), (NAIVE, 18)),
@@ -94,9 +125,33 @@ GOALS = (
                           f"townpost {name} x 1", 1.0),
         "queue", "reliable", "stream",
     ),
+    Goal("2 processes to 1, CPU-bound", "computing", "together", "townpost reliable x 2", "townpost reliable x 1", 1.8),
     *_most(
         lambda name: Goal(f"4 {name} processes share slow work: least of most", "sharing", "fairness",
                           f"townpost {name} x 4", "", 0.8),
         "queue", "reliable", "stream",
     ),
+    *_drain("async no-op handler", "townpost reliable, async x 100", ("townpost reliable", 0.5)),
+    Goal("the same to the best at-least-once peer that runs a handler per message", "drain", "drain",
+         "townpost reliable, async x 100", _a_peer_each_settled, 15),
+    *_drain("no-op handler in threads", "townpost reliable, threads x 20", ("townpost reliable", 0.4)),
+    *_most(
+        lambda name: Goal(f"waiting handlers, {name}, of the ideal", FIFTY, _IDEAL, f"townpost {name}", "", 0.95),
+        *(f"{pattern}, {kind} x 50" for pattern in ("queue", "reliable", "stream") for kind in ("threads", "async")),
+    ),
+    *_most(
+        lambda kind: Goal(f"the same, reliable, {kind}, to the best peer", FIFTY, _IDEAL,
+                          f"townpost reliable, {kind} x 50", _a_peer, 1),
+        "threads", "async",
+    ),
+    Goal("1,000 waiting handlers, of the ideal", THOUSAND, _IDEAL, _THOUSAND, "", 0.95),
+    Goal("the same to the best peer", THOUSAND, _IDEAL, _THOUSAND, _a_peer, 1),
+    Goal("the same, MiB", THOUSAND, "memory", _THOUSAND, "", 150, at_least=False),
+    Goal("publish from 1,000 tasks, made on the way, to the bulk publisher", TASKS, "publish",
+         "townpost queue, made, 1,000 tasks", BULK, 0.8),
+    Goal("the same, prepared, to the best of FastStream", TASKS, "publish", _PREPARED, _of_faststream, 12),
+    Goal("p99 of the same to FastStream's p50 from 50 tasks", TASKS, "p99", _PREPARED,
+         "faststream list, tuned, 50 tasks", 1, at_least=False, of_other="p50"),
+    Goal("p50 of one task to the RPUSH of redis.asyncio", TASKS, "p50", _ALONE, "redis.asyncio RPUSH, 1 task", 1.1,
+         at_least=False),
 )  # fmt: skip

@@ -1,6 +1,7 @@
 """Where a contest takes place: a server that is ours alone, processes that cannot outlive us, one clock for all."""
 
 import contextlib
+import math
 import sys
 import tempfile
 import time
@@ -123,16 +124,18 @@ class Ground:
         *,
         progress: Callable[[], int] | None = None,
         seconds: float = _MOST_SECONDS,
+        within: float = math.inf,
         at_first: Callable[[], None] = lambda: None,
         since: float | None = None,
     ) -> Span:
-        """From the first look that sees something done to the one that sees everything done.
+        """From the first look that sees something done to the one that sees everything done, or after `within` seconds.
 
         Args:
             goal: how many messages are to be handled.
             child: that handles them.
             progress: how many are; None for what the tally says.
             seconds: how long all of it may take.
+            within: from the first of these two looks on; then it is enough.
             at_first: called at the first of these two looks.
             since: begin here instead (monotonic clock), with nothing done.
 
@@ -141,11 +144,12 @@ class Ground:
         """
         first = None if since is None else (since, 0)
 
-        def looked(now: float, done: int) -> None:
+        def looked(now: float, done: int) -> bool:
             nonlocal first
             if done and first is None:
                 first = now, done
                 at_first()
+            return first is not None and now - first[0] >= within
 
         ended, done = self._looking(goal, child, progress or (lambda: self.tally.total), seconds, looked)
         begun, before = first or (ended, done)
@@ -155,18 +159,17 @@ class Ground:
 
     def reach(self, goal: int, child: Child) -> None:
         """Until so many are handled; raises the same."""
-        self._looking(goal, child, lambda: self.tally.total, _MOST_SECONDS, lambda *_: None)
+        self._looking(goal, child, lambda: self.tally.total, _MOST_SECONDS, lambda *_: False)
 
     @staticmethod
     def _looking(
-        goal: int, child: Child, progress: Callable[[], int], seconds: float, looked: Callable[[float, int], None]
+        goal: int, child: Child, progress: Callable[[], int], seconds: float, looked: Callable[[float, int], bool]
     ) -> tuple[float, int]:
         deadline = time.monotonic() + seconds
         while True:
             done = progress()
             now = time.monotonic()
-            looked(now, done)
-            if done >= goal:
+            if looked(now, done) or done >= goal:
                 return now, done
             if now > deadline:
                 raise FailedError(f"handled {done:,} of {goal:,} in {seconds:.0f} s: {child.complaint()}")

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from lab.bench.figures import NAIVE, Result, spread
 from lab.bench.goals import GOALS
+from lab.bench.measures.tasks import TASKS
+from lab.bench.measures.waiting import FIFTY, THOUSAND
 from lab.bench.table import number
 
 __all__ = ["renew", "tables"]
@@ -17,6 +19,12 @@ _SHOWN = (
     ("latency", "p50", "From sent to handled, 200 messages a second"),
     ("latency", "p99", "The same, p99"),
     ("memory", "memory", "Redis memory for each waiting message"),
+    (FIFTY, "of the ideal", "Handlers that wait 20 ms, 50 at a time: share of the 2,500 a second that are possible"),
+    (THOUSAND, "of the ideal", "Handlers that wait 100 ms, 1,000 at a time: share of 10,000 a second"),
+    (TASKS, "publish", "Publishing from the tasks of one event loop, each message awaited"),
+    (TASKS, "p50", "The same, how long one send takes, p50"),
+    (TASKS, "p99", "The same, p99"),
+    ("computing", "together", "Handlers that compute, in one process and in two"),
 )
 
 

@@ -19,7 +19,7 @@ from lab.bench.contestants import Contestant
 from lab.bench.figures import Figure, Result
 from lab.bench.ground import Ground, ground
 from lab.bench.markdown import renew
-from lab.bench.measures import depth, drain, idle, latency, leak, memory, publish, pubsub, scaling, size, waiting
+from lab.bench.measures import depth, drain, idle, latency, leak, memory, publish, pubsub, scaling, size, tasks, waiting
 from lab.bench.measures.extent import Extent
 from lab.bench.peers.registry import peers
 from lab.bench.picture import svg
@@ -38,6 +38,7 @@ MEASURES: dict[str, Callable[[Ground, Extent], list[Figure]]] = {
     "scaling": scaling.measure,
     "depth": depth.measure,
     "size": size.measure,
+    "tasks": tasks.measure,
     "waiting": waiting.measure,
     "leak": leak.measure,
 }

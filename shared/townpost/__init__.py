@@ -37,14 +37,15 @@ if TYPE_CHECKING:
     from townpost.message import validate_json as validate_message
     from townpost.patterns import PATTERNS
     from townpost.patterns import choose as choose_patterns
-    from townpost.patterns.contract import Batch, Command, Delivery, Guarantees, Pattern, Receipt
+    from townpost.patterns.contract import Batch, Delivery, Guarantees, Pattern
     from townpost.patterns.dead_letters import DeadLetter, DeadLetters
     from townpost.patterns.inspection import Depth, Excerpt, InFlight, Inspector, Query, Question, Scheduled, ask
     from townpost.patterns.inspectors import inspector
     from townpost.prefetch import Prefetch
     from townpost.publishing.async_publisher import AsyncPublisher
     from townpost.publishing.publisher import Publisher
-    from townpost.redis.connection import Connection, Reply, endpoint
+    from townpost.receipts import Receipt
+    from townpost.redis.connection import Command, Connection, Reply, endpoint
     from townpost.redis.reconnector import Reconnector
     from townpost.service import Service
     from townpost.settings import Settings
@@ -140,7 +141,7 @@ _PLACES = {
     "Publisher": "publishing.publisher",
     "Query": "patterns.inspection",
     "Question": "patterns.inspection",
-    "Receipt": "patterns.contract",
+    "Receipt": "receipts",
     "Reconnector": "redis.reconnector",
     "Reject": "verdicts",
     "Reply": "redis.connection",

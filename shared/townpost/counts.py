@@ -1,15 +1,18 @@
-"""What one service did, counted in memory by the thread that did it, without locks.
+"""What one service did, counted in memory by the thread that did it.
 
-Each pattern has a `Counts` of its own, written by one thread; readers see whole integers. Counting is done
-once a batch wherever a batch is known.
+Each pattern has a `Counts` of its own. What happens with every batch is written by one thread, without a lock; readers
+see whole integers. What several threads count, which is rare, goes through `add`.
 """
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
 from townpost.message_sample import MessageSample
 
 __all__ = ["Counts", "Latency"]
+
+_ADDING = threading.Lock()
 
 
 class Latency:
@@ -71,6 +74,14 @@ class Counts:
     reconnects: int = 0
     latency: Latency = field(default_factory=Latency)
     recent: MessageSample = field(default_factory=MessageSample)
+
+    def add(self, *, retried: int = 0, dead: int = 0, recovered: int = 0, late: int = 0) -> None:
+        """For any thread: what is known once a batch is settled, or recovered."""
+        with _ADDING:
+            self.retried += retried
+            self.dead += dead
+            self.recovered += recovered
+            self.late += late
 
     def in_words(self, others: Mapping[str, int], *, redelivers: bool) -> str:
         """The totals of a consumer, for the log: these others stand behind what every consumer counts."""

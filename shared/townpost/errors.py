@@ -16,13 +16,10 @@ TownpostError
 The text of an error is one line and is fit to be shown to a user as it is.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from townpost.message import Message
-    from townpost.patterns.contract import Receipt
+from townpost.receipts import Receipt
 
 __all__ = [
     "FullError",
@@ -57,7 +54,7 @@ class UnsendableError(TownpostError):
 
 
 class UnavailableError(TownpostError):
-    messages: "Sequence[Message]" = ()
+    messages: Sequence[Any] = ()  # of `Message`, whose module needs these errors
     """What a `send` could not get acknowledged. Sent again as they are, they keep their ids and numbers."""
 
 
@@ -89,7 +86,7 @@ class FullError(RefusedError):
 class HalfSentError(RefusedError):
     """Says which half is which, so that the other can be sent alone."""
 
-    def __init__(self, receipts: "list[Receipt]", refused: dict[str, RefusedError]) -> None:
+    def __init__(self, receipts: list[Receipt], refused: dict[str, RefusedError]) -> None:
         self.receipts = receipts
         self.missing = tuple(refused)
         sent = ", ".join(receipt.pattern for receipt in receipts)

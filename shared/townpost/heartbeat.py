@@ -12,7 +12,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 from uuid import uuid4
 
@@ -75,7 +75,25 @@ class Loop(Protocol):
 class Heartbeat:
     """Runs until the service stops; then wakes the loops out of their waits until `withdraw`."""
 
-    def __init__(self, role: str, settings: Settings, loops: Sequence[Loop], stop: threading.Event) -> None:
+    def __init__(
+        self,
+        role: str,
+        settings: Settings,
+        loops: Sequence[Loop],
+        stop: threading.Event,
+        *,
+        elsewhere: Callable[[], Mapping[tuple[str, str], Counts]] = dict,
+    ) -> None:
+        """Nothing is started or connected.
+
+        Args:
+            role: as the dashboard shows it.
+            settings: name Redis and what is used there.
+            loops: whose counts are told, by pattern.
+            stop: ends the reports.
+            elsewhere: counts by pattern and name, of names that are not those of the settings.
+        """
+        self._elsewhere = elsewhere
         self.instance_id = f"{role}-{socket.gethostname()}-{uuid4().hex[:8]}"
         self._role = role
         self._loops = self._watched = loops
@@ -154,8 +172,9 @@ class Heartbeat:
 
     def _write_counts(self) -> None:
         patterns = {name: c.snapshot() for name, c in self._counts().items()}
+        told = (patterns, self._told_elsewhere())
         reported, last = self._reported
-        if patterns == last and time.monotonic() - reported < _UNCHANGED_SECONDS:
+        if told == last and time.monotonic() - reported < _UNCHANGED_SECONDS:
             return
         now = self._write_snapshot(patterns, _REPORT_LIVES_SECONDS)
         if time.monotonic() - self._entered >= _ENTRY_SECONDS or not self._entered:
@@ -163,7 +182,14 @@ class Heartbeat:
             if not self._entered:
                 self._connection.call("ZREMRANGEBYSCORE", keys.instances(), "-inf", now - _FORGOTTEN_SECONDS)
             self._entered = time.monotonic()
-        self._reported = (time.monotonic(), patterns)
+        self._reported = (time.monotonic(), told)
+
+    def _told_elsewhere(self) -> list[object]:
+        """What was sent under other names, for one report a process."""
+        return [
+            {"pattern": pattern, "name": name, "sent": counts.sent, "unheard": counts.unheard}
+            for (pattern, name), counts in self._elsewhere().items()
+        ]
 
     def _write_snapshot(self, patterns: Mapping[str, object], lives: int, *, ended: bool = False) -> float:
         """When it is from, by Redis's clock."""
@@ -181,6 +207,7 @@ class Heartbeat:
             "names": {pattern.name: self._settings.name_of(pattern) for pattern in self._settings.patterns},
             "group": self._settings.consumer_group,
             "patterns": patterns,
+            "elsewhere": self._told_elsewhere(),
             "recent": {name: c.recent.snapshot(self._clock_offset) for name, c in self._counts().items()},
             "error": self._last_error.text,
             "error_at": None if self._last_error.at is None else self._last_error.at + self._clock_offset,

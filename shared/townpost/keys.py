@@ -6,6 +6,7 @@ as the hash tag, so that Redis Cluster keeps a list and its companions in one sl
 """
 
 import functools
+from dataclasses import dataclass
 
 AHEAD = ":ahead"
 """The end of the name of a claim that was made while another one was handled."""
@@ -32,117 +33,107 @@ def has_tag(name: str) -> bool:
     return start >= 0 and name.find("}", start + 1) > start + 1
 
 
-@functools.lru_cache(maxsize=256)
 def _tagged(queue: str) -> str:
     return queue if has_tag(queue) else f"{{{queue}}}"
 
 
-def _companion(queue: str, part: str) -> str:
-    return f"{_tagged(queue)}:{part}"
+@dataclass(frozen=True, slots=True)
+class QueueKeys:
+    """The keys beside one queue; each shares its slot of a Cluster."""
 
-
-def handoff(queue: str) -> str:
+    queue: str
+    """List: the queue itself."""
+    handoff: str
     """List: at most one message for each waking consumer, on its way into a claim."""
-    return _companion(queue, "handoff")
-
-
-def claim(queue: str, consumer: str, number: int, *, ahead: bool = False) -> str:
-    """List: one batch being handled, or (ahead) the next one of a consumer that has another in hand."""
-    return _companion(queue, f"claim:{consumer}:{number}{AHEAD if ahead else ''}")
-
-
-def claims(queue: str) -> str:
+    claims: str
     """No key, but how that of every claim of this queue starts."""
-    return _companion(queue, "claim:")
-
-
-def leases(queue: str) -> str:
+    leases: str
     """Sorted set: claim -> deadline (ms of Redis TIME, and a half when it was seen to run out); so the handoff, for a
     moment, while something lies there.
     """
-    return _companion(queue, "leases")
-
-
-def priority(queue: str) -> str:
+    priority: str
     """Sorted set: urgent messages, by level, then by time."""
-    return _companion(queue, "priority")
-
-
-def scheduled(queue: str) -> str:
+    scheduled: str
     """Sorted set: delayed messages and retries, by due time (ms of Redis TIME)."""
-    return _companion(queue, "scheduled")
-
-
-def suspects(queue: str) -> str:
+    suspects: str
     """List: messages recovered from a crashed consumer, to be handed out one by one."""
-    return _companion(queue, "suspects")
-
-
-def attempts(queue: str) -> str:
+    attempts: str
     """Hash: SHA-1 of a message -> how often its handler failed."""
-    return _companion(queue, "attempts")
-
-
-def crashes(queue: str) -> str:
+    crashes: str
     """Hash: SHA-1 of a message -> how often its consumer died with it alone."""
-    return _companion(queue, "crashes")
-
-
-def history(queue: str) -> str:
+    history: str
     """Hash: SHA-1 of a requeued message -> its earlier deaths, as JSON."""
-    return _companion(queue, "history")
-
-
-def dead(queue: str) -> str:
+    dead: str
     """Stream: dead letters of a queue or a stream."""
-    return _companion(queue, "dead")
-
-
-def counted(queue: str) -> str:
+    counted: str
     """Sorted set: messages that have attempts, crashes or a history -> when these last changed (ms of Redis TIME)."""
-    return _companion(queue, "counted")
-
-
-def forwarder(queue: str) -> str:
+    forwarder: str
     """String with a time to live: the consumer that promotes what falls due, for all."""
-    return _companion(queue, "forwarder")
-
-
-def bell(queue: str) -> str:
+    bell: str
     """List with a time to live: wakes the forwarder when something is due before what it waits for."""
-    return _companion(queue, "bell")
+
+    def claim(self, consumer: str, number: int, *, ahead: bool = False) -> str:
+        """List: one batch in flight, or (ahead) the next one of a consumer that has another in flight."""
+        return f"{self.claims_of(consumer)}{number}{AHEAD if ahead else ''}"
+
+    def claims_of(self, consumer: str) -> str:
+        """No key, but how that of every claim of this consumer starts."""
+        return f"{self.claims}{consumer}:"
+
+    def once(self, message_id: str) -> str:
+        """String with a time to live: the claim that is handling a message once, or that it is done."""
+        return f"{_tagged(self.queue)}:once:{message_id}"
+
+
+@functools.lru_cache(maxsize=256)
+def of(queue: str) -> QueueKeys:
+    """The keys beside this queue or stream."""
+    tagged = _tagged(queue)
+    return QueueKeys(
+        queue,
+        handoff=f"{tagged}:handoff",
+        claims=f"{tagged}:claim:",
+        leases=f"{tagged}:leases",
+        priority=f"{tagged}:priority",
+        scheduled=f"{tagged}:scheduled",
+        suspects=f"{tagged}:suspects",
+        attempts=f"{tagged}:attempts",
+        crashes=f"{tagged}:crashes",
+        history=f"{tagged}:history",
+        dead=f"{tagged}:dead",
+        counted=f"{tagged}:counted",
+        forwarder=f"{tagged}:forwarder",
+        bell=f"{tagged}:bell",
+    )
 
 
 def retries(stream: str, group: str) -> str:
     """Sorted set: ids, padded, of entries that nobody has in hand, by due time: retries, and what was given back."""
-    return _companion(stream, f"retries:{group}")
+    return f"{_tagged(stream)}:retries:{group}"
 
 
 def wake(stream: str, group: str) -> str:
     """Stream of at most one entry: whichever waiting member of the group reads it looks after the retries."""
-    return _companion(stream, f"wake:{group}")
+    return f"{_tagged(stream)}:wake:{group}"
 
 
 def deaths(stream: str, group: str) -> str:
     """Hash: requeued entry of a stream -> its earlier deaths in this group, as JSON."""
-    return _companion(stream, f"deaths:{group}")
-
-
-def once(queue: str, message_id: str) -> str:
-    """String with a time to live: the claim that is handling a message once, or that it is done."""
-    return _companion(queue, f"once:{message_id}")
+    return f"{_tagged(stream)}:deaths:{group}"
 
 
 def types(queue: str) -> dict[str, str]:
-    """Every companion of a reliable queue that has one name, with the type that it must have."""
-    wanted = {
-        "list": (handoff, suspects, bell),
-        "zset": (leases, priority, scheduled, counted),
-        "hash": (attempts, crashes, history),
-        "stream": (dead,),
-        "string": (forwarder,),
-    }
-    return {name(queue): kind for kind, names in wanted.items() for name in names}
+    """Every key beside a reliable queue that has one name, with the type that it must have."""
+    k = of(queue)
+    lists = (k.handoff, k.suspects, k.bell)
+    sorted_sets = (k.leases, k.priority, k.scheduled, k.counted)
+    hashes = (k.attempts, k.crashes, k.history)
+    return (
+        dict.fromkeys(lists, "list")
+        | dict.fromkeys(sorted_sets, "zset")
+        | dict.fromkeys(hashes, "hash")
+        | {k.dead: "stream", k.forwarder: "string"}
+    )
 
 
 def stream_types(stream: str, group: str) -> dict[str, str]:
@@ -151,5 +142,5 @@ def stream_types(stream: str, group: str) -> dict[str, str]:
         retries(stream, group): "zset",
         wake(stream, group): "stream",
         deaths(stream, group): "hash",
-        dead(stream): "stream",
+        of(stream).dead: "stream",
     }

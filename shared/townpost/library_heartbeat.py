@@ -1,6 +1,6 @@
 """What a `Publisher` or a `listen` in somebody's program tells of itself, as a service does: its counts, once a second.
 
-report = LibraryHeartbeat("publisher", self, settings, lambda: counts)    # nothing runs yet
+report = LibraryHeartbeat("publisher", self, settings, lambda: by_name)   # nothing runs yet
 report.begin()                                 # after each send, once it is counted: the first starts a thread
 report.close()                                 # its last counts stay for a few seconds
 """
@@ -10,6 +10,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping
+from typing import TypeAlias
 
 from townpost.counts import Counts
 from townpost.heartbeat import Heartbeat
@@ -19,18 +20,30 @@ from townpost.settings import Settings
 __all__ = ["LibraryHeartbeat"]
 
 
+ByName: TypeAlias = Callable[[], dict[tuple[str, str], Counts]]
+"""Counts by pattern and name."""
+
+
 class _Called:
     """Implements `townpost.heartbeat.Loop` for what is done when its caller says so: it never stands still."""
 
     abandonable = True
 
-    def __init__(self, name: str, counts: Callable[[], Mapping[str, Counts]]) -> None:
+    def __init__(self, name: str, settings: Settings, counts: ByName) -> None:
         self.name = name
+        self._own = {pattern.name: settings.name_of(pattern) for pattern in settings.patterns}
         self._counts = counts
 
     @property
     def counts(self) -> Mapping[str, Counts]:
-        return self._counts()
+        """Of the names in the settings, by pattern."""
+        found = self._counts()
+        return {pattern: found[pattern, name] for pattern, name in self._own.items() if (pattern, name) in found}
+
+    def elsewhere(self) -> dict[tuple[str, str], Counts]:
+        """Of all other names."""
+        own = set(self._own.items())
+        return {place: counts for place, counts in self._counts().copy().items() if place not in own}
 
     @property
     def turned(self) -> float:
@@ -49,21 +62,19 @@ class _Called:
 class LibraryHeartbeat:
     """Of one publisher or listener. It handles no signals, writes no health file, and its thread holds up no exit."""
 
-    def __init__(
-        self, role: str, owner: object, settings: Settings, counts: Callable[[], Mapping[str, Counts]]
-    ) -> None:
+    def __init__(self, role: str, owner: object, settings: Settings, counts: ByName) -> None:
         """Nothing is started or connected before `begin`.
 
         Args:
             role: as the services have it, ``publisher`` or ``subscriber``.
             owner: when it is gone without a `close`, the report ends by itself.
             settings: name Redis and what is used there.
-            counts: tells them by pattern, from another thread; it must not hold the owner.
+            counts: tells them by pattern and name, from another thread; it must not hold the owner.
         """
         # the file is that of the service this may be a part of
         self._settings = settings.model_copy(update={"health_file": None})
         self._role = role
-        self._called = _Called(role, counts)
+        self._called = _Called(role, self._settings, counts)
         self._owner = weakref.ref(owner)
         self._first = threading.Lock()
         self._running: tuple[Heartbeat, threading.Event] | None = None
@@ -93,7 +104,7 @@ class LibraryHeartbeat:
 
     def _start(self) -> tuple[Heartbeat, threading.Event]:
         stop = threading.Event()
-        reporter = Heartbeat(self._role, self._settings, [self._called], stop)
+        reporter = Heartbeat(self._role, self._settings, [self._called], stop, elsewhere=self._called.elsewhere)
         if self._id is not None:
             reporter.instance_id = self._id
         self._id, self._pid = reporter.instance_id, os.getpid()

@@ -28,7 +28,7 @@ class Service:
         self._stop = stop
         self._reporter = Heartbeat(role, settings, loops, stop)
         self._failed = False
-        self._first = threading.Lock()
+        self._signalled = False
 
     def run(self) -> int:
         """The exit status: 0 when stopped or done, 1 when a loop ended with an error."""
@@ -40,8 +40,8 @@ class Service:
         for thread in threads:
             thread.start()
         self._reporter.start()
-        while not self._stop.is_set() and any(thread.is_alive() for thread in threads):
-            self._stop.wait(_GLANCE_SECONDS)
+        while not (self._signalled or self._stop.is_set()) and any(thread.is_alive() for thread in threads):
+            time.sleep(_GLANCE_SECONDS)
         self._stop.set()
         self._wait_for(threads)
         for loop in self._loops:
@@ -51,7 +51,8 @@ class Service:
         return 1 if self._failed else 0
 
     def _on_signal(self, number: int, _frame: object) -> None:
-        self._stop.set()
+        # no more than a flag: whoever is interrupted may hold the lock of the event
+        self._signalled = True
         # a second one ends the process at once, should the first wait for a handler that hangs
         signal.signal(number, signal.SIG_DFL)
 

@@ -73,7 +73,7 @@ class Indexer:
             self._api.close()
 
     def interrupt(self, control: Connection) -> None:
-        self._listening.interrupt(control)
+        self._listening.listener.interrupt(control)
 
     def totals(self) -> list[str]:
         c = self._counts

@@ -170,7 +170,7 @@ def test_scheduled_messages_are_handed_out_or_deleted(page: Board, client: redis
     assert page.post("/api/scheduled/reliable/purge", {"members": [names[1], "1-x", "x"]}).json()["done"] == 1
 
     # Then the next claim gets the one, and the third still waits
-    assert client.zcount(keys.scheduled(Q), "-inf", client.time()[0] * 1000) == 1
+    assert client.zcount(keys.of(Q).scheduled, "-inf", client.time()[0] * 1000) == 1
     assert page.json("/api/scheduled/reliable")["total"] == 2
     assert page.post("/api/scheduled/reliable/purge", {"members": names[1:2]}).json()["done"] == 0
 
@@ -270,5 +270,5 @@ def test_a_requeued_letter_keeps_its_history(page: Board, client: redis.Redis) -
 
     page.post("/api/dead/reliable/requeue", {"ids": [letter]})
 
-    (past,) = client.hvals(keys.history(Q))
+    (past,) = client.hvals(keys.of(Q).history)
     assert [death["error"] for death in json.loads(past)] == ["the first time"]

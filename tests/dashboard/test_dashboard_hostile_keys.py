@@ -30,11 +30,11 @@ board = boards.board
 
 Q, S = "reliable_queue", "message_stream"
 SURROGATE = "\ud800"
+K = keys.of(Q)
 OWN = [
     *("message_queue", Q, S, keys.instances(), keys.ended(), keys.instance("x"), keys.instance("y")),
-    *(companion(Q) for companion in (keys.handoff, keys.leases, keys.priority, keys.scheduled, keys.suspects)),
-    *(companion(Q) for companion in (keys.attempts, keys.crashes, keys.history, keys.dead)),
-    *("{reliable_queue}:forwarder", "{reliable_queue}:bell", keys.claim(Q, "c", 1), keys.dead(S)),
+    *(K.handoff, K.leases, K.priority, K.scheduled, K.suspects, K.attempts, K.crashes, K.history, K.dead),
+    *("{reliable_queue}:forwarder", "{reliable_queue}:bell", keys.of(Q).claim("c", 1), keys.of(S).dead),
 ]
 TABLES = [
     f"/api/{table}/{pattern}" for table in ("dead", "scheduled", "in-flight") for pattern in ("reliable", "stream")
@@ -49,12 +49,12 @@ JSON = st.recursive(
     max_leaves=6,
 )
 FIELDS = ("id", "role", "host", "pid", "at", "started", "client_id", "pattern", "names", "group", "patterns", "recent")
-REPORTS = st.dictionaries(st.sampled_from((*FIELDS, "idle_seconds", "error", "ended", "clock_offset")), JSON).map(
-    lambda told: json.dumps({"id": "x", "patterns": {"queue": {"sent": 1}}, **told}).encode()
-)
+REPORTS = st.dictionaries(
+    st.sampled_from((*FIELDS, "elsewhere", "idle_seconds", "error", "ended", "clock_offset")), JSON
+).map(lambda told: json.dumps({"id": "x", "patterns": {"queue": {"sent": 1}}, **told}).encode())
 BYTES = st.binary(max_size=40) | REPORTS | st.sampled_from([wire(), b"9" * 5000, b"\xff", b"x" * 3000, b"+inf"])
 SCORES = st.floats(allow_nan=False) | st.integers(-(2**60), 2**60)
-NAMED = BYTES | st.sampled_from([b"x", b"y", keys.claim(Q, "c", 1).encode(), keys.handoff(Q).encode()])
+NAMED = BYTES | st.sampled_from([b"x", b"y", keys.of(Q).claim("c", 1).encode(), keys.of(Q).handoff.encode()])
 VALUES = st.one_of(
     st.tuples(st.just("string"), BYTES),
     st.tuples(st.just("list"), st.lists(BYTES, min_size=1, max_size=3)),
@@ -200,12 +200,12 @@ def test_what_is_no_report_is_counted_and_told_once(
 def test_only_claims_are_in_flight(town: Town, client: redis.Redis) -> None:
     # Given one claim of two messages among members that are none: the handoff, bytes, another program's
     poller, pages = town
-    claim = keys.claim(Q, "house", 7)
+    claim = keys.of(Q).claim("house", 7)
     client.rpush(claim, wire(), wire())
-    client.rpush(keys.handoff(Q), wire())
-    others = [keys.handoff(Q).encode(), b"\xff", b"other:claim", b"x" * 2000]
+    client.rpush(keys.of(Q).handoff, wire())
+    others = [keys.of(Q).handoff.encode(), b"\xff", b"other:claim", b"x" * 2000]
     leases = dict.fromkeys([*others, claim.encode()], 5.0)
-    client.zadd(keys.leases(Q), leases)
+    client.zadd(keys.of(Q).leases, leases)
 
     poller.turn()
 
@@ -218,7 +218,7 @@ def test_only_claims_are_in_flight(town: Town, client: redis.Redis) -> None:
 
 def test_a_count_of_five_thousand_digits_is_none(town: Town, client: redis.Redis) -> None:
     _, pages = town
-    for dead in (keys.dead(Q), keys.dead(S)):
+    for dead in (keys.of(Q).dead, keys.of(S).dead):
         client.xadd(dead, {"payload": wire(), "reason": "failed", "attempts": "9" * 5000, "crashes": "3"})
 
     for pattern in ("reliable", "stream"):

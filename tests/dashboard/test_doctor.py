@@ -96,9 +96,30 @@ def test_dead_letters_that_grow_are_found(board: MakeBoard, client: redis.Redis)
     page = board(PATTERN="reliable")
     until(lambda: page.pattern("reliable"))
 
-    client.xadd(keys.dead("reliable_queue"), {"payload": wire(), "reason": "failed", "error": "x"})
+    client.xadd(keys.of("reliable_queue").dead, {"payload": wire(), "reason": "failed", "error": "x"})
 
     until(lambda: _finding(page, "dead-growing-reliable:reliable_queue"))
+
+
+def test_dead_letters_of_a_stream_are_found_once_though_several_groups_read_it(
+    board: MakeBoard, start: Start, client: redis.Redis
+) -> None:
+    # Given a stream read by two groups
+    page = board(PATTERN="stream", STREAM="events")
+    for group in ("billing", "email"):
+        start("subscriber", PATTERN="stream", STREAM="events", CONSUMER_GROUP=group).wait_for("connected")
+    until(lambda: page.pattern("stream")["subscribers"] == 1 and len(page.instances("subscriber")) == 2)
+
+    # When a message cannot be read
+    client.xadd(keys.of("events").dead, {"payload": wire(), "reason": "failed", "error": "x"})
+
+    # Then one finding says so, with the command that lists them
+    def growing() -> list[dict[str, str]]:
+        return [one for one in page.snapshot()["findings"] if one["id"].startswith("dead-growing-")]
+
+    (finding,) = until(growing)
+    assert finding["title"].startswith("Dead letters of stream 'events' grow")
+    assert finding["command"] == "python -m townpost dead list --pattern stream --of events"
 
 
 def test_a_channel_without_subscribers_is_found(board: MakeBoard, start: Start) -> None:

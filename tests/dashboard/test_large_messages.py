@@ -26,10 +26,10 @@ def large() -> Iterator[tuple[Server, redis.Redis]]:
         payload = b"x" * _LARGE
         client.rpush("message_queue", payload, payload)
         client.rpush(Q, payload)
-        client.rpush(keys.claim(Q, "house", 1), payload)
-        client.zadd(keys.leases(Q), {keys.claim(Q, "house", 1): time.time() * 1000 + 9e6, b"y" * _LARGE: 1})
-        client.zadd(keys.scheduled(Q), {b"0" * 21 + payload: time.time() * 1000 + 9e6})
-        for dead in (keys.dead(Q), keys.dead(S)):
+        client.rpush(keys.of(Q).claim("house", 1), payload)
+        client.zadd(keys.of(Q).leases, {keys.of(Q).claim("house", 1): time.time() * 1000 + 9e6, b"y" * _LARGE: 1})
+        client.zadd(keys.of(Q).scheduled, {b"0" * 21 + payload: time.time() * 1000 + 9e6})
+        for dead in (keys.of(Q).dead, keys.of(S).dead):
             client.xadd(dead, {"payload": payload, "reason": "unreadable"})
         for _ in range(2):
             client.xadd(S, {"message": payload})

@@ -17,7 +17,8 @@ from dashboard.instances import Instances
 from dashboard.paths import Path, own_path, share
 from dashboard.reports import Report, read_report
 from dashboard.sums import Sums
-from townpost.settings import Settings
+from lab.server import Server
+from townpost import Message, Publisher, Settings
 
 board = boards.board
 
@@ -43,6 +44,33 @@ def test_a_queue_of_another_name_is_shown_beside_our_own(board: MakeBoard, start
     assert (view["totals"]["sent"], view["lost"]) == (12, 0)  # type: ignore[index]
     assert set(_views(page, "reliable")) == {("orders", "")}
     assert _views(page, "queue")["message_queue", ""]["depth"] == 1
+
+
+def test_what_a_publisher_sends_elsewhere_is_counted_there(board: MakeBoard, server: Server) -> None:
+    # Given a publisher of twelve messages to a queue that its settings do not name, and of two to the one they do
+    page = board(PATTERN="queue")
+    with Publisher(settings=Settings.read(redis_url=server.url, pattern="queue")) as publisher:
+        publisher.send([Message.create("elsewhere") for _ in range(12)], to="orders")
+        publisher.send([Message.create("here") for _ in range(2)])
+
+        # Then each is counted where it is, and nothing seems lost
+        until(lambda: (v := _views(page, "queue").get(("orders", ""))) and v["totals"]["sent"] == 12)  # type: ignore[index]  # JSON
+        views = _views(page, "queue")
+    own = views["message_queue", ""]
+    assert own["totals"]["sent"] == 2  # type: ignore[index]  # JSON
+    assert [view["lost"] for view in views.values()] == [0, 0]
+    assert publisher.counts["queue"].sent == 14
+
+
+def test_names_beyond_what_a_page_shows_are_counted_together(server: Server) -> None:
+    with Publisher(settings=Settings.read(redis_url=server.url, pattern="queue"), report=False) as publisher:
+        for n in range(100):
+            publisher.send(Message.create("hi"), to=f"queue-{n}")
+
+    told = publisher._core._by_name
+    assert len(told) == 60
+    assert told["queue", "message_queue"].sent == 41
+    assert publisher.counts["queue"].sent == 100
 
 
 def test_each_group_of_a_stream_has_its_own_lag(board: MakeBoard, start: Start) -> None:

@@ -16,6 +16,7 @@ import redis
 from lab.bench.figures import Figure, Result
 from lab.bench.goals import Goal
 from lab.bench.picture import svg
+from lab.bench.tally import MOST_STAMPS, Tally, counter, in_flight, stopwatch
 from lab.processes import ROOT
 from lab.server import Server
 
@@ -43,6 +44,53 @@ def test_a_ratio_is_the_median_of_the_rounds_so_that_a_slow_minute_hits_both() -
     assert result.ratio(figures[1], "naive loop") == 10
     assert result.ratio(figures[1], "limit") == 0.5
     assert Goal("", "drain", "drain", "ours", "naive loop", 10).met(10)
+
+
+def test_a_goal_against_several_holds_against_the_best_of_them() -> None:
+    figures = [_figure("ours", 100), _figure("a peer", 10), _figure("a better peer", 20), _figure("failed", math.nan)]
+    goal = Goal("", "drain", "drain", "ours", lambda figure: figure.contestant != "ours", 6)
+
+    found = goal.found(Result(context={}, figures=figures))
+
+    assert found == 5
+    assert not goal.met(found)
+
+
+def test_a_goal_can_hold_one_quantity_against_another() -> None:
+    slow = Figure(measure="send", contestant="ours", quantity="p99", unit="us", values=[2])
+    usual = Figure(measure="send", contestant="a peer", quantity="p50", unit="us", values=[4])
+    goal = Goal("", "send", "p99", "ours", "a peer", 1, at_least=False, of_other="p50")
+
+    assert goal.found(Result(context={}, figures=[slow, usual])) == 0.5
+
+
+def test_handlers_in_flight_are_counted_process_by_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BENCH_TALLY", str(tmp_path / "tally"))
+    tally = Tally(tmp_path / "tally")
+    done, change = counter(), in_flight()
+
+    for by in (1, 1, -1, 1, -1, -1):
+        change(by)
+    done(1)
+
+    assert tally.most_in_flight == 2
+    assert tally.each == [1]
+
+
+def test_a_stopwatch_keeps_the_last_delays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BENCH_TALLY", str(tmp_path / "tally"))
+    tally = Tally(tmp_path / "tally")
+    stop = stopwatch()
+
+    for _ in range(3):
+        stop(time.monotonic_ns() - 1_000_000_000)
+    some = tally.kept()
+    for _ in range(2 * MOST_STAMPS):
+        stop(time.monotonic_ns() - 1_000_000)
+
+    assert some == pytest.approx([1, 1, 1], abs=0.5)
+    assert len(tally.kept()) == MOST_STAMPS - 1
+    assert max(tally.kept()) < 0.9
 
 
 def test_who_could_not_take_part_is_in_the_data_and_not_in_the_picture() -> None:

@@ -144,10 +144,10 @@ def test_nothing_there_is_said(run: Run, command: str, line: str) -> None:
 
 
 def test_scheduled_and_in_flight_are_those_of_the_queue(run: Run, client: redis.Redis) -> None:
-    claim = keys.claim("orders", "host-1-abc", 1)
+    claim = keys.of("orders").claim("host-1-abc", 1)
     client.rpush(claim, "a", "b")
-    client.zadd(keys.leases("orders"), {claim: 1e12})
-    client.zadd(keys.scheduled("orders"), {"1763800000123456" + "0001" + "0" + "tea": 1e12})
+    client.zadd(keys.of("orders").leases, {claim: 1e12})
+    client.zadd(keys.of("orders").scheduled, {"1763800000123456" + "0001" + "0" + "tea": 1e12})
 
     flying = run("townpost", "in-flight", "--of", "orders", "--json")
     scheduled = run("townpost", "scheduled", "--of", "orders", "--json")

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +14,7 @@ from conftest import Run, Start
 from dead_letter_box import Q, S, bury, left, on_terminal, waiting
 from messages import wire
 
+from lab.processes import Process
 from lab.server import Server
 from townpost import keys
 
@@ -23,7 +26,7 @@ def test_one_is_put_back(run: Run, client: redis.Redis) -> None:
 
     assert (said.status, said.lines) == (0, ["requeued 1"])
     assert waiting(client) == ["one"]
-    assert client.xrange(keys.dead(Q), other, other)
+    assert client.xrange(keys.of(Q).dead, other, other)
     assert left(client) == 1
 
 
@@ -35,7 +38,7 @@ def test_all_are_put_back_in_order(run: Run, client: redis.Redis) -> None:
 
     assert (said.status, said.lines) == (0, ["requeued 1,200"])
     assert waiting(client) == [str(n) for n in range(1200)]
-    assert client.exists(keys.dead(Q)) == 0
+    assert client.exists(keys.of(Q).dead) == 0
 
 
 def test_those_of_one_reason_are_put_back(run: Run, client: redis.Redis) -> None:
@@ -182,3 +185,25 @@ def test_without_redis_it_is_one_line(run: Run) -> None:
 
     assert said.status == 1
     assert said.lines == ["subscriber: no Redis at redis://127.0.0.1:1: connection refused"]
+
+
+@pytest.mark.parametrize("pattern", ["reliable", "stream"])
+def test_the_line_about_dead_letters_is_the_command_that_lists_them(
+    start: Start, server: Server, client: redis.Redis, pattern: str
+) -> None:
+    # Given a queue of another name, in which a message cannot be read
+    subscriber = start("subscriber", PATTERN=pattern, RELIABLE_QUEUE="my orders", STREAM="my orders")
+    if pattern == "stream":
+        client.xadd("my orders", {"message": b"rubbish"})
+    else:
+        client.rpush("my orders", b"rubbish")
+
+    # When the subscriber says that it is dead
+    (line,) = subscriber.wait_for("1 more dead: see ")
+    command = re.search(r"`(?:python -m )?townpost ([^`]+)`", line)
+
+    # Then what it says finds it
+    assert command is not None
+    listed = Process("townpost", *shlex.split(command[1]), "--json", environment={"REDIS_URL": server.url})
+    assert listed.wait() == 0
+    assert json.loads(listed.lines[0])["payload"] == "rubbish"

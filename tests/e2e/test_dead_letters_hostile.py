@@ -13,7 +13,7 @@ from lab.server import Server
 from townpost import keys
 
 STAMP = "1763800000123456" + "0001" + "0"
-CLAIM = keys.claim(Q, "host-1-abc", 1)
+CLAIM = keys.of(Q).claim("host-1-abc", 1)
 ESCAPE = "\x1b[2J\x1b]0;owned\x07\x7f\x9b"
 HUGE = "9" * 5_000
 NESTED = "[" * 3_000 + "]" * 3_000
@@ -39,9 +39,9 @@ def _hostile_letters(client: redis.Redis) -> int:
         {"history": "{}", "payload": wire()},
     ]
     for fields in letters:
-        client.xadd(keys.dead(Q), fields)
+        client.xadd(keys.of(Q).dead, fields)
     last = 2**64 - 1
-    client.xadd(keys.dead(Q), {"payload": "at the end of time"}, id=f"{last}-{last}")
+    client.xadd(keys.of(Q).dead, {"payload": "at the end of time"}, id=f"{last}-{last}")
     return len(letters) + 1
 
 
@@ -58,7 +58,7 @@ def test_dead_letters_of_others_are_listed(run: Run, client: redis.Redis, form: 
 
 def test_every_dead_letter_of_others_is_shown(run: Run, client: redis.Redis) -> None:
     _hostile_letters(client)
-    entries: Any = client.xrange(keys.dead(Q))
+    entries: Any = client.xrange(keys.of(Q).dead)
 
     for entry, _ in entries:
         shown = run("subscriber", "dead", "show", entry.decode())
@@ -73,7 +73,7 @@ def test_all_dead_letters_of_others_are_purged(run: Run, client: redis.Redis) ->
     purged = run("subscriber", "dead", "purge", "--all", "--yes")
 
     assert (purged.status, purged.lines) == (0, [f"purged {total}"])
-    assert not client.exists(keys.dead(Q))
+    assert not client.exists(keys.of(Q).dead)
 
 
 @pytest.mark.parametrize("form", [(), ("--json",)], ids=["table", "json"])
@@ -93,8 +93,8 @@ def test_scheduled_skips_what_is_no_message_and_says_how_many(
     run: Run, client: redis.Redis, form: tuple[str, ...]
 ) -> None:
     # Given two messages of ours, one due at the end of time, amid what somebody else put there
-    client.zadd(keys.scheduled(Q), {STAMP + "tea": 1e12, STAMP + "milk\x1b[2J": float("inf")})
-    client.zadd(keys.scheduled(Q), {b"short": 1, b"\xff": 2, b"\xff" * 40: -1e308, b"x" * 40: 3})
+    client.zadd(keys.of(Q).scheduled, {STAMP + "tea": 1e12, STAMP + "milk\x1b[2J": float("inf")})
+    client.zadd(keys.of(Q).scheduled, {b"short": 1, b"\xff": 2, b"\xff" * 40: -1e308, b"x" * 40: 3})
 
     said = run("subscriber", "scheduled", *form, COLUMNS=WIDE)
 
@@ -102,7 +102,7 @@ def test_scheduled_skips_what_is_no_message_and_says_how_many(
     assert said.status == 0, said.lines
     assert said.matching("tea")
     assert said.matching("milk", "9999-12-31")
-    assert said.matching("subscriber: skipped 4 members", keys.scheduled(Q))
+    assert said.matching("subscriber: skipped 4 members", keys.of(Q).scheduled)
     assert len(said.matching("skipped")) == 1
     assert not any("\x1b" in line for line in said.lines)
 
@@ -112,12 +112,12 @@ def test_in_flight_skips_what_is_no_claim_and_says_how_many(
     run: Run, client: redis.Redis, form: tuple[str, ...]
 ) -> None:
     # Given one claim of ours, one whose key holds no list, and members that are no claims of this queue
-    odd = keys.claim(Q, "odd\x1b[2J\N{RIGHT-TO-LEFT OVERRIDE}", 1)
+    odd = keys.of(Q).claim("odd\x1b[2J\N{RIGHT-TO-LEFT OVERRIDE}", 1)
     client.rpush(CLAIM, "a", "b")
-    client.set(keys.claim(Q, "a-string", 1), "no list")
-    client.zadd(keys.leases(Q), {CLAIM: 1e12, odd: float("-inf"), keys.claim(Q, "a-string", 1): 1})
-    client.zadd(keys.leases(Q), {keys.handoff(Q): 2, keys.claim("another", "c", 1): 3})
-    client.zadd(keys.leases(Q), {b"\xff": 1, b"": 4})
+    client.set(keys.of(Q).claim("a-string", 1), "no list")
+    client.zadd(keys.of(Q).leases, {CLAIM: 1e12, odd: float("-inf"), keys.of(Q).claim("a-string", 1): 1})
+    client.zadd(keys.of(Q).leases, {keys.of(Q).handoff: 2, keys.of("another").claim("c", 1): 3})
+    client.zadd(keys.of(Q).leases, {b"\xff": 1, b"": 4})
 
     said = run("subscriber", "in-flight", *form, COLUMNS=WIDE)
 
@@ -125,12 +125,12 @@ def test_in_flight_skips_what_is_no_claim_and_says_how_many(
     assert said.status == 0, said.lines
     assert said.matching(CLAIM, "2")
     assert said.matching("odd", "0001-01-01")
-    assert said.matching("subscriber: skipped 5 members", keys.leases(Q))
+    assert said.matching("subscriber: skipped 5 members", keys.of(Q).leases)
     assert len(said.matching("claim:")) == 2
     assert not any(mark in line for line in said.lines for mark in ("\x1b", "\N{RIGHT-TO-LEFT OVERRIDE}"))
 
 
 def test_nothing_is_said_where_nothing_is_skipped(run: Run, client: redis.Redis) -> None:
-    client.zadd(keys.scheduled(Q), {STAMP + "tea": 1e12})
+    client.zadd(keys.of(Q).scheduled, {STAMP + "tea": 1e12})
 
     assert not run("subscriber", "scheduled").matching("skipped")

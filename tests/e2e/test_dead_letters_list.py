@@ -34,6 +34,14 @@ def test_ids_are_whole_in_eighty_columns(run: Run, client: redis.Redis) -> None:
     assert listed.matching(one)
 
 
+def test_in_a_pipe_no_word_is_cut_off(run: Run, client: redis.Redis) -> None:
+    bury(client, reason="unreadable", error="ValueError: no good")
+
+    listed = run("subscriber", "dead", "list")
+
+    assert listed.matching("unreadable", "ValueError: no good")
+
+
 def test_dead_letters_are_listed_as_json(run: Run, client: redis.Redis) -> None:
     past = {"id": "1-0", "reason": "failed", "error": "ValueError", "attempts": 5, "crashes": 0, "by": "host-2"}
     payload = wire("a")
@@ -60,13 +68,14 @@ def test_dead_letters_are_listed_as_json(run: Run, client: redis.Redis) -> None:
     assert not any("\x1b" in line for line in listed.lines)
 
 
-def test_they_are_selected_by_reason(run: Run, client: redis.Redis) -> None:
-    for reason in ("failed", "crashed", "unreadable", "failed"):
-        bury(client, reason=reason)
+@pytest.mark.parametrize("reason", ["failed", "crashed", "rejected", "unreadable"])
+def test_they_are_selected_by_reason(run: Run, client: redis.Redis, reason: str) -> None:
+    for one in ("failed", "crashed", "rejected", "unreadable") * 2:
+        bury(client, reason=one)
 
-    listed = run("subscriber", "dead", "list", "--json", "--reason", "failed")
+    listed = run("subscriber", "dead", "list", "--json", "--reason", reason)
 
-    assert [json.loads(line)["reason"] for line in listed.lines] == ["failed", "failed"]
+    assert [json.loads(line)["reason"] for line in listed.lines] == [reason, reason]
 
 
 @pytest.mark.parametrize(
@@ -146,7 +155,7 @@ def test_a_terminal_that_lacks_characters_gets_escapes(run: Run, client: redis.R
 
 
 def test_a_key_of_another_type_is_one_line(run: Run, client: redis.Redis) -> None:
-    client.set(keys.dead(Q), "a string")
+    client.set(keys.of(Q).dead, "a string")
 
     said = run("subscriber", "dead", "list")
 

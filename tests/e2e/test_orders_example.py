@@ -4,20 +4,23 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httpx
 import pytest
 import redis
 from apps import dead, until
+from conftest import Start
+from ports import free_port
 
 from lab.processes import ROOT, Process
 from lab.server import Server
 from townpost import Message
 
 FOLDER = ROOT / "examples" / "orders"
-PORT = 8322
 
 
 class Shop:
@@ -36,8 +39,9 @@ class Shop:
         return process
 
     def web(self) -> str:
-        self.start("uvicorn", "orders:app", "--port", str(PORT), "--no-access-log")
-        url = f"http://127.0.0.1:{PORT}"
+        port = free_port()
+        self.start("uvicorn", "orders:app", "--port", str(port), "--no-access-log")
+        url = f"http://127.0.0.1:{port}"
 
         def alive() -> bool:
             try:
@@ -87,6 +91,39 @@ def test_each_group_gets_each_order_and_a_slow_bank_delays_one_alone(shop: Shop,
     assert billing.matching("charged order 3:", "(attempt 2)")
     ((_, reason, error),) = dead(client, "orders")
     assert (reason, error) == ("rejected", "there is nothing to pay")
+
+
+def test_the_page_shows_both_services_and_their_groups(shop: Shop, start: Start) -> None:
+    # Given all three services, two processes of one of them, and the page
+    url, billing = shop.web(), shop.worker("billing")
+    shop.start("townpost", "run", "mails:app", "--processes", "2").wait_for("connected", count=2)
+    page = start("dashboard", DASHBOARD_PORT="0").wait_for("open http")[0].rpartition("open ")[2]
+
+    # When twenty orders are placed, one for nothing
+    for n in range(20):
+        httpx.post(f"{url}/orders", json=order(n, total=0 if n == 5 else 9.5))
+    billing.wait_for("charged order", count=19)
+
+    # Then each group has had all of them, and one of them a dead letter
+    def seen() -> dict[str, dict[str, Any]]:
+        snapshot = httpx.get(f"{page}/api/snapshot", trust_env=False).json()
+        return {view["group"]: view for view in snapshot["patterns"] if view["key"] == "orders"}
+
+    def told() -> bool:
+        return [sum(view["totals"][name] for name in ("handled", "dead")) for view in seen().values()] == [20, 20]
+
+    until(told)
+    until(lambda: [view["totals"]["sent"] for view in seen().values()] == [20, 20])
+    views = seen()
+    assert set(views) == {"billing", "email"}
+    assert [views[group]["subscribers"] for group in ("billing", "email")] == [1, 2]
+    assert [views[group]["publishers"] for group in ("billing", "email")] == [1, 1]
+    assert [views[group]["totals"]["dead"] for group in ("billing", "email")] == [1, 0]
+    assert [views[group]["lost"] for group in ("billing", "email")] == [0, 0]
+    assert [views[group]["depth"] for group in ("billing", "email")] == [0, 0]
+    instances = httpx.get(f"{page}/api/snapshot", trust_env=False).json()["instances"]
+    roles = Counter(one["role"] for one in instances if one["role"] != "dashboard")
+    assert roles == {"publisher": 1, "subscriber": 3}
 
 
 @pytest.mark.alone

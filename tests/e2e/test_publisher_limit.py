@@ -79,7 +79,7 @@ def test_delayed_messages_are_limited_by_all_there_are(server: Server, client: r
             limited.send(texts(1), delay=60)
         limited.send(texts(3))
 
-    assert (client.llen(Q), client.zcard(keys.scheduled(Q))) == (3, 3)
+    assert (client.llen(Q), client.zcard(keys.of(Q).scheduled)) == (3, 3)
 
 
 @pytest.mark.parametrize("priority", [0, 5])
@@ -90,7 +90,7 @@ def test_more_than_ten_thousand_in_one_send_keep_their_order(
     with publisher(server) as sender:
         sender.send([Message.create(str(n), priority=priority) for n in range(25_000)], delay=None if priority else 60)
 
-    key = keys.priority(Q) if priority else keys.scheduled(Q)
+    key = keys.of(Q).priority if priority else keys.of(Q).scheduled
     members = [member for member in client.zrange(key, 0, -1) if isinstance(member, bytes)]
     assert [parsed(member[21:]).message for member in members] == [str(n) for n in range(25_000)]
 

@@ -23,7 +23,7 @@ def test_an_urgent_message_is_sent(run: Run, client: redis.Redis) -> None:
 
     assert run("publisher", "urgent", "--pattern", "reliable", "--priority", "9").status == 0
 
-    (member,) = client.zrange(keys.priority(Q), 0, -1)
+    (member,) = client.zrange(keys.of(Q).priority, 0, -1)
     assert b'"priority":9' in member
     assert waiting(client) == ["waiting"]
 
@@ -40,7 +40,7 @@ def test_what_is_due_already_is_ready(run: Run, client: redis.Redis, arguments: 
     assert run("publisher", "now", "--pattern", "reliable", *arguments).status == 0
 
     assert waiting(client) == ["now"]
-    assert client.exists(keys.scheduled(Q)) == 0
+    assert client.exists(keys.of(Q).scheduled) == 0
 
 
 @pytest.mark.parametrize("at", ["2099-01-02T03:04:05", "2099-01-02T08:34:05+05:30"])

@@ -65,9 +65,9 @@ def settled(client: redis.Redis, pattern: str) -> bool:
     if pattern == "stream":
         (group,) = client.xinfo_groups(NAMES[pattern])
         return group["lag"] == 0 and group["pending"] == 0  # type: ignore[no-any-return]  # redis-py's Any
-    companions = (keys.leases, keys.suspects, keys.scheduled, keys.handoff, keys.priority)
-    return not client.exists(NAMES[pattern], *(name(NAMES[pattern]) for name in companions))
+    k = keys.of(NAMES[pattern])
+    return not client.exists(k.queue, k.leases, k.suspects, k.scheduled, k.handoff, k.priority)
 
 
 def dead(client: redis.Redis, pattern: str) -> int:
-    return int(client.xlen(keys.dead(NAMES[pattern])))
+    return int(client.xlen(keys.of(NAMES[pattern]).dead))

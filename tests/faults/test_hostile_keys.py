@@ -131,16 +131,16 @@ def test_the_dashboard_survives_what_others_write(
 
 
 KNOWN: dict[str, Callable[[redis.Redis], object]] = {
-    "a lease that is no text": lambda client: client.zadd(keys.leases(NAMES["reliable"]), {b"\xff": 1}),
+    "a lease that is no text": lambda client: client.zadd(keys.of(NAMES["reliable"]).leases, {b"\xff": 1}),
     "a lease of the handoff": lambda client: client.zadd(
-        keys.leases(NAMES["reliable"]), {keys.handoff(NAMES["reliable"]): 1}
+        keys.of(NAMES["reliable"]).leases, {keys.of(NAMES["reliable"]).handoff: 1}
     ),
     "a scheduled message that is too short": lambda client: client.zadd(
-        keys.scheduled(NAMES["reliable"]), {"short": 1}
+        keys.of(NAMES["reliable"]).scheduled, {"short": 1}
     ),
-    "an urgent message that is too short": lambda client: client.zadd(keys.priority(NAMES["reliable"]), {b"": 1}),
-    "attempts of 5,000 digits": lambda client: client.hset(keys.attempts(NAMES["reliable"]), "0" * 40, DIGITS),
-    "a suspect that is no message": lambda client: client.rpush(keys.suspects(NAMES["reliable"]), b"\xff"),
+    "an urgent message that is too short": lambda client: client.zadd(keys.of(NAMES["reliable"]).priority, {b"": 1}),
+    "attempts of 5,000 digits": lambda client: client.hset(keys.of(NAMES["reliable"]).attempts, "0" * 40, DIGITS),
+    "a suspect that is no message": lambda client: client.rpush(keys.of(NAMES["reliable"]).suspects, b"\xff"),
 }
 
 
@@ -184,4 +184,4 @@ def test_the_dashboard_goes_on_beside_a_report_with_half_a_surrogate_pair(
 
 def test_every_key_of_shared_is_written_to() -> None:
     assert {key.kind for key in OWN} == {"string", "list", "zset", "hash", "stream"}
-    assert keys.leases("reliable_queue") in {key.name for key in OWN}
+    assert keys.of("reliable_queue").leases in {key.name for key in OWN}

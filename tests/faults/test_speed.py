@@ -138,9 +138,9 @@ def test_a_batch_costs_the_same_whatever_waits_and_whatever_is_in_hand(server: S
         for listener in listeners:
             listener.open()
         for n in range(in_hand):  # claims of others: one message each
-            name = keys.claim(Q, "other", n)
+            name = keys.of(Q).claim("other", n)
             client.rpush(name, wire())
-            client.zadd(keys.leases(Q), {name: (time.time() + 600) * 1000})
+            client.zadd(keys.of(Q).leases, {name: (time.time() + 600) * 1000})
         thousand = pack(("RPUSH", Q, *[wire()] * 1000))
         for _ in range(waiting // 1000):
             listeners[1]._connection.exchange(thousand, 1)

@@ -48,6 +48,16 @@ async def async_idempotent(message: Message) -> None:
     idempotent(message)
 
 
+@app.handler("orders.groups", pattern="stream", group="billing")
+def billing(message: Message) -> None:
+    naive(message)
+
+
+@app.handler("orders.groups", pattern="stream", group="audit")
+def audit(message: Message) -> None:
+    idempotent(message)
+
+
 def forwarding(_: Message) -> None:
     """Its effect is another message."""
     settings = Settings.read(pattern="reliable", reliable_queue="mail")

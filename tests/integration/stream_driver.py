@@ -27,7 +27,7 @@ class Consumer(driver.Consumer[StreamListener]):
 
     def flush(self, batch: Batch) -> None:
         self.listener.settle(batch)
-        while self.listener._pipeline.due:
+        while self.listener._pipeline.unconfirmed:
             self.listener._exchange([])
 
     @property

@@ -13,7 +13,8 @@ from lab.server import Server
 BLOCK = re.search(r"<!-- acl.*?```\n(.*?)```", (ROOT / "docs" / "operations.md").read_text(), re.DOTALL)
 assert BLOCK is not None
 LINES = BLOCK.group(1).splitlines()
-RULES = {tuple(line.split()[:2]): line.split()[2:] for line in LINES if line.startswith(("publisher", "subscriber"))}
+SERVICES = ("publisher", "subscriber", "dashboard")
+RULES = {tuple(line.split()[:2]): line.split()[2:] for line in LINES if line.startswith(SERVICES)}
 COUNTS = next(line.split()[1:] for line in LINES if line.startswith("counts"))
 OPTIONAL = next(line.split()[1:] for line in LINES if line.startswith("optional"))
 
@@ -46,3 +47,25 @@ def test_the_documented_rules_are_enough(
     complaints = {line.split("WARNING: ")[-1][:36] for line in subscriber.matching("WARNING")}
     assert complaints <= ({"counts are not reported to Redis: th"} if not more else set())
     assert not subscriber.matching("ERROR")
+
+
+SCRIPTS = ROOT / "shared" / "townpost" / "patterns"
+PUBLISHERS = {"reliable": "publish.lua", "stream": "trim.lua"}
+OPERATORS = {"requeue.lua", "reschedule.lua", "inspect_claims.lua", "inspect_scheduled.lua"}
+
+
+@pytest.mark.parametrize("pattern", ["reliable", "stream"])
+def test_the_documented_rules_allow_every_command_of_the_scripts(pattern: str) -> None:
+    for path in SCRIPTS.glob(f"{pattern}/*.lua"):
+        if path.name not in OPERATORS:
+            service = "publisher" if path.name == PUBLISHERS[pattern] else "subscriber"
+            called = {name.lower() for name in re.findall(r"redis\.p?call\('(\w+)'", path.read_text())}
+            assert {f"+{name}" for name in called} <= set(RULES[service, pattern]), path.name
+
+
+@pytest.mark.parametrize("name", sorted(OPERATORS - {"requeue.lua"}))
+def test_the_documented_rules_allow_what_an_operator_asks(name: str) -> None:
+    text = (SCRIPTS / "reliable" / name).read_text()
+    called = {word.lower() for word in re.findall(r"redis\.p?call\('(\w+)'", text)}
+
+    assert {f"+{word}" for word in called} <= {*RULES["dashboard", "reads"], *RULES["dashboard", "writes"]}

@@ -1,24 +1,22 @@
-"""Handlers of an app, on every pattern and with every runner."""
+"""Handlers of an app. What every pattern promises with every runner is in tests/conformance."""
 
 import asyncio
 import json
 import logging
 import threading
 import time
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 import redis
 from apps import RUNNERS, dead, handler, leftovers, put, running, settings, until
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 
 from lab.server import Server
-from townpost import App, Delivery, Message, Reject, Retry, SettingError, keys
+from townpost import App, Delivery, Message, Reject, SettingError, keys
 
 RUNNER = pytest.mark.parametrize("runner", RUNNERS)
 KEPT = pytest.mark.parametrize("pattern", ["reliable", "stream"])
-ALL = pytest.mark.parametrize("pattern", ["pubsub", "queue", "reliable", "stream"])
 
 
 class Order(BaseModel):
@@ -26,105 +24,15 @@ class Order(BaseModel):
     customer: str = ""
 
 
+class Numbers(RootModel[list[int]]): ...
+
+
+class Unfinished(BaseModel):
+    part: "NowhereDefined"  # type: ignore[name-defined] # noqa: F821 - that is the point
+
+
 def order(number: object, **others: str | None) -> Message:
     return Message.create(f"#{number}", data={"number": number}, **others)  # type: ignore[dict-item, arg-type]
-
-
-@ALL
-@RUNNER
-def test_each_message_is_handled_once_and_nothing_stays(
-    server: Server, client: redis.Redis, pattern: str, runner: str
-) -> None:
-    # Given an app that listens
-    heard: list[str] = []
-    app = App(settings=settings(server.url))
-    handler(app, runner, "orders", lambda message: heard.append(message.message), pattern=pattern)
-
-    with running(app):
-        until(lambda: pattern != "pubsub" or client.pubsub_numsub("orders")[0][1])
-
-        # When 300 messages come
-        put(client, pattern, "orders", *(Message.create(str(n)) for n in range(300)))
-        until(lambda: len(heard) >= 300)
-
-    assert Counter(heard) == Counter(str(n) for n in range(300))
-    assert runner != "inline" or heard == [str(n) for n in range(300)]
-    assert leftovers(client, pattern, "orders") == []
-
-
-@KEPT
-@RUNNER
-def test_one_that_fails_repeats_alone_with_its_own_delays_and_dies_after_its_attempts(
-    server: Server, client: redis.Redis, pattern: str, runner: str
-) -> None:
-    # Given a handler with delays of its own that fails one message of ten
-    calls: list[tuple[str, float]] = []
-
-    def work(message: Message) -> None:
-        calls.append((message.message, time.monotonic()))
-        if message.message == "bad":
-            raise ValueError("no such customer")
-
-    app = App(settings=settings(server.url))
-    handler(app, runner, "orders", work, pattern=pattern, attempts=3, backoff=[0.3, 0.05])
-    put(client, pattern, "orders", *(Message.create("bad" if n == 4 else str(n)) for n in range(10)))
-
-    # When it runs until that one is dead
-    with running(app):
-        until(lambda: dead(client, "orders"))
-
-    # Then the others were handled once, and the pauses were those
-    assert Counter(text for text, _ in calls) == {"bad": 3} | {str(n): 1 for n in range(10) if n != 4}
-    first, second, third = (moment for text, moment in calls if text == "bad")
-    assert second - first >= 0.29
-    assert third - second >= 0.04
-    assert dead(client, "orders") == [("bad", "failed", "ValueError: no such customer")]
-    assert leftovers(client, "stream" if pattern == "stream" else "", "orders") in ([], ["{orders}:dead"])
-
-
-@KEPT
-@RUNNER
-def test_a_handler_says_when_to_try_again_and_when_never(
-    server: Server, client: redis.Redis, pattern: str, runner: str
-) -> None:
-    calls: list[tuple[str, float]] = []
-
-    def work(message: Message) -> None:
-        calls.append((message.message, time.monotonic()))
-        if message.message == "never":
-            raise Reject("not ours")
-        if message.message == "later" and sum(text == "later" for text, _ in calls) == 1:
-            raise Retry("closed today", after=0.4)
-
-    app = App(settings=settings(server.url, backoff_seconds=0))
-    handler(app, runner, "orders", work, pattern=pattern)
-    put(client, pattern, "orders", Message.create("never"), Message.create("later"))
-
-    with running(app):
-        until(lambda: len(calls) >= 3)
-
-    first, second = (moment for text, moment in calls if text == "later")
-    assert second - first >= 0.39
-    assert dead(client, "orders") == [("never", "rejected", "not ours")]
-
-
-@KEPT
-def test_a_pause_may_be_longer_than_a_lease(server: Server, client: redis.Redis, pattern: str) -> None:
-    calls: list[float] = []
-
-    def work(_: Message) -> None:
-        calls.append(time.monotonic())
-        if len(calls) == 1:
-            raise Retry(after=1.2)
-
-    app = App(settings=settings(server.url, lease_seconds=0.3))
-    handler(app, "inline", "orders", work, pattern=pattern)
-    put(client, pattern, "orders", Message.create("x"))
-
-    with running(app):
-        until(lambda: len(calls) == 2)
-
-    assert calls[1] - calls[0] >= 1.19
 
 
 @KEPT
@@ -299,7 +207,7 @@ def test_what_was_at_work_at_a_crash_comes_one_at_a_time_beside_the_rest(server:
         at_work -= message.message.startswith("suspect")
         got.append(message.message)
 
-    client.rpush(keys.suspects("orders"), *(Message.create(f"suspect {n}").encode() for n in range(3)))
+    client.rpush(keys.of("orders").suspects, *(Message.create(f"suspect {n}").encode() for n in range(3)))
     put(client, "reliable", "orders", *(Message.create(str(n)) for n in range(50)))
     started = time.monotonic()
     with running(app):
@@ -307,34 +215,6 @@ def test_what_was_at_work_at_a_crash_comes_one_at_a_time_beside_the_rest(server:
 
     assert most == 1
     assert time.monotonic() - started < 3
-
-
-@pytest.mark.parametrize("runner", ["threads", "loop"])
-def test_what_leaves_a_batch_early_is_not_kept_from_others_by_its_once_mark(
-    server: Server, client: redis.Redis, runner: str
-) -> None:
-    # Given a batch handled once, of which one message is at work for long and one fails
-    release, calls = threading.Event(), []
-
-    def work(message: Message) -> object:
-        calls.append(message.message)
-        if message.message == "bad" and calls.count("bad") == 1:
-            raise ValueError
-        if message.message != "slow":
-            return None
-        return asyncio.to_thread(release.wait, 20) if runner == "loop" else release.wait(20)
-
-    app = App(settings=settings(server.url))
-    handler(app, runner, "orders", work, once=60)
-    put(client, "reliable", "orders", *(Message.create(text) for text in ("slow", "bad", "good")))
-
-    with running(app):
-        # Then the one that failed is handled again while the other is still at work
-        until(lambda: calls.count("bad") == 2, 5)
-        assert not release.is_set()
-        release.set()
-
-    assert Counter(calls) == {"slow": 1, "bad": 2, "good": 1}
 
 
 @RUNNER
@@ -465,67 +345,6 @@ def test_what_blocks_the_event_loop_is_named_once_with_the_seconds(
     assert "test_app.py" in caplog.text
 
 
-@KEPT
-@pytest.mark.parametrize("runner", ["threads", "loop"])
-def test_what_is_answered_leaves_its_batch_though_another_of_it_takes_long(
-    server: Server, client: redis.Redis, pattern: str, runner: str
-) -> None:
-    # Given a batch of one slow and nine quick messages
-    release = threading.Event()
-
-    def work(message: Message) -> object:
-        if message.message != "slow":
-            return None
-        return asyncio.to_thread(release.wait, 20) if runner == "loop" else release.wait(20)
-
-    app = App(settings=settings(server.url))
-    handler(app, runner, "orders", work, pattern=pattern)
-    put(client, pattern, "orders", *(Message.create("slow" if n == 3 else str(n)) for n in range(10)))
-
-    with running(app):
-        until(lambda: pattern != "stream" or client.xinfo_groups("orders"))
-
-        # Then what a crash would bring back is the slow one alone
-        def in_flight() -> int:
-            if pattern == "stream":
-                return int(client.xpending("orders", "townpost")["pending"])
-            return sum(client.llen(key) for key in client.keys("{orders}:claim:*"))
-
-        until(lambda: in_flight() == 1)
-        release.set()
-
-    assert leftovers(client, pattern, "orders") == []
-
-
-@KEPT
-@pytest.mark.parametrize("runner", ["threads", "loop"])
-def test_at_a_stop_what_was_not_begun_goes_back_at_once_and_the_rest_is_left_to_its_lease(
-    server: Server, client: redis.Redis, pattern: str, runner: str
-) -> None:
-    # Given more messages than workers, all of which are at work for long
-    release, begun = threading.Event(), []
-
-    def work(message: Message) -> object:
-        begun.append(message.message)
-        return asyncio.sleep(60) if runner == "loop" else release.wait(60)
-
-    app = App(settings=settings(server.url, stop_seconds=0.3, lease_seconds=30))
-    handler(app, runner, "orders", work, pattern=pattern, **({"concurrency": 20} if runner == "loop" else {}))
-    put(client, pattern, "orders", *(Message.create(str(n)) for n in range(50)))
-    started = time.monotonic()
-    with running(app):
-        until(lambda: len(begun) == 20)
-        started = time.monotonic()
-
-    # Then it ends in time, and only what was begun is in flight
-    assert time.monotonic() - started < 3
-    release.set()
-    if pattern == "reliable":
-        assert client.llen("orders") == 30
-        assert sum(client.llen(key) for key in client.keys("{orders}:claim:*")) == 20
-    assert len(begun) == 20
-
-
 def test_two_queues_in_one_process_are_reported_apart(server: Server, client: redis.Redis) -> None:
     app = App(settings=settings(server.url))
     got: list[str] = []
@@ -549,6 +368,8 @@ async def _async(_message: Message) -> None: ...
 def _number(_number: int) -> None: ...
 def _nothing() -> None: ...
 def _lists(_messages: list[Message], _delivery: Delivery) -> None: ...
+def _numbers(_numbers: Numbers) -> None: ...
+def _unfinished(_unfinished: Unfinished) -> None: ...
 def _lists_alone(_messages: list[Message]) -> None: ...
 
 
@@ -573,7 +394,20 @@ def _generator(_message: Message) -> Iterator[None]:
         ([(_plain, {"concurrency": 2}), (_plain, {"type": "a", "concurrency": 3})], "say concurrency=2 and 3"),
         ([(_plain, {"attempts": 0})], "attempts=0"),
         ([(_plain, {"backoff": [-1]})], "is neither a number of seconds nor a list"),
-        ([(_plain, {"timeout": -1})], "HANDLER_TIMEOUT cannot be used"),
+        ([(_plain, {"timeout": -1})], "^the handlers of 'orders': timeout= cannot be used: greater than 0"),
+        ([(_plain, {"timeout": "1"})], "timeout='1' is no number of seconds"),
+        ([(_plain, {"once": float("nan")})], "once=nan is no number of seconds"),
+        ([(_plain, {"attempts": "3"})], "attempts='3' is no whole number"),
+        ([(_plain, {"concurrency": True})], "concurrency=True is no whole number"),
+        ([(_plain, {"backoff": ["1"]})], "is neither a number of seconds nor a list"),
+        ([(_plain, {"backoff": "10"})], "is neither a number of seconds nor a list"),
+        ([(_plain, {"type": Order})], "type=<class .*Order'> is no text"),
+        ([(_plain, {"pattern": "queue", "attempts": 4})], "attempts= has no effect, since queue .*reliable or stream"),
+        ([(_plain, {"pattern": "pubsub", "backoff": 1})], "backoff= has no effect, since pubsub .*reliable or stream"),
+        ([(_plain, {"group": "billing"})], "group= has no effect, since reliable has no groups: choose stream"),
+        ([(_plain, {"pattern": "stream", "once": 60})], "once= has no effect, since stream .* choose reliable"),
+        ([(_numbers, {})], "its model Numbers: the data of a message is a JSON object, and this is of type array"),
+        ([(_unfinished, {})], "its model Unfinished: .*NowhereDefined"),
         ([], "the app has no handlers"),
     ],
 )
@@ -583,6 +417,47 @@ def test_what_cannot_be_served_is_refused_with_its_reason(
     app = App(settings=settings("redis://127.0.0.1:1"))
     for function, options in registered:
         app.handler("orders", **options)(function)  # type: ignore[arg-type, type-var]
+
+    with pytest.raises(SettingError, match=said):
+        app.subscriptions()
+
+
+@pytest.mark.parametrize("name", ["", 7, None])
+def test_a_handler_has_the_name_of_a_queue(name: object) -> None:
+    app = App(settings=settings("redis://127.0.0.1:1"))
+    app.handler(name)(_plain)  # type: ignore[arg-type]
+
+    with pytest.raises(SettingError, match=f"^{name!r} names no queue"):
+        app.subscriptions()
+
+
+def test_a_decorator_without_its_name_is_refused_where_it_stands() -> None:
+    with pytest.raises(SettingError, match=r'write it as @app.handler\("orders"\)'):
+        App().handler(_plain)  # type: ignore[arg-type]
+
+
+async def _async_middleware(_delivery: Delivery) -> AsyncIterator[None]:
+    yield
+
+
+def _no_yield(_delivery: Delivery) -> None: ...
+def _no_delivery() -> Iterator[None]:
+    yield
+
+
+@pytest.mark.parametrize(
+    ("middleware", "said"),
+    [
+        (_async_middleware, "the middleware _async_middleware is async: write it as def"),
+        (_plain, "the middleware _plain has no yield"),
+        (_no_yield, "the middleware _no_yield has no yield"),
+        (_no_delivery, "the middleware _no_delivery takes one argument"),
+    ],
+)
+def test_middleware_that_cannot_wrap_a_call_is_refused(middleware: Callable[..., Iterator[None]], said: str) -> None:
+    app = App(settings=settings("redis://127.0.0.1:1"))
+    app.handler("orders")(_plain)
+    app.middleware(middleware)
 
     with pytest.raises(SettingError, match=said):
         app.subscriptions()

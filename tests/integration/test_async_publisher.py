@@ -25,7 +25,7 @@ from townpost.errors import (
     WrongTypeError,
 )
 from townpost.message import Message
-from townpost.patterns.contract import Receipt
+from townpost.receipts import Receipt
 from townpost.settings import Settings
 
 Q = "message_queue"
@@ -190,8 +190,8 @@ def test_delays_and_priorities_are_kept_beside_plain_messages(server: Server, cl
     asyncio.run(main())
 
     assert texts(client, "reliable_queue") == [f"plain {n}" for n in range(6)]
-    assert client.zcard(keys.priority("reliable_queue")) == 1
-    assert client.zcard(keys.scheduled("reliable_queue")) == 1
+    assert client.zcard(keys.of("reliable_queue").priority) == 1
+    assert client.zcard(keys.of("reliable_queue").scheduled) == 1
 
 
 def test_the_half_that_redis_refused_is_named(server: Server, client: redis.Redis) -> None:

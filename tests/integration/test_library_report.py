@@ -5,6 +5,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -24,8 +25,8 @@ class Owner:
 
 
 @pytest.fixture
-def counts() -> dict[str, Counts]:
-    return {"reliable": Counts()}
+def counts() -> dict[tuple[str, str], Counts]:
+    return {("reliable", "orders"): Counts(), ("reliable", "mails"): Counts()}
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def owner() -> Owner:
 
 
 @pytest.fixture
-def report(server: Server, owner: Owner, counts: dict[str, Counts]) -> Iterator[LibraryHeartbeat]:
+def report(server: Server, owner: Owner, counts: dict[tuple[str, str], Counts]) -> Iterator[LibraryHeartbeat]:
     settings = Settings(redis_url=server.url, pattern="reliable", reliable_queue="orders")
     one = LibraryHeartbeat("publisher", owner, settings, lambda: counts)
     yield one
@@ -66,10 +67,11 @@ def test_nothing_runs_before_the_first_send(client: redis.Redis) -> None:
 
 
 def test_what_was_sent_is_reported_with_where(
-    report: LibraryHeartbeat, client: redis.Redis, counts: dict[str, Counts]
+    report: LibraryHeartbeat, client: redis.Redis, counts: dict[tuple[str, str], Counts]
 ) -> None:
-    # When twelve are sent, from several threads at once
-    counts["reliable"].sent = 12
+    # When twelve are sent, and three to another queue, from several threads at once
+    counts["reliable", "mails"].sent = 3
+    counts["reliable", "orders"].sent = 12
     threads = [threading.Thread(target=report.begin) for _ in range(8)]
     for thread in threads:
         thread.start()
@@ -84,13 +86,14 @@ def test_what_was_sent_is_reported_with_where(
         {"reliable": "orders"},
         12,
     )
+    assert told["elsewhere"] == [{"pattern": "reliable", "name": "mails", "sent": 3, "unheard": 0}]
     assert client.zscore(keys.instances(), told["id"])
 
 
 def test_its_last_counts_outlive_a_short_run(
-    report: LibraryHeartbeat, client: redis.Redis, counts: dict[str, Counts]
+    report: LibraryHeartbeat, client: redis.Redis, counts: dict[tuple[str, str], Counts]
 ) -> None:
-    counts["reliable"].sent = 3
+    counts["reliable", "orders"].sent = 3
     report.begin()
 
     report.close()
@@ -101,23 +104,23 @@ def test_its_last_counts_outlive_a_short_run(
 
 
 def test_one_that_sends_again_goes_on_under_its_name(
-    report: LibraryHeartbeat, client: redis.Redis, counts: dict[str, Counts]
+    report: LibraryHeartbeat, client: redis.Redis, counts: dict[tuple[str, str], Counts]
 ) -> None:
     # Given one that was closed
-    counts["reliable"].sent = 3
+    counts["reliable", "orders"].sent = 3
     report.begin()
     report.close()
     (before,) = _until(lambda: [one for one in _reports(client) if one["ended"]])
 
     # When it sends more, nothing is counted twice
-    counts["reliable"].sent = 5
+    counts["reliable", "orders"].sent = 5
     report.begin()
 
     (told,) = _until(lambda: [one for one in _reports(client) if not one["ended"]])
     assert (told["id"], told["patterns"]["reliable"]["sent"]) == (before["id"], 5)
 
 
-def test_it_ends_with_a_publisher_that_nobody_closed(server: Server, counts: dict[str, Counts]) -> None:
+def test_it_ends_with_a_publisher_that_nobody_closed(server: Server, counts: dict[tuple[str, str], Counts]) -> None:
     owner = Owner()
     report = LibraryHeartbeat("publisher", owner, Settings(redis_url=server.url, pattern="reliable"), lambda: counts)
     report.begin()
@@ -129,7 +132,9 @@ def test_it_ends_with_a_publisher_that_nobody_closed(server: Server, counts: dic
     assert _until(lambda: not _threads())
 
 
-def test_without_redis_it_neither_fails_nor_holds_up_the_end(owner: Owner, counts: dict[str, Counts]) -> None:
+def test_without_redis_it_neither_fails_nor_holds_up_the_end(
+    owner: Owner, counts: dict[tuple[str, str], Counts]
+) -> None:
     report = LibraryHeartbeat("publisher", owner, Settings(redis_url="redis://127.0.0.1:1"), lambda: counts)
 
     report.begin()
@@ -150,7 +155,9 @@ def test_telling_it_costs_less_than_a_microsecond_a_send(report: LibraryHeartbea
     assert (time.perf_counter() - began) / 100_000 < 1e-6
 
 
-def test_it_writes_no_health_file(server: Server, owner: Owner, counts: dict[str, Counts], tmp_path: Any) -> None:  # noqa: ANN401 - pytest's
+def test_it_writes_no_health_file(
+    server: Server, owner: Owner, counts: dict[tuple[str, str], Counts], tmp_path: Path
+) -> None:
     file = tmp_path / "health"
     report = LibraryHeartbeat(
         "publisher", owner, Settings(redis_url=server.url, pattern="reliable", health_file=file), lambda: counts

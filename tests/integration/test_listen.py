@@ -51,7 +51,7 @@ def text(delivery: Delivery) -> str:
 
 
 def dead(client: redis.Redis, pattern: str) -> list[bytes]:
-    letters: Any = client.xrange(keys.dead(NAMES[pattern]))
+    letters: Any = client.xrange(keys.of(NAMES[pattern]).dead)
     return [fields[b"error"] for _, fields in letters]
 
 

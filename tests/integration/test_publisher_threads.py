@@ -13,8 +13,8 @@ from lab.server import Server
 from townpost import keys
 from townpost.errors import FullError, SettingError, TownpostError, UnavailableError, UnsendableError
 from townpost.message import Message
-from townpost.patterns.contract import Receipt
 from townpost.publishing.publisher import Publisher
+from townpost.receipts import Receipt
 from townpost.redis.refusals import refusal
 from townpost.settings import Settings
 
@@ -85,7 +85,7 @@ def test_threads_with_different_wishes_do_not_meet(server: Server, client: redis
     assert outcomes == [("queue", "reliable"), ("queue",), ("reliable",), UnsendableError] * 60
     assert client.llen(Q) == 120
     assert client.llen("reliable_queue") == 60
-    assert client.zcard(keys.scheduled("reliable_queue")) == 60
+    assert client.zcard(keys.of("reliable_queue").scheduled) == 60
 
 
 def _outcome(result: "type[list[Receipt]]") -> object:

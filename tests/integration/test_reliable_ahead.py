@@ -14,9 +14,9 @@ from lab.server import Server
 from townpost import keys
 from townpost.counts import Counts
 from townpost.errors import UnavailableError
-from townpost.patterns.contract import Batch, Command
+from townpost.patterns.contract import Batch
 from townpost.patterns.reliable.listener import ReliableListener
-from townpost.redis.connection import Connection
+from townpost.redis.connection import Command, Connection
 from townpost.settings import Settings
 
 LIMIT = 100
@@ -69,7 +69,7 @@ def test_the_next_claim_is_asked_for_before_this_one_is_handed_out(
     until_left(client, 50)  # with nothing more asked of the listener
 
     assert list(batch.payloads) == sent[:100]
-    assert client.zcard(keys.leases(Q)) == 2
+    assert client.zcard(keys.of(Q).leases) == 2
 
 
 def test_a_backlog_is_worked_off_in_order_and_leaves_nothing(server: Server, client: redis.Redis) -> None:
@@ -139,15 +139,17 @@ def test_the_claim_ahead_is_kept_while_the_batch_before_it_gets_on(
     sent = fill(client, 250)
     batch = listener.take(LIMIT)
     until_left(client, 50)
-    (ahead,) = [name for name in client.zrange(keys.leases(Q), 0, -1) if isinstance(name, bytes) and b":ahead" in name]
+    (ahead,) = [
+        name for name in client.zrange(keys.of(Q).leases, 0, -1) if isinstance(name, bytes) and b":ahead" in name
+    ]
     batch.overrun_at = math.inf  # type: ignore[attr-defined]  # however long this test takes
-    deadline = client.zscore(keys.leases(Q), ahead)
+    deadline = client.zscore(keys.of(Q).leases, ahead)
     assert deadline is not None
 
     while client.time()[0] * 1000 <= deadline + 1000:  # it would have run out by now
         next(iter(batch)).ack() if batch.left else None
 
-    assert client.zscore(keys.leases(Q), ahead) is not None
+    assert client.zscore(keys.of(Q).leases, ahead) is not None
     handle(listener, batch)
     assert list(listener.take(LIMIT).payloads) == sent[100:200]
 
@@ -175,7 +177,7 @@ def test_suspects_are_never_claimed_ahead(listener: ReliableListener, client: re
     fill(client, 200)
     full = listener.take(LIMIT)
     until_left(client, 0)
-    client.rpush(keys.suspects(Q), wire("suspect"))
+    client.rpush(keys.of(Q).suspects, wire("suspect"))
     handle(listener, full)
     second = listener.take(LIMIT)
     assert len(second) == LIMIT
@@ -186,7 +188,7 @@ def test_suspects_are_never_claimed_ahead(listener: ReliableListener, client: re
     while not len(more):
         more = listener.take(LIMIT)
     assert [delivery.message and delivery.message.message for delivery in more] == ["suspect"]
-    assert listener._asked == 0
+    assert listener._state is None
     handle(listener, more)
 
 

@@ -10,6 +10,7 @@ from reliable_driver import Consumer, MakeConsumer, Q, leftovers
 
 from lab.server import Server
 from townpost import keys
+from townpost.counts import Counts
 from townpost.patterns.contract import Batch
 from townpost.patterns.reliable import recovery
 from townpost.patterns.reliable.bounds import SCRIPT_BYTES
@@ -58,28 +59,28 @@ def in_list(client: redis.Redis, payloads: Sequence[bytes]) -> None:
 
 def in_priority(client: redis.Redis, payloads: Sequence[bytes]) -> None:
     for number, payload in enumerate(payloads):
-        client.zadd(keys.priority(Q), {stamp(number) + b"9" + payload: number})
+        client.zadd(keys.of(Q).priority, {stamp(number) + b"9" + payload: number})
 
 
 def due(client: redis.Redis, payloads: Sequence[bytes]) -> None:
     for number, payload in enumerate(payloads):
-        client.zadd(keys.scheduled(Q), {stamp(number) + b"09"[number % 2 : number % 2 + 1] + payload: number + 1})
+        client.zadd(keys.of(Q).scheduled, {stamp(number) + b"09"[number % 2 : number % 2 + 1] + payload: number + 1})
 
 
 def in_suspects(client: redis.Redis, payloads: Sequence[bytes]) -> None:
     for payload in payloads:
-        client.rpush(keys.suspects(Q), payload)
+        client.rpush(keys.of(Q).suspects, payload)
 
 
 def in_handoff(client: redis.Redis, payloads: Sequence[bytes]) -> None:
     for payload in payloads:
-        client.rpush(keys.handoff(Q), payload)
-    client.zadd(keys.leases(Q), {keys.handoff(Q): 1.5})
+        client.rpush(keys.of(Q).handoff, payload)
+    client.zadd(keys.of(Q).leases, {keys.of(Q).handoff: 1.5})
 
 
 def in_an_expired_claim(client: redis.Redis, payloads: Sequence[bytes]) -> None:
-    claim = keys.claim(Q, "gone", 1)
-    client.zadd(keys.leases(Q), {claim: 1.5})
+    claim = keys.of(Q).claim("gone", 1)
+    client.zadd(keys.of(Q).leases, {claim: 1.5})
     for payload in payloads:
         client.rpush(claim, payload)
 
@@ -179,9 +180,9 @@ def test_many_small_messages_are_recovered_a_part_at_a_time(
     consumer: MakeConsumer, client: redis.Redis, place: Callable[[redis.Redis, Sequence[bytes]], None]
 ) -> None:
     # Given more of them than a script may move in 50 ms, or Lua can unpack
-    lease = recovery.Recovery(Q, lease=30, max_crashes=5, by="a test")
+    lease = recovery.Recovery(keys.of(Q), Counts(), lease=30, max_crashes=5, by="a test")
     text = wire("small")
-    name = keys.handoff(Q) if place is in_handoff else keys.claim(Q, "gone", 1)
+    name = keys.of(Q).handoff if place is in_handoff else keys.of(Q).claim("gone", 1)
     rest = f"{name}:rest"
 
     def recover() -> None:
@@ -195,8 +196,8 @@ def test_many_small_messages_are_recovered_a_part_at_a_time(
             lease.take_over(one.listener._connection, [name.encode(), rest.encode()])
         # Then none of them is stranded, and none is there twice
         assert client.exists(name, rest) == 0
-        assert client.llen(Q) + client.llen(keys.suspects(Q)) == SMALL + 1
-        assert client.zcard(keys.leases(Q)) == 0
+        assert client.llen(Q) + client.llen(keys.of(Q).suspects) == SMALL + 1
+        assert client.zcard(keys.of(Q).leases) == 0
 
     assert least_of_the_worst(client, recover) < MILLISECONDS
 
@@ -232,12 +233,12 @@ def test_a_claim_of_very_many_can_be_given_back_split_and_recovered(
     last = one.take(count)
     assert isinstance(last, Claim)
     one.listener._renewer.release(last.name)
-    client.zadd(keys.leases(Q), {last.name: 1.5})
-    while client.zcard(keys.leases(Q)):
+    client.zadd(keys.of(Q).leases, {last.name: 1.5})
+    while client.zcard(keys.of(Q).leases):
         one.listener._recovery.take_over(one.listener._connection, [last.name.encode()])
 
     # Then all of it is suspect, and can be handled
-    assert client.lrange(keys.suspects(Q), 0, -1) == payloads
+    assert client.lrange(keys.of(Q).suspects, 0, -1) == payloads
 
 
 def test_what_is_due_and_large_is_promoted_a_part_at_a_time(consumer: MakeConsumer, client: redis.Redis) -> None:

@@ -47,7 +47,7 @@ def test_a_consumer_that_dies_between_wait_and_claim_strands_nothing(
 ) -> None:
     # Given a message that a consumer moved to the handoff before it died
     client.rpush(Q, wire("stranded"), wire("next"))
-    client.blmove(Q, keys.handoff(Q), 1, "LEFT", "RIGHT")
+    client.blmove(Q, keys.of(Q).handoff, 1, "LEFT", "RIGHT")
 
     assert consumer().drain(seconds=0.5) == ["next", "stranded"]
 

@@ -78,7 +78,7 @@ def test_after_a_jump_forward_the_work_of_a_lost_consumer_comes_soon(clock: cloc
     other = Consumer(clock.url, lease_seconds=30)
 
     assert other.handle(seconds=10) == ["left behind"]
-    assert client.zcard(keys.leases(Q)) == 0
+    assert client.zcard(keys.of(Q).leases) == 0
     for one in (died, other):
         one.listener.close()
     client.close()

@@ -49,7 +49,7 @@ def test_renewing_costs_the_same_for_a_claim_of_any_size(
     client.config_resetstat()
 
     assert isinstance(batch, LeasedBatch)
-    one.listener._renewers_recovery.renew(one.listener._connection, [batch.name])
+    one.listener._recovery.renew(one.listener._connection, [batch.name])
 
     stats = client.info("commandstats")
     assert {name: stats[name]["calls"] for name in stats if "zadd" in name or "eval" in name or "lrange" in name} == {

@@ -29,8 +29,8 @@ def count(client: redis.Redis, payload: bytes, attempts: bytes | int) -> bytes:
     """As if its handler had failed so often; the member of `counted`."""
     seconds, _ = client.time()
     sum_ = identity(client, payload)
-    client.hset(keys.attempts(Q), sum_, attempts)
-    client.zadd(keys.counted(Q), {sum_ + payload[:64]: seconds * 1000})
+    client.hset(keys.of(Q).attempts, sum_, attempts)
+    client.zadd(keys.of(Q).counted, {sum_ + payload[:64]: seconds * 1000})
     return sum_ + payload[:64]
 
 
@@ -47,32 +47,32 @@ def test_counts_of_messages_that_others_popped_are_forgotten_after_a_day(
     # Given a message that failed and crashed, that a plain BLPOP consumer took, and one that failed today
     popped = wire("popped")
     old = count(client, popped, 2)
-    client.hset(keys.crashes(Q), identity(client, popped), 1)
-    client.hset(keys.history(Q), identity(client, popped), "[]")
+    client.hset(keys.of(Q).crashes, identity(client, popped), 1)
+    client.hset(keys.of(Q).history, identity(client, popped), "[]")
     today = count(client, wire("today"), 1)
 
     # When a day has passed for the first, and the forwarder runs
-    client.zincrby(keys.counted(Q), -DAY_MS - 1000, old)
+    client.zincrby(keys.of(Q).counted, -DAY_MS - 1000, old)
     consumer().handle(seconds=0.2)
 
     # Then its counts are gone, and only its
-    wait_for(lambda: client.zrange(keys.counted(Q), 0, -1) == [today])
-    assert client.hlen(keys.attempts(Q)) == 1
-    assert client.hlen(keys.crashes(Q)) == client.hlen(keys.history(Q)) == 0
+    wait_for(lambda: client.zrange(keys.of(Q).counted, 0, -1) == [today])
+    assert client.hlen(keys.of(Q).attempts) == 1
+    assert client.hlen(keys.of(Q).crashes) == client.hlen(keys.of(Q).history) == 0
 
 
 def test_many_old_counts_are_forgotten_a_part_at_a_time(consumer: MakeConsumer, client: redis.Redis) -> None:
     for number in range(250):
-        client.zadd(keys.counted(Q), {b"%040d" % number + b"{": 1})
-        client.hset(keys.attempts(Q), f"{number:040}", 1)
+        client.zadd(keys.of(Q).counted, {b"%040d" % number + b"{": 1})
+        client.hset(keys.of(Q).attempts, f"{number:040}", 1)
     one = consumer()
     one.handle(seconds=0.2)
     forwarder = one.listener._forwarder
     assert isinstance(forwarder, Forwarder)
 
     def ring() -> bool:
-        client.lpush(keys.bell(Q), 1)
-        return client.exists(keys.counted(Q), keys.attempts(Q)) == 0
+        client.lpush(keys.of(Q).bell, 1)
+        return client.exists(keys.of(Q).counted, keys.of(Q).attempts) == 0
 
     wait_for(ring)
 
@@ -117,21 +117,21 @@ def test_a_malformed_count_of_attempts_is_zero_or_bounded(
     # Given a message beside which another program wrote nonsense
     payload = Message.create("a").encode()
     count(client, payload, attempts)
-    client.hset(keys.crashes(Q), identity(client, payload), attempts)
+    client.hset(keys.of(Q).crashes, identity(client, payload), attempts)
     client.rpush(Q, payload)
     one = consumer(backoff_seconds=backoff, max_attempts=3, backoff_cap_seconds=0.05)
 
     # When its handler fails each time
     for _ in range(3):
         one.fail(ValueError("no"))
-        if client.exists(keys.dead(Q)):
+        if client.exists(keys.of(Q).dead):
             break
 
     # Then it dies, with counts that are numbers
     (letter,) = letters(one)
     assert 1 <= letter.attempts <= 1_000_001
     assert 0 <= letter.crashes <= 1_000_001
-    assert client.zcard(keys.counted(Q)) == client.hlen(keys.attempts(Q)) == client.hlen(keys.crashes(Q)) == 0
+    assert client.zcard(keys.of(Q).counted) == client.hlen(keys.of(Q).attempts) == client.hlen(keys.of(Q).crashes) == 0
 
 
 @pytest.mark.parametrize("backoff", [0, 0.001])
@@ -148,6 +148,6 @@ def test_the_back_off_of_the_thousandth_attempt_is_a_number(
     one.fail(ValueError("no"))
 
     # Then it comes again at once, not at a time that is no number
-    assert client.hget(keys.attempts(Q), identity(client, payload)) == b"%d" % attempts
+    assert client.hget(keys.of(Q).attempts, identity(client, payload)) == b"%d" % attempts
     assert one.handle() == ["a"]
-    assert client.exists(keys.attempts(Q), keys.counted(Q), keys.scheduled(Q)) == 0
+    assert client.exists(keys.of(Q).attempts, keys.of(Q).counted, keys.of(Q).scheduled) == 0

@@ -45,7 +45,7 @@ def test_a_failure_is_tried_again_and_then_dead(
     (letter,) = letters(one)
     assert tries == 3
     assert (letter.reason, letter.error, letter.attempts) == ("failed", "ValueError: no good", 3)
-    assert leftovers(client) == [keys.dead(Q).encode()]
+    assert leftovers(client) == [keys.of(Q).dead.encode()]
 
 
 @pytest.mark.alone
@@ -54,7 +54,7 @@ def test_the_pause_before_a_retry_doubles_up_to_the_cap(
 ) -> None:
     # Given no luck with the jitter
     monkeypatch.setattr("random.random", lambda: 1.0)
-    client.set(keys.forwarder(Q), "another")
+    client.set(keys.of(Q).forwarder, "another")
     publisher.send(messages("bad"))
     one = consumer(backoff_seconds=0.05, backoff_cap_seconds=0.15)
 
@@ -120,7 +120,7 @@ def test_only_the_message_that_kills_its_consumers_is_dead(
     assert (letter.reason, letter.crashes, letter.attempts) == ("crashed", 3, 0)
     assert deaths == 4  # once with its neighbours, when nobody is blamed, and three times alone
     assert set(handled) == {f"m{n}" for n in range(499)}
-    assert leftovers(client) == [keys.dead(Q).encode()]
+    assert leftovers(client) == [keys.of(Q).dead.encode()]
 
 
 def test_requeued_letters_start_anew_and_keep_their_history(

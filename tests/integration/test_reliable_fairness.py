@@ -16,7 +16,7 @@ from lab.server import Server
 from townpost import keys
 from townpost.errors import UnavailableError
 from townpost.message import Message
-from townpost.patterns.reliable.turns import Turns
+from townpost.patterns.reliable.claiming import Turns
 from townpost.publishing.publisher import Publisher
 
 consumer = reliable_driver.consumer
@@ -54,7 +54,7 @@ def test_what_woken_consumers_could_not_adopt_goes_back_to_the_head_of_the_queue
     consumer: MakeConsumer, client: redis.Redis
 ) -> None:
     # Given two messages that two waking consumers moved, which were then refused the script that adopts
-    client.rpush(keys.handoff(Q), wire("a"), wire("b"))
+    client.rpush(keys.of(Q).handoff, wire("a"), wire("b"))
     client.rpush(Q, wire("c"), wire("d"))
 
     # When another takes one at a time, then it takes what waits, and theirs once it is clear that they do not come
@@ -158,7 +158,7 @@ def test_what_plain_messages_do_not_need_is_left_to_urgent_ones(consumer: MakeCo
 
 def test_suspects_alternate_with_the_rest(consumer: MakeConsumer, publisher: Publisher, client: redis.Redis) -> None:
     # Given 200 messages of crashed consumers, and an urgent one
-    client.rpush(keys.suspects(Q), *[wire("suspect") for _ in range(200)])
+    client.rpush(keys.of(Q).suspects, *[wire("suspect") for _ in range(200)])
     publisher.send(messages("plain", "plain"))
     publisher.send(messages("urgent", priority=9))
     one = consumer()

@@ -45,7 +45,7 @@ def test_a_delayed_message_is_at_most_a_quarter_of_a_second_late(
     # Given consumers that wait, and were told of no delay
     late: list[float] = []
     with working(server, idle, lambda m: late.append(lateness(m, time.time()))) as workers:
-        until(lambda: client.exists(keys.forwarder(Q)))
+        until(lambda: client.exists(keys.of(Q).forwarder))
 
         send_due(publisher, 60, apart=0.05, ahead=0.3)
         workers.wait(60)
@@ -66,7 +66,7 @@ def test_the_same_while_all_but_one_are_busy(server: Server, publisher: Publishe
             late.append(lateness(message, time.time()))
 
     with working(server, 1, work) as first:
-        until(lambda: client.exists(keys.forwarder(Q)))
+        until(lambda: client.exists(keys.of(Q).forwarder))
         client.rpush(Q, wire("long"))
         until(lambda: first.begun)
         with working(server, 1, work):
@@ -83,7 +83,7 @@ def test_commands_do_not_grow_with_the_number_of_idle_consumers(
     def cost(idle: int) -> float:
         """Commands a second beyond two of each idle consumer, while twenty messages a second fall due."""
         with working(server, idle, lambda _: None) as workers:
-            until(lambda: client.exists(keys.forwarder(Q)))
+            until(lambda: client.exists(keys.of(Q).forwarder))
             before, started = commands(client), time.monotonic()
             send_due(publisher, 60, apart=0.05, ahead=0.3)
             workers.wait(60)
@@ -106,7 +106,7 @@ def test_idle_consumers_send_two_commands_a_second_each_at_most(server: Server, 
         return sum(int(stats[name]["calls"]) for name in own if name in stats)
 
     with working(server, 3, lambda _: None):
-        until(lambda: client.exists(keys.forwarder(Q)))
+        until(lambda: client.exists(keys.of(Q).forwarder))
         before, started = sent(), time.monotonic()
         until(lambda: time.monotonic() - started > 10, seconds=20)
         rate = (sent() - before) / (time.monotonic() - started)
@@ -118,7 +118,7 @@ def test_an_earlier_delay_wakes_the_forwarder(server: Server, publisher: Publish
     # Given a forwarder that sleeps until a message is due tomorrow
     with working(server, 1, lambda _: None) as workers:
         publisher.send(messages("tomorrow"), delay=86_400)
-        until(lambda: client.exists(keys.forwarder(Q)))
+        until(lambda: client.exists(keys.of(Q).forwarder))
 
         publisher.send(messages("soon"), delay=0.1)
 
@@ -127,7 +127,7 @@ def test_an_earlier_delay_wakes_the_forwarder(server: Server, publisher: Publish
 
 def test_a_lost_forwarder_is_replaced(consumer: MakeConsumer, publisher: Publisher, client: redis.Redis) -> None:
     # Given a consumer that forwarded, and is gone without a word
-    client.set(keys.forwarder(Q), "a consumer that was killed", px=300)
+    client.set(keys.of(Q).forwarder, "a consumer that was killed", px=300)
     publisher.send(messages("due"), delay=0.5)
 
     one = consumer()
@@ -139,11 +139,11 @@ def test_a_lost_forwarder_is_replaced(consumer: MakeConsumer, publisher: Publish
 def test_a_stop_leaves_the_place_to_another(consumer: MakeConsumer, client: redis.Redis) -> None:
     one = consumer()
     one.take(seconds=0.1)
-    until(lambda: client.exists(keys.forwarder(Q)))
+    until(lambda: client.exists(keys.of(Q).forwarder))
 
     one.listener.close()
 
-    assert not client.exists(keys.forwarder(Q))
+    assert not client.exists(keys.of(Q).forwarder)
     assert leftovers(client) == []
 
 
@@ -153,11 +153,11 @@ def test_who_is_no_longer_the_forwarder_stops_and_passes_the_bell_on(
     # Given two consumers of which both were the forwarder, the first one frozen until its place was taken
     first = consumer()
     first.take(seconds=0.1)
-    until(lambda: client.exists(keys.forwarder(Q)))
-    client.delete(keys.forwarder(Q))
+    until(lambda: client.exists(keys.of(Q).forwarder))
+    client.delete(keys.of(Q).forwarder)
     second = consumer()
     second.take(seconds=0.1)
-    until(lambda: client.exists(keys.forwarder(Q)))
+    until(lambda: client.exists(keys.of(Q).forwarder))
 
     # When the bell reaches either
     publisher.send(messages("due"), delay=0.1)

@@ -100,12 +100,12 @@ def end(one: Consumer, *, fail: int) -> int:
 
 
 def everything(client: redis.Redis) -> int:
-    lists = [Q, keys.handoff(Q), keys.suspects(Q), *client.keys("*:claim:*")]
+    lists = [Q, keys.of(Q).handoff, keys.of(Q).suspects, *client.keys("*:claim:*")]
     return (
         sum(client.llen(name) for name in lists)
-        + client.zcard(keys.scheduled(Q))
-        + client.zcard(keys.priority(Q))
-        + client.xlen(keys.dead(Q))
+        + client.zcard(keys.of(Q).scheduled)
+        + client.zcard(keys.of(Q).priority)
+        + client.xlen(keys.of(Q).dead)
     )
 
 
@@ -134,11 +134,11 @@ def test_what_fails_takes_no_more_memory_and_is_tried_again_when_there_is_room(
     client.config_set("maxmemory", MUCH)
     if attempts < 1000:
         for _ in range(600):
-            if client.xlen(keys.dead(Q)) == filled - acked:
+            if client.xlen(keys.of(Q).dead) == filled - acked:
                 break
             assert end(one, fail=10) == 0
-        assert client.xlen(keys.dead(Q)) == filled - acked
-        assert client.zcard(keys.counted(Q)) == 0
+        assert client.xlen(keys.of(Q).dead) == filled - acked
+        assert client.zcard(keys.of(Q).counted) == 0
     else:
         for _ in range(600):
             if not everything(client):
@@ -162,10 +162,10 @@ def test_what_is_unreadable_takes_no_more_memory_and_dies_when_there_is_room(
 
     client.config_set("maxmemory", MUCH)
     for _ in range(300):
-        if client.xlen(keys.dead(Q)) == filled:
+        if client.xlen(keys.of(Q).dead) == filled:
             break
         end(one, fail=10)
-    assert client.xlen(keys.dead(Q)) == filled
+    assert client.xlen(keys.of(Q).dead) == filled
     assert {letter.reason for letter in letters(one)} == {"unreadable"}
     one.listener.close()
 
@@ -205,6 +205,6 @@ def test_what_fails_in_a_full_redis_goes_back_uncounted(consumer: MakeConsumer, 
         settle(one, batch)
 
     assert sorted(client.lrange(Q, -10, -1)) == sorted(payloads)
-    assert client.exists(keys.attempts(Q), keys.dead(Q), keys.scheduled(Q)) == 0
+    assert client.exists(keys.of(Q).attempts, keys.of(Q).dead, keys.of(Q).scheduled) == 0
     assert watch.most < MEMORY * 1.05
     one.listener.close()

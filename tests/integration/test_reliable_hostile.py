@@ -22,7 +22,7 @@ publisher = reliable_driver.publisher
 def test_a_foreign_lease_is_dropped(
     consumer: MakeConsumer, publisher: Publisher, client: redis.Redis, member: bytes, score: str
 ) -> None:
-    client.execute_command("ZADD", keys.leases(Q), score, member)
+    client.execute_command("ZADD", keys.of(Q).leases, score, member)
     publisher.send(messages("a"))
     one = consumer()
 
@@ -33,29 +33,29 @@ def test_a_foreign_lease_is_dropped(
 
 
 def test_a_lease_of_a_key_of_another_type_is_dropped(consumer: MakeConsumer, client: redis.Redis) -> None:
-    name = keys.claim(Q, "x", 1)
+    name = keys.of(Q).claim("x", 1)
     client.set(name, "a string")
-    client.zadd(keys.leases(Q), {name: 1.5})
+    client.zadd(keys.of(Q).leases, {name: 1.5})
 
     one = consumer()
     one.take(seconds=0.1)
 
-    while client.exists(keys.leases(Q)):
+    while client.exists(keys.of(Q).leases):
         one.take(seconds=0.1)
 
 
-@pytest.mark.parametrize("companion", [keys.scheduled, keys.priority])
+@pytest.mark.parametrize("place", [keys.of(Q).scheduled, keys.of(Q).priority])
 @pytest.mark.parametrize("member", [b"short", b"", b"\xff" * 30, b"1" * 20 + b"x" + b"{}"])
 def test_a_malformed_member_ends_among_the_dead_letters(
-    consumer: MakeConsumer, client: redis.Redis, companion: object, member: bytes
+    consumer: MakeConsumer, client: redis.Redis, place: str, member: bytes
 ) -> None:
     # Given a queue that is not empty, so that urgent ones are looked at
     client.rpush(Q, wire("a"))
-    client.zadd(companion(Q), {member: 1})  # type: ignore[operator]
+    client.zadd(place, {member: 1})
     one = consumer()
 
     heard = []
-    while not client.exists(keys.dead(Q)) or "a" not in heard:
+    while not client.exists(keys.of(Q).dead) or "a" not in heard:
         batch = one.take(seconds=0.1)
         for delivery in batch:
             if delivery.message is not None:
@@ -92,7 +92,7 @@ def test_a_companion_of_another_type_is_set_aside(
     with caplog.at_level(logging.ERROR):
         client.rpush(Q, wire("good"), wire("bad"))
         heard: list[str] = []
-        while "good" not in heard or not client.exists(keys.dead(Q)) or heard.count("bad") < 2:
+        while "good" not in heard or not client.exists(keys.of(Q).dead) or heard.count("bad") < 2:
             batch = one.take(seconds=0.1)
             for delivery in batch:
                 text = delivery.message.message if delivery.message else ""
@@ -111,7 +111,7 @@ def test_a_companion_of_another_type_is_set_aside(
 def test_a_count_that_is_no_number_is_none(consumer: MakeConsumer, client: redis.Redis, count: bytes) -> None:
     payload = wire("bad")
     sum_ = hashlib.sha1(payload, usedforsecurity=False).hexdigest()
-    for key in (keys.attempts(Q), keys.crashes(Q)):
+    for key in (keys.of(Q).attempts, keys.of(Q).crashes):
         client.hset(key, sum_, count)
     client.rpush(Q, payload)
     one = consumer(max_attempts=10_000_000)

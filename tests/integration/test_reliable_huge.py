@@ -54,4 +54,4 @@ def test_a_huge_payload_ends_among_the_dead_letters_without_taking_memory(
     assert letter.reason == "unreadable"
     assert len(letter.payload) == size
     assert "MAX_MESSAGE_BYTES" in letter.error
-    assert leftovers(client) == [keys.dead(Q).encode()]
+    assert leftovers(client) == [keys.of(Q).dead.encode()]

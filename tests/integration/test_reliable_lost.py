@@ -77,7 +77,7 @@ def test_the_renewal_says_that_the_claim_is_lost(
     one = consumer()
     batch = held(one)
     next(iter(batch)).ack()
-    client.zadd(keys.leases(Q), {batch.name: 1.5})
+    client.zadd(keys.of(Q).leases, {batch.name: 1.5})
     assert consumer(lease_seconds=30).handle() == ["a"]
 
     # When its lease is to be renewed
@@ -126,16 +126,16 @@ def test_what_is_left_of_a_claim_that_was_recovered_in_part_is_no_longer_its_con
         delivery.ack()
 
     # When another has recovered the first part, and the consumer wakes up and settles
-    while not other.listener._recovery.recovered:
+    while not other.listener._counts.recovered:
         other.listener.take(1)
-    assert other.listener._recovery.recovered < 1_000
+    assert other.listener._counts.recovered < 1_000
     one.flush(batch)
 
     # Then that changes nothing: each message is still there, and none is blamed
-    suspects = client.llen(keys.suspects(Q))
+    suspects = client.llen(keys.of(Q).suspects)
     rest = sum(client.llen(name) for name in client.keys("*:claim:*"))
     assert (one.counts.late, suspects + rest) == (1, 1_000)
     while left := [key for key in client.keys("*:rest") if isinstance(key, bytes)]:
         other.listener._recovery.take_over(other.listener._connection, left)
-    assert client.lrange(keys.suspects(Q), 0, -1) == payloads
-    assert not client.exists(keys.crashes(Q), keys.dead(Q))
+    assert client.lrange(keys.of(Q).suspects, 0, -1) == payloads
+    assert not client.exists(keys.of(Q).crashes, keys.of(Q).dead)

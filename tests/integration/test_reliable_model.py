@@ -24,6 +24,7 @@ from townpost.counts import Counts
 from townpost.message import Message, read
 from townpost.patterns import PATTERNS
 from townpost.patterns.dead_letters import DeadLetters
+from townpost.patterns.reliable import listener as listener_module
 from townpost.patterns.reliable.claims import Claim
 from townpost.patterns.reliable.listener import ReliableListener
 from townpost.patterns.reliable.once import mark_known
@@ -34,6 +35,11 @@ from townpost.settings import Settings
 Q = "model_queue"
 LEASE = 3600.0
 """Leases run out when the model says so, not by the clock."""
+
+
+def asked_ahead(listener: ReliableListener) -> str:
+    """The name of the claim whose reply has yet to be read, if there is one."""
+    return listener._state.name if isinstance(listener._state, listener_module._Asked) else ""
 
 
 class Model(RuleBasedStateMachine):
@@ -75,7 +81,7 @@ class Model(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         for listener in self.listeners:
-            listener._pipeline.due = []
+            listener._pipeline.unconfirmed = []
             listener.close()
         self.publisher.close()
         self.connection.close()
@@ -102,7 +108,7 @@ class Model(RuleBasedStateMachine):
         claim = self._claimed(listener, limit)
         if claim is not None and ahead:
             listener._ask(limit, behind=claim)
-            listener._renewer.release(listener._unsure)  # time is ours here
+            listener._renewer.release(asked_ahead(listener))  # time is ours here
             select.select([listener._connection._socket()], [], [], 5)  # carried out, and the reply not read
         return multiple() if claim is None else (who, claim)
 
@@ -114,10 +120,10 @@ class Model(RuleBasedStateMachine):
     def settle(self, held: tuple[int, Claim], answers: list[str]) -> object:
         who, claim = held
         listener = self.listeners[who]
-        ahead = self._claimed(listener, 1) if listener._asked else None
+        ahead = self._claimed(listener, 1) if asked_ahead(listener) else None
         before = self._everything()
         self._answer(claim, answers)
-        mine = self.client.zscore(keys.leases(Q), claim.name) is not None
+        mine = self.client.zscore(keys.of(Q).leases, claim.name) is not None
         listener.settle(claim)
         listener._pipeline.exchange([])
         if mine:
@@ -137,7 +143,7 @@ class Model(RuleBasedStateMachine):
         who, claim = held
         listener = self.listeners[who]
         self._answer(claim, answers)
-        ahead = [listener._unsure] if listener._asked else []
+        ahead = [name] if (name := asked_ahead(listener)) else []
         held_before = self.client.llen(claim.name)
         kept = claim.stop_beginning()
         listener._renewer._upkeep.split(self.connection, claim, kept, ahead)
@@ -147,17 +153,17 @@ class Model(RuleBasedStateMachine):
     @rule()
     def leases_run_out(self) -> None:
         """Whoever holds a claim now is too late."""
-        self._now(keys.leases(Q))
+        self._now(keys.of(Q).leases)
 
     @rule()
     def everything_falls_due(self) -> None:
-        self._now(keys.scheduled(Q))
+        self._now(keys.of(Q).scheduled)
 
     @rule()
     def a_consumer_dies_between_wait_and_claim(self) -> None:
-        if self.client.lmove(Q, keys.handoff(Q), "LEFT", "RIGHT"):
+        if self.client.lmove(Q, keys.of(Q).handoff, "LEFT", "RIGHT"):
             self.client.zadd(
-                keys.leases(Q), {keys.handoff(Q): (time.time() + LEASE) * 1000}
+                keys.of(Q).leases, {keys.of(Q).handoff: (time.time() + LEASE) * 1000}
             )  # else 250 ms by the clock
 
     @rule()
@@ -170,7 +176,7 @@ class Model(RuleBasedStateMachine):
 
     @invariant()
     def every_claim_has_a_lease_and_every_lease_a_claim(self) -> None:
-        held = set(self._members(keys.leases(Q))) - {keys.handoff(Q).encode()}
+        held = set(self._members(keys.of(Q).leases)) - {keys.of(Q).handoff.encode()}
         assert set(self._keys("claim:*")) == held
 
     @invariant()
@@ -179,15 +185,15 @@ class Model(RuleBasedStateMachine):
 
     @invariant()
     def nothing_that_is_there_is_marked_as_done(self) -> None:
-        marks = self.client.mget([keys.once(Q, self.ids[text]) for text in self.alive] or ["none"])
+        marks = self.client.mget([keys.of(Q).once(self.ids[text]) for text in self.alive] or ["none"])
         assert b"done" not in marks
 
     def _claimed(self, listener: ReliableListener, limit: int) -> Claim | None:
-        claim, _, expired = listener._claim(limit)
+        claim, _, expired, _ = listener._claim(limit)
         if expired:
             listener._recovery.take_over(listener._connection, expired)
         if claim is not None and listener._once:
-            mark_known(listener._connection, Q, claim, listener._in_flight_ms)
+            mark_known(listener._connection, keys.of(Q), claim, listener._in_flight_ms)
             assert not claim.closed, "no id comes twice, yet one was taken for done, or for another's"
         return claim
 
@@ -210,9 +216,9 @@ class Model(RuleBasedStateMachine):
             self.client.zadd(name, {member: 1.5})  # half a millisecond: it was seen to run out
 
     def _everything(self) -> Counter[str]:
-        lists: list[str | bytes] = [Q, keys.handoff(Q), keys.suspects(Q), *self._keys("claim:*")]
+        lists: list[str | bytes] = [Q, keys.of(Q).handoff, keys.of(Q).suspects, *self._keys("claim:*")]
         payloads = [item for name in lists for item in self.client.lrange(name, 0, -1) if isinstance(item, bytes)]
-        for name in (keys.priority(Q), keys.scheduled(Q)):
+        for name in (keys.of(Q).priority, keys.of(Q).scheduled):
             payloads += [member[21:] for member in self._members(name)]
         payloads += [letter.payload for letter in self.letters.all()]
         return Counter(read(payload).message for payload in payloads)
@@ -238,7 +244,7 @@ def test_after_a_drain_nothing_is_left(server: Server) -> None:
         for step in range(30):
             model.publish(3, (None, 5)[step % 2], None)
             listener = model.listeners[step % 2]
-            claim, _, expired = listener._claim(2)
+            claim, _, expired, _ = listener._claim(2)
             if expired:
                 listener._recovery.take_over(listener._connection, expired)
             if claim is not None and step % 3:
@@ -255,7 +261,7 @@ def test_after_a_drain_nothing_is_left(server: Server) -> None:
             model.everything_falls_due()
             model.requeue_the_dead()
             listener = model.listeners[0]
-            claim, _, expired = listener._claim(100)
+            claim, _, expired, _ = listener._claim(100)
             if expired:
                 listener._recovery.take_over(listener._connection, expired)
             if claim is not None:

@@ -30,7 +30,7 @@ def test_an_id_is_handled_once_if_asked_for(consumer: MakeConsumer, publisher: P
     assert texts == ["once"]
     assert one.counts.duplicates == 2
     assert [key for key in leftovers(client) if b":once:" not in key] == []
-    assert 0 < client.pttl(keys.once(Q, str(message.id))) <= 60_000
+    assert 0 < client.pttl(keys.of(Q).once(str(message.id))) <= 60_000
 
 
 def test_an_id_in_another_consumers_hands_waits(consumer: MakeConsumer, publisher: Publisher) -> None:
@@ -55,7 +55,7 @@ def claim_of(batch: Batch) -> Claim:
 
 
 def mark(client: redis.Redis, message: Message) -> bytes | None:
-    found = client.get(keys.once(Q, str(message.id)))
+    found = client.get(keys.of(Q).once(str(message.id)))
     return found if isinstance(found, bytes) else None
 
 

@@ -12,7 +12,9 @@ from reliable_driver import Consumer, MakeConsumer, Q, leftovers, letters
 from lab.server import Server
 from townpost import keys
 from townpost.errors import RefusedError, WrongTypeError
+from townpost.patterns.reliable.claims import Claim
 from townpost.publishing.publisher import Publisher
+from townpost.verdicts import Reject
 
 consumer = reliable_driver.consumer
 publisher = reliable_driver.publisher
@@ -34,7 +36,7 @@ def test_a_claim_without_a_right_loses_nothing(
     publisher.send(messages("a", "b"))
     publisher.send(messages("urgent", priority=5))
     publisher.send(messages("due"), delay=0.01)
-    client.lmove(Q, keys.handoff(Q), "LEFT", "RIGHT")
+    client.lmove(Q, keys.of(Q).handoff, "LEFT", "RIGHT")
     client.execute_command("ACL", "SETUSER", "guest", f"-{right}")
 
     # When a consumer without a right tries again and again
@@ -48,7 +50,7 @@ def test_a_claim_without_a_right_loses_nothing(
     heard = consumer().drain(seconds=1)
     assert set(heard) == {"a", "b", "urgent", "due"}
     # what was copied and could not be taken away is there twice, at worst, and then blamed for claims nobody handled
-    assert set(leftovers(client)) <= {keys.dead(Q).encode()}
+    assert set(leftovers(client)) <= {keys.of(Q).dead.encode()}
 
 
 def test_a_key_of_another_type_loses_nothing(consumer: MakeConsumer, publisher: Publisher, client: redis.Redis) -> None:
@@ -87,7 +89,7 @@ def test_a_refused_settlement_can_be_done_again_and_strands_nobody(
     assert one.drain(seconds=0.5) == ["next"]
     (letter,) = letters(one)
     assert (letter.reason, letter.attempts) == ("failed", 1)
-    assert leftovers(client) == [keys.dead(Q).encode()]
+    assert leftovers(client) == [keys.of(Q).dead.encode()]
 
 
 def test_a_refused_recovery_can_be_done_again(
@@ -107,7 +109,36 @@ def test_a_refused_recovery_can_be_done_again(
 
     (letter,) = letters(other)
     assert letter.reason == "crashed"
-    assert leftovers(client) == [keys.dead(Q).encode()]
+    assert leftovers(client) == [keys.of(Q).dead.encode()]
+
+
+@pytest.mark.parametrize("rest", [0, 20])
+def test_of_a_part_refused_half_way_nothing_but_its_messages_is_recovered(
+    guest_url: str, consumer: MakeConsumer, publisher: Publisher, client: redis.Redis, rest: int
+) -> None:
+    # Given a batch of which one is at work, one is to die and one was not begun, while no dead letter may be written
+    client.execute_command("ACL", "SETUSER", "guest", "-xadd")
+    publisher.send(messages("at work", "bad", "not begun", *map(str, range(rest))))
+    one = consumer(guest_url, lease_seconds=0.2)
+    batch = one.take()
+    assert isinstance(batch, Claim)
+    batch.position = 2
+    batch.answered(1, Reject("no"))
+    part = batch.part(range(2, len(batch)), 16)
+    assert part is not None
+
+    # When what is answered is refused half-way, and its consumer dies
+    one.listener._pipeline.unconfirmed.append(part)
+    with pytest.raises(RefusedError):
+        one.listener._pipeline.exchange([])
+    assert client.lrange(batch.name, -1, -1) == [batch.name.encode()]
+    one.die()
+
+    # Then others get each message, and nothing else
+    other = consumer()
+    assert sorted(other.drain(seconds=1)) == sorted(["at work", "bad", "not begun", *map(str, range(rest))])
+    assert letters(other) == []
+    assert client.hgetall(keys.of(Q).crashes) == {}
 
 
 def test_an_error_that_cannot_be_told_is_a_failure_like_any_other(consumer: MakeConsumer, publisher: Publisher) -> None:

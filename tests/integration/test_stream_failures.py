@@ -38,7 +38,7 @@ def test_a_failure_is_tried_again_and_then_dead(
     assert tries == 3
     assert (letter.reason, letter.error, letter.attempts) == ("failed", "ValueError: no good", 3)
     assert (text_of(letter), letter.by, letter.history) == ("bad", one.name, [])
-    assert client.exists(keys.dead(S)) == 1
+    assert client.exists(keys.of(S).dead) == 1
     assert pending(client) == 0
     assert (one.counts.retried, one.counts.dead) == (2, 1)
 
@@ -159,7 +159,7 @@ def test_a_requeued_letter_comes_again_and_keeps_its_history(
         assert one.fail(ValueError(error)) == 1
         if error == "first":
             assert dead.requeue([letter.id for letter in dead.all()]) == 1
-            assert client.exists(keys.dead(S)) == 0
+            assert client.exists(keys.of(S).dead) == 0
 
     # Then the letter tells of both
     (letter,) = dead.all("failed")

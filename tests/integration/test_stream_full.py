@@ -77,11 +77,11 @@ def test_what_failed_in_a_full_redis_is_said_once_and_counts_no_attempt(
             client.config_set("maxmemory", "0")
 
         assert pending(client) == 1
-        assert client.exists(keys.dead(S)) == 0
+        assert client.exists(keys.of(S).dead) == 0
         one.fail(ValueError())
-        assert client.exists(keys.dead(S)) == 0
+        assert client.exists(keys.of(S).dead) == 0
         one.fail(ValueError())
-        assert client.xlen(keys.dead(S)) == 1
+        assert client.xlen(keys.of(S).dead) == 1
     assert caplog.text.count("Redis is full") == 1
 
 

@@ -5,11 +5,16 @@ import time
 import pytest
 import redis
 import stream_driver
+from apps import until
 from driver import messages
 from stream_driver import MakeConsumer, held, pending
 
+from lab.server import Server
 from townpost.patterns.dead_letters import DeadLetters
+from townpost.patterns.leased import LeasedBatch
+from townpost.patterns.stream.entries import Entries
 from townpost.publishing.publisher import Publisher
+from townpost.redis.connection import Connection
 
 consumer = stream_driver.consumer
 publisher = stream_driver.publisher
@@ -49,6 +54,35 @@ def test_what_a_dead_consumer_held_comes_although_another_is_at_work_on_older_me
 
     # Then a third gets what the dead one held
     assert other.handle(seconds=2) == ["left"]
+
+
+def test_a_lease_is_kept_after_the_retry_of_its_first_message_has_ended(
+    server: Server, consumer: MakeConsumer, publisher: Publisher
+) -> None:
+    # Given a consumer with a batch at work, whose first message has failed and left it
+    publisher.send(messages("failing", "slow"))
+    one = consumer()
+    pipeline, open_ = one.listener.acknowledge_apart(Connection(server.url))
+    open_()
+    batch = one.take()
+    assert isinstance(batch, LeasedBatch)
+    batch.position = 2
+    batch.answered(0, ValueError())
+    part = batch.part((), 16)
+    assert part is not None
+    pipeline.unconfirmed.append(part)
+    pipeline.exchange([])
+
+    # When it also gets the retry, and ends it
+    retry = one.take()
+    assert isinstance(retry, Entries)
+    retry.answered(0, None)
+    pipeline.unconfirmed.append(retry)
+    pipeline.exchange([])
+
+    # Then the lease of the batch goes on
+    leased_until = batch.leased_until
+    until(lambda: batch.leased_until > leased_until, 5)
 
 
 def test_a_lease_is_kept_while_the_handler_works(

@@ -40,7 +40,7 @@ def test_it_goes_to_the_group_it_died_in(
     assert bills.handle(seconds=0.5) == []
     assert pending(client, "mail") == 0
     assert client.xlen(S) == 1
-    assert client.exists(keys.deaths(S, "mail"), keys.retries(S, "mail"), keys.dead(S)) == 0
+    assert client.exists(keys.deaths(S, "mail"), keys.retries(S, "mail"), keys.of(S).dead) == 0
 
 
 def test_it_keeps_its_history(groups: tuple[Consumer, Consumer], dead: DeadLetters) -> None:
@@ -92,8 +92,8 @@ def test_a_letter_of_an_older_version_goes_to_every_group(
 ) -> None:
     mail, bills = groups
     (letter,) = dead.all()
-    client.delete(keys.dead(S))
-    client.xadd(keys.dead(S), {"payload": letter.payload, "reason": "failed", "history": "[]"})
+    client.delete(keys.of(S).dead)
+    client.xadd(keys.of(S).dead, {"payload": letter.payload, "reason": "failed", "history": "[]"})
 
     assert requeue(dead) == 1
 
@@ -105,8 +105,8 @@ def test_the_same_entry_requeued_twice_comes_twice(
 ) -> None:
     # Given two letters of one entry, as a copy of the dead letters would have them
     mail, bills = groups
-    fields = client.xrange(keys.dead(S))[0][1]  # type: ignore[index]
-    client.xadd(keys.dead(S), fields)  # type: ignore[arg-type]
+    fields = client.xrange(keys.of(S).dead)[0][1]  # type: ignore[index]
+    client.xadd(keys.of(S).dead, fields)  # type: ignore[arg-type]
 
     assert requeue(dead) == 2
 

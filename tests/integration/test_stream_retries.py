@@ -78,7 +78,7 @@ def test_a_retry_wakes_one_member_that_is_idle_not_all(
         while (batch := listening.take(1)) is not None:
             for delivery in batch:
                 delivery.fail(ValueError())
-            listening.settle(batch)
+            listening.listener.settle(batch)
         listening.close()
 
     def commands(seconds: float) -> float:
@@ -202,7 +202,7 @@ def test_a_companion_of_another_type_stops_nobody(
     publisher.send(messages("bad", "good"))
     one = consumer(max_attempts=2)
     one.fail(ValueError())
-    key = keys.dead(S) if name == "dead" else getattr(keys, name)(S, GROUP)
+    key = keys.of(S).dead if name == "dead" else getattr(keys, name)(S, GROUP)
     client.delete(key)
     commands = {"string": "SET k v", "list": "RPUSH k v", "set": "SADD k v", "zset": "ZADD k 1 v"}
     commands |= {"hash": "HSET k f v", "stream": "XADD k * f v"}
@@ -232,5 +232,5 @@ def test_entries_of_any_shape_are_dead_letters(consumer: MakeConsumer, client: r
     one.flush(batch)
 
     assert texts == ["?", "?", "?", "a"]
-    assert client.xlen(keys.dead(S)) == 4
+    assert client.xlen(keys.of(S).dead) == 4
     assert pending(client) == 0

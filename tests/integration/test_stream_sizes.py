@@ -109,5 +109,5 @@ def test_what_is_too_long_is_moved_by_the_server(
     assert len(letter.payload) == (size if size <= READ_BYTES else 2048)
     assert (f"{size:,} bytes") in letter.error
     assert pending(client) == 0
-    assert client.exists(keys.dead(S)) == 1
+    assert client.exists(keys.of(S).dead) == 1
     assert server.port

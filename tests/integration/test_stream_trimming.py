@@ -9,8 +9,8 @@ from stream_driver import GROUP, MakeConsumer, S, entries, ids
 from lab.proxy import Proxy
 from lab.server import Server
 from townpost.message import Message
-from townpost.patterns.contract import Receipt
 from townpost.publishing.publisher import Publisher
+from townpost.receipts import Receipt
 from townpost.settings import Settings
 
 consumer = stream_driver.consumer

@@ -284,10 +284,21 @@ def test_an_idempotent_handler_has_it_once(count: Count, target: Target, pattern
 
 def test_an_app_crashes_with_its_queue(count: Count) -> None:
     naive = crash_between_effect_and_ack(effects.app, {}, effect=count("charged"), queue="orders")
-    idempotent = crash_between_effect_and_ack("effects:app", {}, effect=count("charged_once"), pattern="stream")
+    idempotent = crash_between_effect_and_ack(
+        "effects:app", {}, effect=count("charged_once"), queue="orders.log", pattern="stream"
+    )
 
     assert (naive.before, naive.after) == (1, 2)
     assert (idempotent.before, idempotent.after) == (1, 1)
+
+
+@pytest.mark.parametrize(("group", "table", "after"), [("billing", "charged", 2), ("audit", "charged_once", 1)])
+def test_of_several_groups_one_crashes(count: Count, group: str, table: str, after: int) -> None:
+    crash = crash_between_effect_and_ack(
+        effects.app, {}, effect=count(table), queue="orders.groups", pattern="stream", group=group
+    )
+
+    assert crash == Crash(before=1, after=after, deliveries=2, errors=())
 
 
 def test_an_effect_in_redis_is_seen_on_the_server_of_the_test(townpost_server: TownpostServer) -> None:

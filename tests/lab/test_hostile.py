@@ -43,10 +43,10 @@ def test_every_function_that_names_a_key_is_known_with_its_type() -> None:
     found = owned(QUEUE)
 
     assert len(found) == len(naming)
-    assert found[keys.leases(QUEUE)] == "zset"
-    assert found[keys.handoff(QUEUE)] == "list"
-    assert found[keys.attempts(QUEUE)] == "hash"
-    assert found[keys.dead(QUEUE)] == "stream"
+    assert found[keys.of(QUEUE).leases] == "zset"
+    assert found[keys.of(QUEUE).handoff] == "list"
+    assert found[keys.of(QUEUE).attempts] == "hash"
+    assert found[keys.of(QUEUE).dead] == "stream"
     assert found[keys.instances()] == "zset"
 
 
@@ -60,8 +60,8 @@ def test_after_one_round_something_foreign_lies_under_every_key(client: redis.Re
 @pytest.mark.parametrize("seed", range(5))
 def test_what_lies_under_a_key_stays_there(client: redis.Redis, seed: int) -> None:
     client.rpush(QUEUE, b"a message")
-    client.rpush(keys.suspects(QUEUE), b"another")
-    client.zadd(keys.scheduled(QUEUE), {b"0" * 21 + b"a third": 5e15})
+    client.rpush(keys.of(QUEUE).suspects, b"another")
+    client.zadd(keys.of(QUEUE).scheduled, {b"0" * 21 + b"a third": 5e15})
     hostile = HostileHand(client, SUBJECTS["reliable"], random.Random(seed))
 
     for _ in range(10):
@@ -70,30 +70,30 @@ def test_what_lies_under_a_key_stays_there(client: redis.Redis, seed: int) -> No
         hostile.withdraw()
 
     assert client.lindex(QUEUE, 0) == b"a message"
-    assert client.lindex(keys.suspects(QUEUE), 0) == b"another"
-    assert client.zscore(keys.scheduled(QUEUE), b"0" * 21 + b"a third") == 5e15
+    assert client.lindex(keys.of(QUEUE).suspects, 0) == b"another"
+    assert client.zscore(keys.of(QUEUE).scheduled, b"0" * 21 + b"a third") == 5e15
 
 
 def test_only_what_did_not_exist_gets_a_wrong_type_and_is_taken_away_again(client: redis.Redis) -> None:
-    client.zadd(keys.leases(QUEUE), {b"claim": 1})
+    client.zadd(keys.of(QUEUE).leases, {b"claim": 1})
     hostile = hand(client)
 
     hostile.usurp()
 
     wrong = {name for name, kind in owned(QUEUE).items() if client.type(name) != kind.encode()}
-    assert wrong == owned(QUEUE).keys() - {keys.leases(QUEUE)}
+    assert wrong == owned(QUEUE).keys() - {keys.of(QUEUE).leases}
 
     hostile.withdraw()
 
-    assert client.keys() == [keys.leases(QUEUE).encode()]
+    assert client.keys() == [keys.of(QUEUE).leases.encode()]
 
 
 def test_what_was_made_in_the_right_type_meanwhile_is_not_taken_away(client: redis.Redis) -> None:
     hostile = hand(client)
     hostile.usurp()
-    client.delete(keys.suspects(QUEUE))
-    client.rpush(keys.suspects(QUEUE), b"a message")
+    client.delete(keys.of(QUEUE).suspects)
+    client.rpush(keys.of(QUEUE).suspects, b"a message")
 
     hostile.withdraw()
 
-    assert client.lrange(keys.suspects(QUEUE), 0, -1) == [b"a message"]
+    assert client.lrange(keys.of(QUEUE).suspects, 0, -1) == [b"a message"]

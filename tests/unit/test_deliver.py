@@ -267,6 +267,20 @@ def test_what_no_handler_takes_is_an_error_of_the_test(options: dict[str, str], 
     assert why in str(raised.value)
 
 
+@BOTH
+def test_what_was_handled_before_is_not_handled_again_where_once_says_so(*, is_async: bool) -> None:
+    remembers = failing(ValueError("called"), is_async=is_async, once=60)
+    forgets = failing(ValueError("called"), is_async=is_async)
+
+    assert deliver(remembers, Order(number=7), handled_before=True) == Outcome(handled=True, duplicate=True)
+    assert str(deliver(remembers, Order(number=7)).error) == "called"
+    assert str(deliver(forgets, Order(number=7), handled_before=True).error) == "called"
+
+
+def test_what_cannot_be_read_has_no_id_to_remember() -> None:
+    assert deliver(failing(ValueError(), once=60), b"rubbish", handled_before=True).dead == "unreadable"
+
+
 def test_a_group_chooses_among_several() -> None:
     assert deliver(two_queues(), {}, queue="log", pattern="stream", group="b").handled
 

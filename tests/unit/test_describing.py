@@ -1,12 +1,13 @@
 """The AsyncAPI document of an app."""
 
 import json
+from collections.abc import Callable
 
 import jsonschema
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, create_model
 
-from townpost import App, Message, Settings
+from townpost import App, Message, SettingError, Settings
 from townpost.consuming.describing import describe
 
 
@@ -32,6 +33,71 @@ def _app() -> App:
     async def audit(orders: Order) -> None: ...
 
     return app
+
+
+def _named(name: str, **fields: type) -> type[BaseModel]:
+    return create_model(name, **{field: (kind, ...) for field, kind in fields.items()})  # type: ignore[call-overload, no-any-return]
+
+
+def test_models_of_the_same_name_are_told_apart() -> None:
+    # Given three models called Order, one of them in another, and one called Message, as ours is
+    app = App(settings=Settings.read(redis_url="redis://127.0.0.1:1"))
+    models = {
+        "a": _named("Order", a=int),
+        "b": _named("Order", b=_named("Order", inner=int)),
+        "c": _named("Message", c=int),
+    }
+    for queue, model in models.items():
+
+        def handle(payload: BaseModel) -> None: ...
+
+        handle.__annotations__["payload"] = model
+        app.handler(queue)(handle)
+
+    # When the app is described
+    document = json.loads(json.dumps(describe(app, "app")))
+
+    # Then each message has the payload of its own
+    for queue in models:
+        payload = document["components"]["messages"][f"reliable_{queue}_message"]["payload"]
+        whole, own = payload["allOf"]
+        assert "timestamp" in resolved(document, whole["$ref"])["properties"]  # type: ignore[index]
+        data = resolved(document, own["properties"]["data"]["$ref"])
+        assert list(data["properties"]) == [queue]  # type: ignore[index]
+
+
+def test_each_group_of_a_stream_has_its_own_payload() -> None:
+    app = App(settings=Settings.read(redis_url="redis://127.0.0.1:1"))
+
+    @app.handler("log", pattern="stream", group="audit")
+    def audit(order: Order) -> None: ...
+
+    @app.handler("log", pattern="stream", group="stock")
+    def stock(item: Item) -> None: ...
+
+    document = json.loads(json.dumps(describe(app, "app")))
+
+    taken = {}
+    for operation in document["operations"].values():
+        (reference,) = operation["messages"]
+        message = resolved(document, resolved(document, reference["$ref"])["$ref"])  # type: ignore[index]
+        taken[operation["title"]] = message["payload"]["allOf"][1]["properties"]["data"]["$ref"]  # type: ignore[index]
+    assert taken == {"group audit": "#/components/schemas/Order", "group stock": "#/components/schemas/Item"}
+
+
+def test_a_model_that_no_schema_describes_is_named() -> None:
+    class Odd(BaseModel):
+        call: Callable[[], int] = int
+
+    app = App(settings=Settings.read(redis_url="redis://127.0.0.1:1"))
+
+    def handle(odd: Odd) -> None: ...
+
+    handle.__annotations__["odd"] = Odd
+    app.handler("odd")(handle)
+
+    with pytest.raises(SettingError, match=r"the model Odd of the handler .*handle has no JSON Schema: "):
+        describe(app, "app")
 
 
 def resolved(document: dict[str, object], reference: str) -> object:

@@ -9,8 +9,7 @@ def test_numbers_that_were_taken_back_are_given_again() -> None:
     numbering = Numbering()
     one, other, third = (Message.create(text) for text in ("one", "too long", "three"))
     numbering.number([one], "queue")
-    numbering.number([other], "queue")
-    numbering.take_back([other], [], "queue")
+    numbering.take_back(numbering.number([other], "queue"), "queue")
 
     # When another is numbered, then there is no gap, and it may be sent later with a number of its own
     numbering.number([third], "queue")
@@ -23,9 +22,8 @@ def test_numbers_that_were_taken_back_are_given_again() -> None:
 def test_a_message_that_had_a_number_keeps_it() -> None:
     numbering = Numbering()
     own = Message.create("own", count=7, epoch="mine")
-    numbering.number([own], "queue")
 
-    numbering.take_back([own], [own], "queue")
+    numbering.take_back(numbering.number([own], "queue"), "queue")
 
     assert (own.count, own.epoch) == (7, "mine")
 

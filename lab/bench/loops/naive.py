@@ -4,6 +4,7 @@ One BLPOP a message and json.loads; get_message for pub/sub; a publisher that ma
 Promises what redis-py does: at most once, and a lost reply loses a message.
 """
 
+import asyncio
 import json
 import os
 import sys
@@ -12,8 +13,10 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 import redis
+import redis.asyncio
 
 from lab.bench import tally
+from lab.bench.sending import send_from_tasks
 
 __all__: list[str] = []
 
@@ -75,12 +78,24 @@ def _publish_prepared(client: redis.Redis, count: int) -> None:
         acknowledged(1)
 
 
+def _publish_tasks(_: redis.Redis, tasks: int) -> None:
+    """The bare RPUSH of redis.asyncio, a connection for each task."""
+    made = [_made(number).encode() for number in range(1, 20_001)]
+
+    async def sending() -> None:
+        async with redis.asyncio.Redis.from_url(os.environ["REDIS_URL"], max_connections=tasks) as client:
+            await send_from_tasks(tasks, lambda number: client.rpush("message_queue", made[number % len(made)]))
+
+    asyncio.run(sending())
+
+
 _ROLES: dict[str, Callable[[redis.Redis, int], None]] = {
     "queue": _queue,
     "pubsub": _pubsub,
     "publish": _publish,
     "publish-both": _publish_both,
     "publish-prepared": _publish_prepared,
+    "publish-tasks": _publish_tasks,
 }
 
 if __name__ == "__main__":

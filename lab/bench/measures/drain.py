@@ -15,7 +15,7 @@ from lab.bench.ground import KEYS, Ground
 from lab.bench.measures.extent import Extent
 from lab.bench.rotation import Quantity, rotate
 
-__all__ = ["checked", "filled", "measure"]
+__all__ = ["Checked", "filled", "measure"]
 
 _AT_MOST = "at most once"
 _MESSAGES = 60_000
@@ -38,13 +38,10 @@ def measure(ground: Ground, extent: Extent) -> list[Figure]:
     once = [peer for peer in peers if peer.promise.startswith(_AT_MOST)]
     settled = [peer for peer in peers if peer not in once]
     contestants = [*drainers(), *against(LIMIT["queue"], once), *against(LIMIT["reliable"], settled)]
-    known: set[str] = set()
+    checked = Checked(ground)
 
     def run(contestant: Contestant) -> Mapping[str, float]:
-        if contestant.name not in known and not contestant.uncounted:
-            checked(ground, contestant)
-            known.add(contestant.name)
-            ground.clear()
+        checked(contestant)
         return _drained(ground, contestant, extent.messages(int(_MESSAGES * contestant.share)))
 
     return rotate("drain", _QUANTITIES, contestants, extent.rounds, run, ground=ground, say=extent.say)
@@ -60,19 +57,31 @@ def filled(ground: Ground, contestant: Contestant, count: int, size: int = 0) ->
         ground.tally.reset()
 
 
-def checked(ground: Ground, contestant: Contestant) -> None:
-    """Whether it really handles what is there.
+class Checked:
+    """Whether a contestant really handles what is there; looked at once for each of them."""
 
-    Raises:
-        FailedError: it lost some, or handled some twice.
-    """
-    filled(ground, contestant, _CHECKED)
-    child = ground.consumer(contestant, mode="check")
-    ground.reach(_CHECKED, child)
-    time.sleep(_TWICE_SECONDS)
-    total, numbers = ground.tally.total, ground.tally.sum
-    if total != _CHECKED or numbers != _CHECKED * (_CHECKED + 1) // 2:
-        raise FailedError(f"handled {total:,} where {_CHECKED:,} were sent (sum of their numbers {numbers:,})")
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+        self._known: set[str] = set()
+
+    def __call__(self, contestant: Contestant) -> None:
+        """Leaves a clear ground.
+
+        Raises:
+            FailedError: it lost some, or handled some twice.
+        """
+        ground = self._ground
+        if contestant.name in self._known or contestant.uncounted:
+            return
+        filled(ground, contestant, _CHECKED)
+        child = ground.consumer(contestant, mode="check")
+        ground.reach(_CHECKED, child)
+        time.sleep(_TWICE_SECONDS)
+        total, numbers = ground.tally.total, ground.tally.sum
+        if total != _CHECKED or numbers != _CHECKED * (_CHECKED + 1) // 2:
+            raise FailedError(f"handled {total:,} where {_CHECKED:,} were sent (sum of their numbers {numbers:,})")
+        self._known.add(contestant.name)
+        ground.clear()
 
 
 def _drained(ground: Ground, contestant: Contestant, count: int) -> Mapping[str, float]:

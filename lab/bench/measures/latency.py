@@ -17,7 +17,7 @@ from lab.bench.rotation import Quantity, rotate
 from lab.bench.tally import MOST_STAMPS
 from lab.bench.work import payloads
 
-__all__ = ["measure"]
+__all__ = ["measure", "percentiles"]
 
 _MESSAGES = 400
 _WARMING = 40
@@ -38,7 +38,7 @@ def measure(ground: Ground, extent: Extent) -> list[Figure]:
     count = min(extent.messages(_MESSAGES, least=60), MOST_STAMPS - _WARMING - 1)
 
     def run(contestant: Contestant) -> Mapping[str, float]:
-        return _percentiles(_delays(ground, contestant, count))
+        return percentiles(_delays(ground, contestant, count))
 
     quantities = [Quantity(name, "us", more_is_better=False) for name in _SHARES]
     return rotate(
@@ -62,7 +62,7 @@ def _delays(ground: Ground, contestant: Contestant, count: int) -> list[float]:
     else:
         _send(ground, child, contestant.pattern, whole)
     ground.reach(whole, child)
-    return sorted(ground.tally.delays(whole)[_WARMING:])
+    return ground.tally.delays(whole)[_WARMING:]
 
 
 def _send(ground: Ground, child: Child, pattern: str, count: int) -> None:
@@ -82,7 +82,13 @@ def _send(ground: Ground, child: Child, pattern: str, count: int) -> None:
             due = time.monotonic()
 
 
-def _percentiles(delays: Sequence[float]) -> Mapping[str, float]:
+def percentiles(delays: Sequence[float]) -> Mapping[str, float]:
+    """In microseconds.
+
+    Raises:
+        FailedError: there are none.
+    """
+    delays = sorted(delays)
     if not delays or delays[0] < 0:
         raise FailedError("messages without a time")
     return {name: 1e6 * delays[min(int(share * len(delays)), len(delays) - 1)] for name, share in _SHARES.items()}

@@ -1,15 +1,20 @@
-"""scaling: 1, 2 and 4 subscriber processes on one queue; and whether they share fairly when the handler is slow.
+"""scaling: 1, 2 and 4 subscriber processes on one queue; whether they share slow work fairly; CPU-bound work.
 
 All of them are up and stopped (SIGSTOP) when the queue is filled, and go on together. ``fairness`` is what the one
 with the least has handled, of what the one with the most has, with a handler that takes 2 ms.
+
+``computing`` is a handler that only computes, for some milliseconds: time runs once every process has handled one. Ours
+are the children of one command (PROCESSES), the peers' are workers started beside each other, as their users would.
 """
 
 import signal
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from lab.bench.contestants import LIMIT, Contestant, against, limit, naive, townpost
 from lab.bench.figures import NAIVE, Figure
 from lab.bench.ground import Ground
+from lab.bench.measures.drain import filled
 from lab.bench.measures.extent import Extent
 from lab.bench.rotation import Quantity, rotate
 
@@ -17,6 +22,9 @@ __all__ = ["measure"]
 
 _MESSAGES = 60_000
 _SLOW_MESSAGES = 1_600
+_COMPUTING = ("celery", "dramatiq", "rq")
+_COMPUTING_MESSAGES = 4_000
+_COMPUTING_SECONDS = 3.0
 
 
 def measure(ground: Ground, extent: Extent) -> list[Figure]:
@@ -42,14 +50,52 @@ def measure(ground: Ground, extent: Extent) -> list[Figure]:
         ground=ground,
         say=extent.say,
     )
-    slow = [townpost(p, handler="slow", name=f"townpost {p} x 4") for p in ("queue", "reliable", "stream")]
+    slow = [townpost(p, name=f"townpost {p} x 4", BENCH_JOB="wait 0.002") for p in ("queue", "reliable", "stream")]
 
     def fair(contestant: Contestant) -> Mapping[str, float]:
         _, each = _shared(ground, contestant, 4, extent.messages(_SLOW_MESSAGES, least=400))
         return {"fairness": min(each) / max(each)}
 
     quantity = Quantity("fairness", "least of most")
-    return figures + rotate("sharing", [quantity], slow, 1, fair, ground=ground, say=extent.say)
+    figures += rotate("sharing", [quantity], slow, 1, fair, ground=ground, say=extent.say)
+    return figures + _computing(ground, extent)
+
+
+def _computing(ground: Ground, extent: Extent) -> list[Figure]:
+    """Each is held against itself in one process."""
+    processes: dict[str, int] = {}
+    contestants: list[Contestant] = []
+    for each in (
+        townpost("reliable"),
+        *(p for p in extent.peers if p.name.startswith(_COMPUTING) and (p.missing or p.name.endswith("tuned"))),
+    ):
+        for number in (1, 2):
+            name = f"{each.name} x {number}"
+            processes[name] = number
+            environment = {**each.environment, "BENCH_JOB": "compute", "PROCESSES": str(number)}
+            contestants.append(replace(each, name=name, environment=environment, limit=f"{each.name} x 1"))
+
+    def run(contestant: Contestant) -> Mapping[str, float]:
+        number = processes[contestant.name]
+        count = extent.messages(_COMPUTING_MESSAGES)
+        filled(ground, contestant, count)
+        children = [ground.consumer(contestant) for _ in range(number if contestant.python else 1)]
+
+        def progress() -> int:
+            each = [done for done in ground.tally.each if done]
+            return sum(each) if len(each) == number else 0
+
+        return {"together": ground.timed(count, children[0], progress=progress, within=_COMPUTING_SECONDS).rate}
+
+    return rotate(
+        "computing",
+        [Quantity("together", "msg/s")],
+        contestants,
+        min(extent.rounds, 2),
+        run,
+        ground=ground,
+        say=extent.say,
+    )
 
 
 def _shared(ground: Ground, contestant: Contestant, processes: int, count: int) -> tuple[float, Sequence[int]]:

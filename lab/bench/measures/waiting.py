@@ -1,63 +1,71 @@
-"""waiting: handlers that wait, several at a time in one process; no-op: those that do nothing, by how they are called.
+"""waiting: handlers that wait for something else, many at a time in one process.
 
 ``of the ideal`` is the rate over that of workers that lose no time: 50 at a time with 20 ms each make 2,500 a second,
-1,000 at a time with 100 ms make 10,000. The peers do not take part yet.
+1,000 at a time with 100 ms make 10,000. ``in flight`` is the most that ever were; more than were asked for is a
+failure. A peer takes part in its best setting, with plain handlers, async ones or both; the thousand are async.
 """
 
 from collections.abc import Mapping
 
-from lab.bench.contestants import Contestant, townpost
+from lab.bench.child import FailedError
+from lab.bench.contestants import Contestant, at_work, townpost
 from lab.bench.figures import Figure
 from lab.bench.ground import Ground
+from lab.bench.measures.drain import Checked, filled
 from lab.bench.measures.extent import Extent
 from lab.bench.rotation import Quantity, rotate
 
-__all__ = ["measure"]
+__all__ = ["FIFTY", "THOUSAND", "measure"]
 
-_MESSAGES = 15_000
-_MANY_MESSAGES = 60_000
-_NO_OP_MESSAGES = 200_000
-_MIB = 1024 * 1024
+FIFTY, THOUSAND = "waiting, 50 x 20 ms", "waiting, 1,000 x 100 ms"
+_SETTINGS = {
+    FIFTY: (50, 0.02, ("queue", "reliable", "stream"), ("threads", "async")),
+    THOUSAND: (1_000, 0.1, ("reliable",), ("async",)),
+}
+_SECONDS = 4.0
+_ROUNDS = 2
+_PEERS_SHARE = 0.4
+"""None of them comes near the ideal, and most are slow to publish."""
+_QUANTITIES = (
+    Quantity("of the ideal", "share"),
+    Quantity("memory", "MiB", more_is_better=False),
+    Quantity("in flight", "at most", more_is_better=False),
+)
 
 
 def measure(ground: Ground, extent: Extent) -> list[Figure]:
-    ideals: dict[str, tuple[float, int]] = {}
-    waiting: list[Contestant] = []
+    figures = []
+    for name, (at_once, seconds, patterns, kinds) in _SETTINGS.items():
+        peers = [peer for peer in extent.peers if peer.missing or peer.name.endswith("tuned")]
+        contestants = [
+            at_work(contestant, f"wait {seconds}", kind, at_once)
+            for contestant in (*(townpost(pattern) for pattern in patterns), *peers)
+            for kind in kinds
+            if kind in contestant.handlers
+        ]
+        figures += rotate(
+            name, _QUANTITIES, contestants, min(extent.rounds, _ROUNDS), _Waiting(ground, extent, at_once, seconds),
+            ground=ground, say=extent.say,
+        )  # fmt: skip
+    return figures
 
-    def add(pattern: str, handler: str, at_once: int, seconds: float, count: int) -> None:
-        runner = "loop" if handler.startswith("await") else "threads"
-        name = f"townpost {pattern}, {runner} x {at_once:,}"
-        waiting.append(townpost(pattern, name=name, handler=handler, CONCURRENCY=str(at_once)))
-        ideals[name] = (at_once / seconds, count)
 
-    for pattern in ("queue", "reliable", "stream"):
-        for handler in ("waits_20_ms", "awaits_20_ms"):
-            add(pattern, handler, 50, 0.02, _MESSAGES)
-    add("reliable", "awaits_100_ms", 1_000, 0.1, _MANY_MESSAGES)
+class _Waiting:
+    def __init__(self, ground: Ground, extent: Extent, at_once: int, seconds: float) -> None:
+        self._ground = ground
+        self._checked = Checked(ground)
+        self._at_once = at_once
+        self._ideal = at_once / seconds
+        self._messages = extent.messages(int(_SECONDS * self._ideal), least=6 * at_once)
 
-    def wait(contestant: Contestant) -> Mapping[str, float]:
-        ideal, messages = ideals[contestant.name]
-        count = extent.messages(messages)
+    def __call__(self, contestant: Contestant) -> Mapping[str, float]:
+        ground = self._ground
+        self._checked(contestant)
+        count = int(self._messages * (_PEERS_SHARE if contestant.python else 1))
+        filled(ground, contestant, count)
         child = ground.consumer(contestant)
-        ground.await_idle(child)
-        ground.fill(contestant.pattern, count)
-        rate = ground.timed(count, child).rate
-        return {"of the ideal": rate / ideal, "memory": child.peak_bytes() / _MIB}
-
-    quantities = [Quantity("of the ideal", "share"), Quantity("memory", "MiB", more_is_better=False)]
-    figures = rotate("waiting", quantities, waiting, min(extent.rounds, 2), wait, ground=ground, say=extent.say)
-    no_op = [
-        townpost("reliable", name="townpost reliable, inline"),
-        townpost("reliable", name="townpost reliable, threads x 20", handler="nothing_in_threads", CONCURRENCY="20"),
-        townpost("reliable", name="townpost reliable, loop x 100", handler="nothing_async", CONCURRENCY="100"),
-    ]
-
-    def drain(contestant: Contestant) -> Mapping[str, float]:
-        count = extent.messages(_NO_OP_MESSAGES)
-        ground.fill(contestant.pattern, count)
-        child = ground.consumer(contestant)
-        return {"drain": ground.timed(count, child).rate}
-
-    return figures + rotate(
-        "no-op", [Quantity("drain", "msg/s")], no_op, extent.rounds, drain, ground=ground, say=extent.say
-    )
+        rate = ground.timed(count, child, within=_SECONDS).rate
+        most = ground.tally.most_in_flight
+        if most > self._at_once:
+            raise FailedError(f"had {most} in flight where {self._at_once} were asked for")
+        return {"of the ideal": rate / self._ideal, "memory": child.peak_bytes() / 2**20, "in flight": most}

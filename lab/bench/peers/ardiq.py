@@ -8,20 +8,23 @@ from typing import Any
 
 from ardiq import Ardiq
 
-from lab.bench.peers.role import batches, done, run, tuned, url
+from lab.bench.peers.role import at_once, batches, handler, run, tuned, url
 
 _better: dict[str, Any] = {}
 if tuned:
     import orjson
 
-    _better = {"serializer": orjson.dumps, "deserializer": orjson.loads, "concurrency": 100, "result_ttl_ms": 1}
+    _better = {
+        "serializer": orjson.dumps,
+        "deserializer": orjson.loads,
+        "concurrency": at_once or 100,
+        "result_ttl_ms": 1,
+    }
 
 _app = Ardiq(redis_url=url, queue_name="bench", **_better)
 
 
-@_app.task()
-async def handle(message: dict[str, Any]) -> None:
-    done(message["count"])
+handle = _app.task(name="handle")(handler)
 
 
 def work() -> None:

@@ -13,7 +13,7 @@ from arq import create_pool, func
 from arq.connections import RedisSettings
 from arq.worker import Worker
 
-from lab.bench.peers.role import batches, done, run, tuned, url
+from lab.bench.peers.role import at_once, batches, handle_async, run, tuned, url
 
 _settings = RedisSettings.from_dsn(url)
 _dumps: Callable[[Any], bytes] = pickle.dumps
@@ -26,12 +26,12 @@ _codec: dict[str, Any] = {"job_serializer": _dumps, "job_deserializer": _loads}
 
 
 async def handle(_context: dict[str, Any], message: dict[str, Any]) -> None:
-    done(message["count"])
+    await handle_async(message)
 
 
 def work() -> None:
     async def forever() -> None:
-        better = {"poll_delay": 0.01, "max_jobs": 100, "log_results": False} if tuned else {}
+        better = {"poll_delay": 0.01, "max_jobs": at_once or 100, "log_results": False} if tuned else {}
         handler = func(handle, keep_result=0) if tuned else handle
         await Worker([handler], redis_settings=_settings, handle_signals=False, **better, **_codec).async_run()
 

@@ -9,18 +9,18 @@ from typing import Any
 
 from bullmq import Queue, Worker
 
-from lab.bench.peers.role import batches, done, run, tuned, url
+from lab.bench.peers.role import at_once, batches, handle_async, run, tuned, url
 
 _connection = {"connection": url}
 
 
 async def handle(job: Any, _token: str) -> None:  # noqa: ANN401 - its Job
-    done(job.data["count"])
+    await handle_async(job.data)
 
 
 def work() -> None:
     async def forever() -> None:
-        Worker("bench", handle, {**_connection, **({"concurrency": 50} if tuned else {})})
+        Worker("bench", handle, {**_connection, **({"concurrency": at_once or 50} if tuned else {})})
         await asyncio.Event().wait()
 
     run(forever())

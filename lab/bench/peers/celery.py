@@ -2,15 +2,15 @@
 
 Promises: by default at most once: a message is acknowledged before its task runs. (``acks_late`` would make that at
 least once, with a visibility timeout of an hour that nothing renews.) Message by message.
-Tuned: the solo pool, prefetching 500 messages, no gossip, mingle and heartbeat, no events, results ignored.
+Tuned: the solo pool (threads where several are to be at work), prefetching 500 messages, no gossip, mingle and
+heartbeat, no events, results ignored.
 """
 
 import logging
-from typing import Any
 
 from celery import Celery
 
-from lab.bench.peers.role import batches, done, tuned, url
+from lab.bench.peers.role import at_once, batches, handle, tuned, url
 
 _app = Celery("bench", broker=url)
 _app.conf.update(task_ignore_result=True, worker_hijack_root_logger=False)
@@ -19,18 +19,17 @@ if tuned:
 logging.disable(logging.INFO)
 
 
-@_app.task(name="handle")
-def handle(message: dict[str, Any]) -> None:
-    done(message["count"])
+_task = _app.task(name="handle")(handle)
 
 
 def work() -> None:
-    quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--pool=solo"] if tuned else []
-    _app.worker_main(["worker", "--concurrency=1", "--loglevel=WARNING", *quiet])
+    quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"] if tuned else []
+    pool = [f"--pool={'threads' if at_once else 'solo'}"] if tuned else []
+    _app.worker_main(["worker", f"--concurrency={at_once or 1}", "--loglevel=WARNING", *quiet, *pool])
 
 
 def publish() -> None:
     with _app.producer_or_acquire() as producer:
         for batch in batches():
             for message in batch:
-                handle.apply_async((message,), producer=producer)
+                _task.apply_async((message,), producer=producer)

@@ -6,39 +6,43 @@ Tuned: uvloop, orjson (it takes it when it is there), batches of 500; one pipeli
 """
 
 import asyncio
+import os
 from typing import Any
 
-from lab.bench.peers.role import batches, done, run, tuned, url, variant, without
+from lab.bench.peers.role import at_once, batches, handle, handler, run, tuned, url, variant, without
 
 if not tuned:
     without("orjson")
 
+from anyio.to_thread import current_default_thread_limiter
 from faststream.redis import ListSub, RedisBroker, StreamSub
 
+from lab.bench.sending import send_from_tasks
+from lab.bench.work import document
+
 _BATCH = 500 if tuned else 10
-_broker = RedisBroker(url, logger=None)
-
-
-async def _each(message: dict[str, Any]) -> None:
-    done(message["count"])
+_MOST_CONNECTIONS = 1_100
+"""Its default, 100, raises where more tasks send or acknowledge at a time."""
+_workers: dict[str, Any] = {"max_workers": at_once} if at_once else {}
+_broker = RedisBroker(url, logger=None, max_connections=_MOST_CONNECTIONS)
 
 
 async def _many(messages: list[dict[str, Any]]) -> None:
     for message in messages:
-        done(message["count"])
+        handle(message)
 
 
 def _subscribe() -> None:
     stream = {"stream": "fs", "group": "bench", "consumer": "one"}
     match variant:
         case "list":
-            _broker.subscriber(list="fs")(_each)
+            _broker.subscriber(list="fs", **_workers)(handler)
         case "listbatch":
             _broker.subscriber(list=ListSub("fs", batch=True, max_records=_BATCH))(_many)
         case "channel":
-            _broker.subscriber("messages")(_each)
+            _broker.subscriber("messages")(handler)
         case "stream":
-            _broker.subscriber(stream=StreamSub(**stream, max_records=_BATCH))(_each)
+            _broker.subscriber(stream=StreamSub(**stream, max_records=_BATCH), **_workers)(handler)
         case "streambatch":
             _broker.subscriber(stream=StreamSub(**stream, batch=True, max_records=_BATCH))(_many)
 
@@ -46,6 +50,8 @@ def _subscribe() -> None:
 def work() -> None:
     async def forever() -> None:
         _subscribe()
+        if at_once:
+            current_default_thread_limiter().total_tokens = at_once
         await _broker.start()
         await asyncio.Event().wait()
 
@@ -74,3 +80,14 @@ def publish() -> None:
                         await pipe.execute()
 
     run(all_of_them())
+
+
+def publish_from_tasks() -> None:
+    async def sending() -> None:
+        made = [document(number) for number in range(1, 20_001)]
+        async with _broker:
+            await send_from_tasks(
+                int(os.environ["BENCH_EXTENT"]), lambda number: _broker.publish(made[number % len(made)], list="fs")
+            )
+
+    run(sending())

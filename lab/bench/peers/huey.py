@@ -5,27 +5,24 @@ Tuned: no results, no scheduler work for periodic tasks, no check of its workers
 """
 
 import logging
-from typing import Any
 
 from huey import RedisHuey
 
-from lab.bench.peers.role import batches, done, tuned, url
+from lab.bench.peers.role import at_once, batches, handle, tuned, url
 
 _huey = RedisHuey("bench", url=url, results=not tuned)
 logging.disable(logging.INFO)
 
 
-@_huey.task()
-def handle(message: dict[str, Any]) -> None:
-    done(message["count"])
+_task = _huey.task(name="handle")(handle)
 
 
 def work() -> None:
     better = {"periodic": False, "check_worker_health": False} if tuned else {}
-    _huey.create_consumer(workers=1, worker_type="thread", **better).run()
+    _huey.create_consumer(workers=at_once or 1, worker_type="thread", **better).run()
 
 
 def publish() -> None:
     for batch in batches():
         for message in batch:
-            handle(message)
+            _task(message)

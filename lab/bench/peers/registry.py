@@ -11,6 +11,8 @@ __all__ = ["peers"]
 _AT_MOST = "at most once"
 _PER_MESSAGE = "at least once, settled one by one"
 _PER_BATCH = "at least once, settled by batch"
+_THREADS, _ASYNC = ("threads",), ("async",)
+_BOTH = _THREADS + _ASYNC
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,7 @@ class _Peer:
     """Of the messages of a measure."""
     plain: float = 1.0
     """Of those, in the setting that is not tuned."""
+    handlers: tuple[str, ...] = _ASYNC
 
 
 _PEERS = (
@@ -41,17 +44,18 @@ _PEERS = (
         },
         0.1,
         0.5,
+        _BOTH,
     ),
-    _Peer("taskiq", "taskiq", "bench", {"list": _AT_MOST, "stream": _PER_MESSAGE}, 0.02),
+    _Peer("taskiq", "taskiq", "bench", {"list": _AT_MOST, "stream": _PER_MESSAGE}, 0.02, handlers=_BOTH),
     _Peer("saq", "saq", "saq", {"": _PER_MESSAGE}, 0.02),
     _Peer("arq", "arq", "arq", {"": _PER_MESSAGE}, 0.01),
-    _Peer("dramatiq", "dramatiq", "bench", {"": _PER_MESSAGE}, 0.02),
-    _Peer("huey", "huey", "bench", {"": _AT_MOST}, 0.03),
-    _Peer("rq", "rq", "bench", {"": "a crash leaves it among the failed"}, 0.006, 0.25),
-    _Peer("celery", "celery", "bench", {"": f"{_AT_MOST} (acknowledges first)"}, 0.012),
-    _Peer("streaq", "streaq", "bench", {"": _PER_MESSAGE}, 0.012),
+    _Peer("dramatiq", "dramatiq", "bench", {"": _PER_MESSAGE}, 0.04, handlers=_BOTH),
+    _Peer("huey", "huey", "bench", {"": _AT_MOST}, 0.03, handlers=_THREADS),
+    _Peer("rq", "rq", "bench", {"": "a crash leaves it among the failed"}, 0.006, 0.25, ()),
+    _Peer("celery", "celery", "bench", {"": f"{_AT_MOST} (acknowledges first)"}, 0.012, handlers=_THREADS),
+    _Peer("streaq", "streaq", "bench", {"": _PER_MESSAGE}, 0.012, handlers=_BOTH),
     _Peer("bullmq", "bullmq", "bench", {"": _PER_MESSAGE}, 0.02),
-    _Peer("ardiq", "ardiq", "ardiq", {"": _PER_MESSAGE}, 0.05),
+    _Peer("ardiq", "ardiq", "ardiq", {"": _PER_MESSAGE}, 0.2, handlers=_BOTH),
 )
 _BATCHES = 3
 """Whoever takes batches of 500 needs more messages to be timed."""
@@ -73,14 +77,15 @@ def peers(say: Callable[[str], None], names: Sequence[str]) -> list[Contestant]:
 
 def _contestants(peer: _Peer, python: str, version: str, missing: str) -> Iterator[Contestant]:
     for variant, promise in peer.variants.items():
+        channel = variant == "channel"
+        handlers = () if channel or variant.endswith("batch") else peer.handlers
         if missing:
             name = " ".join(filter(None, (peer.adapter, _NAMES.get(variant, variant))))
-            yield Contestant(name=name, module=(), promise=promise, missing=missing)
+            yield Contestant(name=name, module=(), promise=promise, missing=missing, handlers=handlers)
             continue
         for how in ("plain", "tuned"):
             name = f"{' '.join(filter(None, (peer.adapter, _NAMES.get(variant, variant))))}, {how}"
             command = ("lab.bench.peers", peer.adapter, f"{variant}-{how}")
-            channel = variant == "channel"
             yield Contestant(
                 name=name,
                 module=(*command, "work"),
@@ -91,6 +96,7 @@ def _contestants(peer: _Peer, python: str, version: str, missing: str) -> Iterat
                 rounds=_ROUNDS,
                 python=python,
                 version=f"{peer.package} {version}",
+                handlers=handlers,
             )
 
 

@@ -8,17 +8,34 @@ import os
 import sys
 import time
 from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from lab.bench import tally
+from lab.bench.job import jobs
 from lab.bench.work import document
 
-__all__ = ["batches", "done", "run", "tuned", "url", "variant", "without"]
+__all__ = [
+    "at_once",
+    "batches",
+    "handle",
+    "handle_async",
+    "handler",
+    "job_async",
+    "run",
+    "tuned",
+    "url",
+    "variant",
+    "without",
+]
 
 url = os.environ["REDIS_URL"]
 variant, _, _how = os.environ["BENCH_VARIANT"].partition("-")
 tuned = _how == "tuned"
 """Its best setting, as far as its documentation tells; otherwise the one it recommends or starts with."""
+
+at_once = int(os.environ.get("BENCH_AT_ONCE", "0"))
+"""How many handlers are to be at work at a time; 0 for as many as its setting says."""
 
 _FIRST_SECONDS = 20.0
 _stamps = os.environ.get("BENCH_MODE") == "stamp"
@@ -28,8 +45,24 @@ def _nothing(_number: int) -> None:
     pass
 
 
-done = tally.counter() if os.environ["BENCH_ROLE"] == "work" else _nothing
-"""To be called by the handler with the message's ``count``."""
+async def _nothing_async(_number: int) -> None:
+    pass
+
+
+job, job_async = jobs() if os.environ["BENCH_ROLE"] == "work" else (_nothing, _nothing_async)
+"""One of them is to be called by the handler with the message's ``count``."""
+
+
+def handle(message: dict[str, Any]) -> None:
+    job(message["count"])
+
+
+async def handle_async(message: dict[str, Any]) -> None:
+    await job_async(message["count"])
+
+
+handler = handle if os.environ.get("BENCH_KIND") == "threads" else handle_async
+"""For peers that take both."""
 
 
 def batches() -> Iterator[list[dict[str, Any]]]:
@@ -62,12 +95,18 @@ def _await_first() -> None:
 
 def run(work: Coroutine[Any, Any, None]) -> None:
     """asyncio.run, on uvloop where that belongs to the setting."""
+
+    async def working() -> None:
+        if at_once:  # some run plain handlers there
+            asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(at_once))
+        await work
+
     if not tuned:
-        asyncio.run(work)
+        asyncio.run(working())
         return
     import uvloop  # noqa: PLC0415 - only tuned variants have it
 
-    uvloop.run(work)
+    uvloop.run(working())
 
 
 def without(*names: str) -> None:

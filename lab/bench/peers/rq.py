@@ -6,21 +6,16 @@ not, JSON instead of pickle, no results, many jobs enqueued at once.
 """
 
 import logging
-from typing import Any
 
 from redis import Redis
 from rq import Queue, SimpleWorker, Worker
 from rq.serializers import JSONSerializer
 
-from lab.bench.peers.role import batches, done, tuned, url
+from lab.bench.peers.role import batches, handle, tuned, url
 
 _serializer = {"serializer": JSONSerializer} if tuned else {}
 _queue = Queue("bench", connection=Redis.from_url(url), **_serializer)
 logging.disable(logging.INFO)
-
-
-def handle(message: dict[str, Any]) -> None:
-    done(message["count"])
 
 
 def work() -> None:

@@ -9,21 +9,23 @@ from typing import Any
 
 from streaq import Worker
 
-from lab.bench.peers.role import batches, done, run, tuned, url
+from lab.bench.peers.role import at_once, batches, handler, run, tuned, url
 
 _better: dict[str, Any] = {}
 if tuned:
     import orjson
 
-    _better = {"serializer": lambda data: orjson.dumps(data).decode(), "deserializer": orjson.loads, "concurrency": 64}
+    _better = {
+        "serializer": lambda data: orjson.dumps(data).decode(),
+        "deserializer": orjson.loads,
+        "concurrency": at_once or 64,
+    }
 
 _worker: Any = Worker(redis_url=url, handle_signals=False, **_better)
 logging.disable(logging.INFO)
 
 
-@_worker.task(**({"ttl": 0} if tuned else {}))
-async def handle(message: dict[str, Any]) -> None:
-    done(message["count"])
+handle = _worker.task(name="handle", **({"ttl": 0} if tuned else {}))(handler)
 
 
 def work() -> None:

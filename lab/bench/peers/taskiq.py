@@ -4,13 +4,11 @@ Promises: a list at most once (BRPOP); a stream at least once, acknowledged mess
 is ten minutes). Tuned: uvloop (its command line takes it when it is there), orjson, no parsing of parameters.
 """
 
-from typing import Any
-
 from taskiq.api import run_receiver_task
 from taskiq.serializers import ORJSONSerializer
 from taskiq_redis import ListQueueBroker, RedisStreamBroker
 
-from lab.bench.peers.role import batches, done, run, tuned, url, variant
+from lab.bench.peers.role import at_once, batches, handler, run, tuned, url, variant
 
 _broker = (
     ListQueueBroker(url, queue_name="tq")
@@ -22,13 +20,12 @@ if tuned:
     _broker = _broker.with_serializer(ORJSONSerializer())
 
 
-@_broker.task(task_name="handle")
-async def handle(message: dict[str, Any]) -> None:
-    done(message["count"])
+handle = _broker.task(task_name="handle")(handler)
 
 
 def work() -> None:
-    run(run_receiver_task(_broker, run_startup=True, validate_params=not tuned))
+    several = {"max_async_tasks": at_once, "sync_workers": at_once} if at_once else {}
+    run(run_receiver_task(_broker, run_startup=True, validate_params=not tuned, **several))
 
 
 def publish() -> None:

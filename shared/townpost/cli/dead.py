@@ -16,7 +16,7 @@ from townpost.text import excerpt, printable
 
 __all__ = ["add_arguments", "configure", "manage", "run"]
 
-_REASONS = ("failed", "crashed", "unreadable")
+_REASONS = ("failed", "crashed", "rejected", "unreadable")
 _PATTERNS = [name for name, pattern in PATTERNS.items() if pattern.guarantees.redelivers]
 _EXCERPT = 60
 

@@ -29,7 +29,7 @@ def run(given: argparse.Namespace) -> int:
 def show(given: argparse.Namespace, settings: Settings, caller: str) -> int:
     with connected(settings) as connection:
         found = in_flight(connection, settings.reliable_queue, SHOWN)
-    warn_of_skipped(caller, found.skipped, keys.leases(settings.reliable_queue), "claims")
+    warn_of_skipped(caller, found.skipped, keys.of(settings.reliable_queue).leases, "claims")
     if given.json:
         for until, claim, count in found.rows:
             print_json({"until": until.isoformat(), "claim": claim, "messages": count})

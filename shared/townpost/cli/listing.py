@@ -1,6 +1,7 @@
 """Prints what was found in Redis: as a table for a person, or a JSON object a line for a program."""
 
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -13,6 +14,8 @@ __all__ = ["SHOWN", "moment", "print_json", "table", "warn_of_skipped"]
 SHOWN = 1_000
 """At most so many rows: a queue may have millions."""
 _WHOLE_COLUMNS = 2
+_WIDE = 160
+"""Where the output is no terminal, which would say how wide it is."""
 
 
 def moment(at: datetime) -> str:
@@ -49,7 +52,8 @@ def table(titles: Sequence[str], rows: Sequence[Sequence[str]], nothing: str) ->
         table.add_column(title, no_wrap=number < _WHOLE_COLUMNS, min_width=None if number else widest)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))  # as text: a message must not be markup
-    Console().print(table)
+    narrow = sys.stdout.isatty() or "COLUMNS" in os.environ
+    Console(width=None if narrow else _WIDE).print(table)
 
 
 def warn_of_skipped(caller: str, count: int, key: str, what: str) -> None:

@@ -29,7 +29,7 @@ def run(given: argparse.Namespace) -> int:
 def show(given: argparse.Namespace, settings: Settings, caller: str) -> int:
     with connected(settings) as connection:
         found = scheduled(connection, settings.reliable_queue, SHOWN)
-    warn_of_skipped(caller, found.skipped, keys.scheduled(settings.reliable_queue), "messages")
+    warn_of_skipped(caller, found.skipped, keys.of(settings.reliable_queue).scheduled, "messages")
     if given.json:
         for due, payload in found.rows:
             print_json({"due": due.isoformat(), "payload": payload.decode("utf-8", "backslashreplace")})

@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from townpost.consuming.backlog import Backlog, Flight
+from townpost.consuming.backlog import Backlog
+from townpost.consuming.flights import Flight
 from townpost.patterns.ack_pipeline import AckPipeline
 from townpost.patterns.leased import LeasedBatch
 from townpost.redis.connection import Connection
@@ -93,16 +94,16 @@ class Acknowledging:
             closing = self._closing.is_set()
             self._work.clear()
             self._collect(closing=closing)
-            settled = bool(self._pipeline.due)
+            settled = bool(self._pipeline.unconfirmed)
             if settled and self._reconnector.run(self._settle) is None:
                 break
             if closing and not settled:
                 break
-        if self._pipeline.due:
+        if self._pipeline.unconfirmed:
             self._log.warning("what was handled last could not be acknowledged, it will come again")
 
     def _settle(self) -> bool:
-        while self._pipeline.due:
+        while self._pipeline.unconfirmed:
             self._pipeline.exchange([])
         return True
 
@@ -116,7 +117,7 @@ class Acknowledging:
             if isinstance(batch, LeasedBatch) and len(batch.gone) == len(batch):
                 self._pipeline.release(batch)  # its parts were all of it
             else:
-                self._pipeline.due.append(batch)
+                self._pipeline.unconfirmed.append(batch)
         for flight in list(self._backlog.flights):
             if closing or now - flight.since > _PART_SECONDS:
                 self._part(flight)
@@ -132,4 +133,4 @@ class Acknowledging:
         returned, flight.left = flight.left, ()
         part = batch.part(returned, _MOST_FAILURES)
         if part is not None:
-            self._pipeline.due.append(part)
+            self._pipeline.unconfirmed.append(part)

@@ -5,26 +5,31 @@ import contextlib
 import logging
 import signal
 import sys
-import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
 from townpost import logs
-from townpost.consuming.event_loop import Watchdog
-from townpost.consuming.routes import Middleware, Route
+from townpost.consuming.calls import own_trace, place
+from townpost.consuming.lifespan import Lifespan
+from townpost.consuming.options import check_options
+from townpost.consuming.routes import Middleware, Route, check_middleware
+from townpost.consuming.running import Running
 from townpost.consuming.subscriptions import Subscription
 from townpost.errors import SettingError, TownpostError
-from townpost.heartbeat import Heartbeat, Loop
 from townpost.patterns import PATTERNS
 from townpost.settings import Settings
+from townpost.text import printable, told
 
 __all__ = ["App"]
 
 F = TypeVar("F", bound=Callable[..., object])
 M = TypeVar("M", bound=Middleware)
 
-_GLANCE_SECONDS = 0.05
+_QUIET_SECONDS = 1.0
+"""A stop that takes no longer is not worth a line."""
+_OPTIONS = (("timeout", "handler_timeout"), ("once", "once_seconds"), ("group", "consumer_group"))
+"""Of a handler, and the settings that they are instead of."""
 _SWITCH_SECONDS = 0.0005
 """With Python's own 5 ms, a thread that computes makes one that waits for Redis ten times slower."""
 
@@ -55,6 +60,7 @@ class App:
         """
         self._settings = settings
         self._lifespan = lifespan
+        self._lived: Lifespan | None = None
         self._role = role
         self._registered: list[tuple[Callable[..., object], dict[str, Any]]] = []
         self._middleware: list[Middleware] = []
@@ -113,8 +119,10 @@ class App:
             group: of the stream; CONSUMER_GROUP.
 
         Raises:
-            SettingError: when the app starts: what cannot be served, in words.
+            SettingError: at once, if the name is missing; what else cannot be served, when the app starts.
         """
+        if callable(name):
+            raise SettingError('@app.handler lacks the name of a queue: write it as @app.handler("orders")')
         options = {
             "name": name,
             "pattern": pattern,
@@ -154,7 +162,10 @@ class App:
         if not self._registered:
             raise SettingError("the app has no handlers: register one with @app.handler(...)")
         found: dict[tuple[str, str, str], Subscription] = {}
+        for wrapper in self._middleware:
+            check_middleware(wrapper)
         for function, options in self._registered:
+            check_options(options)
             one = self._subscription(options)
             subscription = found.setdefault(one.place, one)
             self._agree(subscription, one)
@@ -166,7 +177,10 @@ class App:
             )
             if route.batch and self._middleware:
                 raise SettingError(f"the handler {route.name} takes a list, and middleware wraps single messages")
-            subscription.routes.add(options["type"], route)
+            try:
+                subscription.routes.add(options["type"], route)
+            except SettingError as error:
+                raise SettingError(printable(f"the handlers of {options['name']!r}: {error}")) from None
         for subscription in found.values():
             most = max(route.policy.attempts for route in subscription.routes.by_type.values())
             subscription.settings = subscription.settings.model_copy(update={"max_attempts": most})
@@ -175,10 +189,8 @@ class App:
 
     def _subscription(self, options: dict[str, Any]) -> Subscription:
         pattern, name = options["pattern"], options["name"]
-        if pattern not in PATTERNS:
-            raise SettingError(f"pattern={pattern!r} is none: choose from {', '.join(PATTERNS)}")
         own: dict[str, object] = {"pattern": pattern, PATTERNS[pattern].setting.lower(): name}
-        for option, setting in (("timeout", "handler_timeout"), ("once", "once_seconds"), ("group", "consumer_group")):
+        for option, setting in _OPTIONS:
             if options[option] is not None:
                 own[setting] = options[option]
         settings = self.settings
@@ -186,7 +198,7 @@ class App:
         try:
             settings = type(settings).read(**(chosen | own))
         except SettingError as error:
-            raise SettingError(f"the handlers of {name!r}: {error}") from None
+            raise SettingError(printable(f"the handlers of {name!r}: {_as_options(str(error), own)}")) from None
         concurrency = options["concurrency"] if options["concurrency"] is not None else settings.concurrency
         return Subscription(pattern, name, settings, concurrency)
 
@@ -212,14 +224,29 @@ class App:
             logs.set_up(self.settings)
             logs.set_up_root(self.settings)
             sys.setswitchinterval(_SWITCH_SECONDS)
-            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-                runner.run(self._run())
+            runner = asyncio.Runner(loop_factory=_loop_factory())
+            stalled = False
+            try:
+                stalled = runner.run(self._run())
+            finally:
+                if not stalled:
+                    runner.close()
         except TownpostError as error:
             sys.stderr.write(f"{self._role}: {error}\n")
             return 2 if isinstance(error, SettingError) else 1
+        except Exception as error:
+            if self._lived is None or error is not self._lived.error:
+                raise
+            self._log.error(
+                "the lifespan failed with %s: %s%s",
+                *(type(error).__name__, told(error), place(error)),
+                exc_info=own_trace(error),
+            )
+            return 1
         return 1 if self.failed else 0
 
-    async def _run(self) -> None:
+    async def _run(self) -> bool:
+        """Whether a task is left that does not end."""
         loop = asyncio.get_running_loop()
         ended = asyncio.Event()
 
@@ -233,11 +260,16 @@ class App:
         async with self.running() as running:
             running.on_end(lambda: loop.call_soon_threadsafe(ended.set))
             await ended.wait()
-            for name in running.busy():
-                self._log.info("waiting for what is at work: %s (a second signal ends it at once)", name)
+            waiting = loop.call_later(_QUIET_SECONDS, self._say_waiting, running)
+        waiting.cancel()
+        return await _stalled()
+
+    def _say_waiting(self, running: Running) -> None:
+        for name in running.busy():
+            self._log.info("waiting for what is at work: %s (a second signal ends it at once)", name)
 
     @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator["_Running"]:
+    async def running(self) -> AsyncIterator[Running]:
         """Run beside whatever else runs in this event loop, e.g. inside the lifespan of a web application.
 
         No signals are handled, and no logs are set up. Leaving it takes nothing more, waits STOP_SECONDS for what is at
@@ -253,39 +285,36 @@ class App:
             subscriptions = self.subscriptions()
             async with contextlib.AsyncExitStack() as stack:
                 if self._lifespan is not None:
-                    await stack.enter_async_context(self._lifespan(self))
-                running = _Running(self._role, subscriptions, asyncio.get_running_loop(), self._log)
+                    self._lived = Lifespan(self, self._lifespan)
+                    await stack.enter_async_context(self._lived)
+                running = Running(self._role, subscriptions, asyncio.get_running_loop(), self._log)
                 running.start()
                 try:
                     yield running
                 finally:
-                    running.stop.set()
-                    await _joined(running)
+                    await running.leave()
                     self.failed = self.failed or running.failed
         finally:
             self._entered = False
 
 
-async def _joined(running: "_Running") -> None:
-    """Wait for its threads, whatever cancels this task: the lifespan must not end under handlers that are at work.
+async def _stalled() -> bool:
+    """Whether a task of this loop goes on although it is cancelled: to wait for it would be to wait for ever."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    return bool(left and (await asyncio.wait(left, timeout=_QUIET_SECONDS))[1])
 
-    A thread of its own waits: those of the loop may all be taken by handlers.
-    """
-    loop, ended, cancelled = asyncio.get_running_loop(), asyncio.Event(), False
 
-    def join() -> None:
-        running.join()
-        with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
-            loop.call_soon_threadsafe(ended.set)
-
-    threading.Thread(target=join, name="townpost-end", daemon=True).start()
-    while not ended.is_set():
-        try:
-            await ended.wait()
-        except asyncio.CancelledError:
-            cancelled = True
-    if cancelled:
-        raise asyncio.CancelledError
+def _as_options(text: str, own: Mapping[str, object]) -> str:
+    """What is wrong with a setting, where the setting is an argument of `handler`."""
+    named = {setting: option for option, setting in _OPTIONS}
+    for setting in own:
+        option = named.get(setting)
+        text = text.replace(
+            f"{setting.upper()} cannot be used", f"{option}= cannot be used" if option else "the name cannot be used"
+        )
+    return text.replace(". See .env.example", "")
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -294,104 +323,3 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     except ImportError:
         return None
     return uvloop.new_event_loop  # type: ignore[no-any-return]  # it has no annotations here
-
-
-class _Running:
-    """The threads of an app."""
-
-    def __init__(
-        self, role: str, subscriptions: Sequence[Subscription], loop: asyncio.AbstractEventLoop, log: logging.Logger
-    ) -> None:
-        self.stop = threading.Event()
-        self.failed = False
-        self._log = log
-        self._loops = [one.loop(self.stop, loop) for one in subscriptions]
-        self._threads = [
-            threading.Thread(target=self._guard, args=(one,), name=one.name, daemon=True) for one in self._loops
-        ]
-        self._heartbeats = _heartbeats(role, subscriptions, self._loops, self.stop)
-        is_async = any(one.routes.is_async for one in subscriptions)
-        self._watchdog = Watchdog(loop, log) if is_async else None
-        self._tell_end: Callable[[], object] = lambda: None
-
-    def on_end(self, call: Callable[[], object]) -> None:
-        """Called from another thread if a loop ends by itself."""
-        self._tell_end = call
-        if self.stop.is_set():
-            call()
-
-    def start(self) -> None:
-        for thread in self._threads:
-            thread.start()
-        for heartbeat in self._heartbeats:
-            heartbeat.start()
-        if self._watchdog is not None:
-            self._watchdog.start()
-
-    @property
-    def holds(self) -> bool:
-        """Whether something was taken that is not answered. Sampled when read."""
-        return any(loop.holds for loop in self._loops)
-
-    @property
-    def progress(self) -> tuple[int, int]:
-        """How many messages were begun, and how many of them are answered. Sampled when read."""
-        counts = [one for loop in self._loops for one in loop.counts.values()]
-        return sum(c.received for c in counts), sum(c.handled + c.failed + c.unreadable for c in counts)
-
-    def busy(self) -> list[str]:
-        alive = zip(self._loops, self._threads, strict=True)
-        return [loop.name for loop, thread in alive if thread.is_alive() and not loop.abandonable]
-
-    def join(self) -> None:
-        """Wait for the threads; what only connects may be left."""
-        while any(
-            thread.is_alive() and not loop.abandonable for loop, thread in zip(self._loops, self._threads, strict=True)
-        ):
-            threading.Event().wait(_GLANCE_SECONDS / 5)
-        for loop in self._loops:
-            for line in loop.totals():
-                self._log.info("%s", line)
-        for heartbeat in self._heartbeats:
-            heartbeat.withdraw()
-        if self._watchdog is not None:
-            self._watchdog.close()
-
-    def _guard(self, loop: Loop) -> None:
-        try:
-            loop.run()
-        except TownpostError as error:
-            self.failed = True
-            self._log.error("%s", error)
-        except BaseException:  # noqa: BLE001 - logged with its traceback: a thread must not end in silence
-            self.failed = True
-            self._log.exception("the %s loop broke; this is a bug in Townpost", loop.name)
-        if not self.stop.is_set():
-            self.stop.set()
-            self._tell_end()
-
-
-def _heartbeats(
-    role: str, subscriptions: Sequence[Subscription], loops: Sequence[Loop], stop: threading.Event
-) -> list[Heartbeat]:
-    """A report has one name a pattern: as many reports as a pattern has names."""
-    groups: list[dict[str, tuple[Subscription, Loop]]] = []
-    for one, loop in zip(subscriptions, loops, strict=True):
-        for group in groups:
-            same_group = {each.settings.consumer_group for each, _ in group.values()} == {one.settings.consumer_group}
-            if one.pattern not in group and same_group:
-                group[one.pattern] = (one, loop)
-                break
-        else:
-            groups.append({one.pattern: (one, loop)})
-    made = []
-    for number, group in enumerate(groups):
-        first = next(iter(group.values()))[0].settings
-        names = {PATTERNS[pattern].setting.lower(): one.name for pattern, (one, _) in group.items()}
-        update: dict[str, object] = {"pattern": ",".join(group), **names}
-        if number:
-            update["health_file"] = None
-        made.append(Heartbeat(role, first.model_copy(update=update), [loop for _, loop in group.values()], stop))
-    if made and len(made) > 1:
-        made[0].watch(loops)
-    return made

@@ -1,6 +1,6 @@
 """What was taken and is not begun yet, from which the workers of one subscription help themselves.
 
-A flight is one batch from its take to its settlement. Its messages are begun in order; answers come in any order.
+The messages of a batch are begun in order; answers come in any order.
 
 No lock is taken for a message: one that twenty threads want for each message costs a switch of threads each time.
 What is done for each message is one step of the interpreter, or is a worker's own.
@@ -12,70 +12,24 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
 
+from townpost.consuming.demand import Demand
+from townpost.consuming.flights import Flight, Slot, Work
 from townpost.counts import Counts
 from townpost.errors import UnreadableError
 from townpost.message import Message
 from townpost.patterns.contract import Batch
 from townpost.patterns.leased import LeasedBatch
-from townpost.prefetch import Prefetch
 from townpost.verdicts import Policy
 
-__all__ = ["Backlog", "Flight", "Slot", "Work"]
+__all__ = ["Backlog", "Sift"]
 
 Sift: TypeAlias = Callable[
     [Batch, Sequence[int], Sequence[Message], Callable[[int, Exception], object]],
     tuple[tuple[int, ...], tuple[Message, ...]],
 ]
 
-_LOOK_SECONDS = 0.1
-_LEAST_LIST = 10
-"""Messages that a handler of lists is offered at least, if they are there."""
 _CHUNK = 32
 """Messages that are read at one go, see `Batch.some`."""
-_MEASURED_SECONDS = 0.001
-
-
-class Flight:
-    """One batch at work."""
-
-    __slots__ = ("answered", "batch", "begun", "complete", "iterator", "left", "over", "since")
-
-    def __init__(self, batch: Batch) -> None:
-        self.batch = batch
-        self.iterator: Iterator[Work] = iter(())
-        self.since = time.monotonic()
-        self.begun = 0
-        """How many pieces of work are ready for the workers, or in their hands, or answered."""
-        self.answered: deque[None] = deque()
-        """One for each that is answered."""
-        self.over = False
-        """No more of it is begun."""
-        self.left: Sequence[int] = ()
-        """Positions that were not begun when it was over, and have not gone back yet."""
-        self.complete = False
-
-
-class Work:
-    """One message, or all of a batch, in the hands of a worker."""
-
-    __slots__ = ("flight", "indexes", "messages")
-
-    def __init__(self, flight: Flight, indexes: tuple[int, ...], messages: tuple[Message, ...]) -> None:
-        self.flight = flight
-        self.indexes = indexes
-        self.messages = messages
-
-
-class Slot:
-    """What one worker has done so far."""
-
-    __slots__ = ("begun", "ended", "failed", "handled", "received")
-
-    def __init__(self) -> None:
-        self.begun = self.ended = 0
-        """Pieces of work."""
-        self.received = self.handled = self.failed = 0
-        """Messages."""
 
 
 class Backlog:
@@ -110,10 +64,8 @@ class Backlog:
         """
         self._counts = counts
         self._stopped = stop.is_set
-        self._concurrency = concurrency
         self._whole = whole
         self._sift = sift
-        self._ahead = ahead
         self._unreadable = unreadable
         self._hear = hear
         self._settles = settles
@@ -126,11 +78,7 @@ class Backlog:
         """Messages of those."""
         self._own = Slot()
         self._slots: list[Slot] = [self._own]
-        self._room = threading.Event()
-        self._waits = False
-        """The thread that takes waits for room."""
-        self._prefetch = Prefetch()
-        self._measured = (0, 0.0)
+        self._demand = Demand(self._slots, concurrency=concurrency, whole=whole, ahead=ahead)
         self.flights: set[Flight] = set()
         """Not settled."""
         self.completed: deque[Flight] = deque()
@@ -148,7 +96,7 @@ class Backlog:
     @property
     def running(self) -> int:
         """How many pieces of work are in the hands of workers."""
-        return sum([slot.begun - slot.ended for slot in self._slots])
+        return self._demand.running
 
     def count(self) -> None:
         """Bring the counts up to date."""
@@ -159,43 +107,11 @@ class Backlog:
 
     def wanted(self) -> int:
         """How many messages to take; waits until there is room for one. 0 once stopped."""
-        started, ended = time.monotonic(), self._ended()
-        waited = False
-        self._waits = True
-        while not self._stopped():
-            self._room.clear()
-            if room := self._has_room():
-                self._waits = False
-                if waited:
-                    self._measure(self._ended() - ended, time.monotonic() - started)
-                return room
-            waited = True
-            self._room.wait(_LOOK_SECONDS)
-        return 0
+        return self._demand.wait(self._unbegun, self._stopped)
 
-    def _ended(self) -> int:
-        return sum([slot.handled + slot.failed for slot in self._slots])
-
-    def _has_room(self) -> int:
-        if self._whole:  # a batch for each free worker
-            free = self.running + len(self._waiting) + len(self._ready) < self._concurrency
-            return max(_LEAST_LIST, self._prefetch.limit) if free else 0
-        ahead = self._prefetch.limit - 1 if self._ahead else 0
-        unbegun = len(self._ready) + self._remaining
-        return 0 if unbegun > ahead // 2 else max(0, self._concurrency - self.running + ahead - unbegun)
-
-    def _tell_room(self) -> None:
-        """Wakes the thread that takes, if it is to take something: otherwise it would only compete with the workers."""
-        if (self._whole or len(self._ready) + self._remaining <= self._prefetch.limit // 2) and self._has_room():
-            self._room.set()
-
-    def _measure(self, ended: int, seconds: float) -> None:
-        """How fast the workers are while they have enough to do."""
-        ended, seconds = ended + self._measured[0], seconds + self._measured[1]
-        if seconds > _MEASURED_SECONDS and ended:
-            self._prefetch.worked(ended, seconds)
-            ended, seconds = 0, 0.0
-        self._measured = (ended, seconds)
+    def _unbegun(self) -> int:
+        """Messages; where a worker gets all of a batch at once, batches."""
+        return len(self._ready) + (len(self._waiting) if self._whole else self._remaining)
 
     def add(self, batch: Batch) -> int:
         """To be begun; how many messages these are."""
@@ -234,15 +150,15 @@ class Backlog:
 
     def next(self, slot: Slot) -> Work | None:
         """For a worker that is free: what it is to begin, if there is anything."""
-        monotonic = time.monotonic
+        monotonic, demand = time.monotonic, self._demand
         while not self._stopped():
             try:
                 work = self._ready.popleft()
             except IndexError:
                 if self._refill():
                     continue
-                if self._waits:
-                    self._tell_room()
+                if demand.waits:
+                    demand.look(self._unbegun())
                 return None
             batch = work.flight.batch
             if isinstance(batch, LeasedBatch) and monotonic() > batch.until and not batch.may_begin(work.indexes[0]):
@@ -250,8 +166,8 @@ class Backlog:
                 continue
             slot.begun += 1
             slot.received += len(work.indexes)
-            if self._waits:
-                self._tell_room()
+            if demand.waits:
+                demand.look(self._unbegun())
             return work
         return None
 
@@ -312,7 +228,7 @@ class Backlog:
             else:
                 self._waiting.remove(flight)
                 self._end(flight, first)
-        self._room.set()
+        self._demand.wake()
 
     def ended(self, slot: Slot, work: Work, error: Exception | None = None, policy: Policy | None = None) -> None:
         """From the worker: handled, or failed."""
@@ -341,8 +257,8 @@ class Backlog:
         if flight.over:
             with self._lock:
                 self._look_complete(flight)
-        if self._waits:
-            self._tell_room()
+        if self._demand.waits:
+            self._demand.look(self._unbegun())
 
     def dropped(self, slot: Slot) -> None:
         """From a worker that ends without an answer: the lease is left to run out."""
@@ -369,4 +285,4 @@ class Backlog:
 
     def wake(self) -> None:
         """The thread that takes looks again."""
-        self._room.set()
+        self._demand.wake()

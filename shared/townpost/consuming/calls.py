@@ -7,6 +7,7 @@ import time
 import traceback
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
+from types import TracebackType
 
 from townpost.consuming.routes import Route, Routes, failure, finish, start
 from townpost.errors import UnreadableError
@@ -15,11 +16,10 @@ from townpost.patterns.contract import Batch, Delivery
 from townpost.text import excerpt, told
 from townpost.verdicts import Reject, Retry
 
-__all__ = ["Calls"]
+__all__ = ["Calls", "own_trace", "place"]
 
 _OURS = str(Path(__file__).parents[1]) + os.sep
 _INSTALLED = (sysconfig.get_path("purelib") + os.sep, sysconfig.get_path("stdlib") + os.sep)
-_MOST_FRAMES = 6
 
 
 class Calls:
@@ -118,17 +118,27 @@ class Calls:
         elif isinstance(error, UnreadableError):
             self._log.warning("%s cannot take a message: %s: %s", name, error, excerpt(batch.payloads[indexes[0]]))
         else:
-            frames = _frames(error)
-            where = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+            where = place(error)
             new = where not in self._known
             self._known.add(where)
-            trace = "".join(f"\n{line.rstrip()}" for line in traceback.format_list(frames)) if new else ""
             many = f" (with {len(indexes):,} messages)" if len(indexes) > 1 else ""
-            self._log.error("%s failed with %s: %s%s%s%s", name, type(error).__name__, told(error), many, where, trace)
+            self._log.error(
+                "%s failed with %s: %s%s%s",
+                *(name, type(error).__name__, told(error), many, where),
+                exc_info=own_trace(error) if new else None,
+            )
 
 
-def _frames(error: Exception) -> list[traceback.FrameSummary]:
-    """Those of the user's own code, the last few; of a library's if there are no others."""
+def place(error: BaseException) -> str:
+    """Where in the user's code it was raised; in a library's if there is none."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(_OURS)]
     own = [frame for frame in frames if not frame.filename.startswith(_INSTALLED)]
-    return (own or frames)[-_MOST_FRAMES:]
+    return next((f" at {frame.filename}:{frame.lineno}" for frame in reversed(own or frames)), "")
+
+
+def own_trace(error: BaseException) -> tuple[type[BaseException], BaseException, TracebackType] | None:
+    """Its traceback from the user's code on; None if that has no part in it."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith((_OURS, *_INSTALLED)):
+        trace = trace.tb_next
+    return None if trace is None else (type(error), error, trace)

@@ -8,12 +8,11 @@ from collections.abc import Callable, Mapping
 
 from townpost.consuming.acknowledging import Acknowledging
 from townpost.consuming.backlog import Backlog, Sift
-from townpost.consuming.gaps import GapWatch
 from townpost.consuming.listening import Listening
 from townpost.consuming.runners import Runner
+from townpost.consuming.tracker import Tracker
 from townpost.counts import Counts
 from townpost.errors import TownpostError, UnreadableError
-from townpost.message import Message
 from townpost.patterns.ack_pipeline import AcknowledgesApart
 from townpost.patterns.contract import Batch
 from townpost.redis.connection import Connection, endpoint
@@ -63,7 +62,7 @@ class Concurrent:
         self._log = logging.getLogger(f"townpost.{pattern}")
         guarantees = self._listening.pattern.guarantees
         self._redelivers = guarantees.redelivers
-        self._watch = GapWatch() if guarantees.fan_out and not guarantees.redelivers else None
+        tracker = Tracker(guarantees, self._counts, self._log)
         self._backlog = Backlog(
             self._counts,
             stop,
@@ -72,7 +71,7 @@ class Concurrent:
             sift=sift,
             ahead=self._redelivers and not whole,
             unreadable=self._unreadable,
-            hear=None if self._watch is None else self._hear,
+            hear=tracker.hear if tracker.watches_gaps else None,
             settles=self._redelivers,
         )
         self._acknowledging = self._made_acknowledging(tells_attempts=tells_attempts)
@@ -170,7 +169,7 @@ class Concurrent:
         count = len(batch.left)
         if not count:
             return
-        if self._listening.can_requeue:
+        if self._listening.listener.can_requeue:
             self._listening.settle_if_possible(batch)
         else:
             self._counts.dropped += count
@@ -178,7 +177,7 @@ class Concurrent:
 
     def interrupt(self, control: Connection) -> None:
         self._backlog.wake()
-        self._listening.interrupt(control)
+        self._listening.listener.interrupt(control)
 
     def totals(self) -> list[str]:
         if not self._listening.reconnector.worked:
@@ -190,13 +189,3 @@ class Concurrent:
         self._counts.unreadable += 1
         self._log.warning("unreadable message (%s): %s", problem, excerpt(batch.payloads[index]))
         batch.answered(index, problem)
-
-    def _hear(self, message: Message) -> None:
-        gap = None if self._watch is None else self._watch.hear(message)
-        if gap is None:
-            return
-        if gap.certain:
-            self._counts.missed += gap.size
-            self._log.warning("gap: never heard %s (%d missed)", gap, gap.size)
-        else:
-            self._log.warning("possible gap: %s not heard, but without an epoch nobody can tell", gap)

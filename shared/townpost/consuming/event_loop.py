@@ -9,8 +9,9 @@ import traceback
 from collections import deque
 from collections.abc import Generator, Sequence
 
-from townpost.consuming.backlog import Backlog, Work
+from townpost.consuming.backlog import Backlog
 from townpost.consuming.calls import Calls
+from townpost.consuming.flights import Work
 from townpost.consuming.routes import Route, finish
 from townpost.patterns.leased import LeasedBatch
 from townpost.verdicts import Reject

@@ -5,11 +5,12 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from townpost.consuming.deliveries import InFlight
 from townpost.counts import Counts
-from townpost.errors import RefusedError, SettingError, TownpostError, UnavailableError
+from townpost.errors import SettingError, TownpostError, UnavailableError
 from townpost.library_heartbeat import LibraryHeartbeat
 from townpost.patterns import PATTERNS
 from townpost.patterns.contract import Batch, Delivery
@@ -48,7 +49,6 @@ class Listening:
             at_once: after a stop `take` returns within a second, whatever Redis does.
         """
         self.pattern = PATTERNS[name]
-        self._settings = settings
         self._stop = stop
         self._abandoned = False
         """A thread that still connects has the listener."""
@@ -62,22 +62,15 @@ class Listening:
             connect_timeout=settings.connect_timeout,
             where=f"{endpoint(settings.url)}, listening on '{settings.name_of(self.pattern)}'",
             lost=self.listener.lost,
+            explain=partial(settings.explain, name),
         )
-
-    @property
-    def can_requeue(self) -> bool:
-        return self.listener.can_requeue
 
     def take(self, limit: int) -> Batch | None:
         """The next batch, which may be empty; None once stopped."""
-        return self.reconnector.run(lambda: self._taken(limit))
-
-    def settle(self, batch: Batch) -> None:
-        """See `Listener.settle`."""
-        self.listener.settle(batch)
+        return self.reconnector.run(self.listener.take, limit)
 
     def settle_if_possible(self, batch: Batch) -> None:
-        """The same, with a line in the log where Redis does not answer."""
+        """See `Listener.settle`; with a line in the log where Redis does not answer."""
         try:
             self.listener.settle(batch)
         except TownpostError as error:
@@ -86,22 +79,15 @@ class Listening:
                 "%s; %d messages that were not begun %s", error, len(batch.left), fate
             )
 
-    def interrupt(self, control: Connection) -> None:
-        """See `Listener.interrupt`."""
-        self.listener.interrupt(control)
-
     def close(self) -> None:
         if not self._abandoned:
             self.listener.close()
 
     def _opened(self) -> None:
-        try:
-            if self._connection.stop is None:
-                self.listener.open()
-            else:
-                self._open_unless_stopped()
-        except RefusedError as error:
-            raise self._settings.explain(self.pattern.name, error) from error
+        if self._connection.stop is None:
+            self.listener.open()
+        else:
+            self._open_unless_stopped()
 
     def _open_unless_stopped(self) -> None:
         """Connecting to a host that does not answer takes seconds, which a thread of its own may take."""
@@ -112,12 +98,6 @@ class Listening:
                 raise UnavailableError("stopped while connecting")
         if opening.error is not None:
             raise opening.error
-
-    def _taken(self, limit: int) -> Batch:
-        try:
-            return self.listener.take(limit)
-        except RefusedError as error:
-            raise self._settings.explain(self.pattern.name, error) from error
 
 
 class _Opening:
@@ -187,7 +167,7 @@ class _Told:
         """Closed with the loop, of which the interpreter takes care."""
         self.kept = Counts()
         """By the listener as well."""
-        self._pattern = pattern
+        self._place = (pattern, settings.name_of(PATTERNS[pattern]))
         self._progress = (0, 0, Batch(pattern, []))
         """Begun and done before this batch. Swapped as one: another thread reads it."""
 
@@ -202,13 +182,13 @@ class _Told:
         self.kept.handled += begun - failed
         self.kept.failed += failed
 
-    def _counts(self) -> Mapping[str, Counts]:
+    def _counts(self) -> dict[tuple[str, str], Counts]:
         begun, done, batch = self._progress
         if begun + batch.position:
             unreadable = self.kept.unreadable
             self.kept.received = begun + batch.position - unreadable
             self.kept.handled = max(0, done + batch.done - unreadable)
-        return {self._pattern: self.kept}
+        return {self._place: self.kept}
 
 
 def _answered(
@@ -249,7 +229,7 @@ def _taken_for_good(listening: Listening, prefetch: Prefetch, stop: threading.Ev
                 yield from _until_stopped(batch, stop, told.kept)
                 if batch.left and not stop.is_set():  # it overran
                     try:
-                        listening.settle(batch)
+                        listening.listener.settle(batch)
                         settled = True
                     except TownpostError:  # it cannot be given back, so it is handled here
                         batch.until = math.inf

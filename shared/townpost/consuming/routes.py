@@ -11,7 +11,8 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, PydanticUndefinedAnnotation, PydanticUserError, RootModel, ValidationError
+from pydantic.errors import PydanticInvalidForJsonSchema
 
 from townpost.errors import SettingError, UnreadableError
 from townpost.message import Message
@@ -19,7 +20,7 @@ from townpost.patterns.contract import Delivery
 from townpost.text import printable, told
 from townpost.verdicts import Policy, Reject
 
-__all__ = ["Middleware", "Route", "Routes", "failure", "finish", "start"]
+__all__ = ["Middleware", "Route", "Routes", "check_middleware", "failure", "finish", "start"]
 
 Middleware: typing.TypeAlias = Callable[..., Iterator[None]]
 """A generator function: what stands before its one `yield` runs before the handler, which may raise there."""
@@ -90,6 +91,9 @@ class Route:
         if any(inspect.isgeneratorfunction(form) or inspect.isasyncgenfunction(form) for form in forms):
             raise SettingError(f"the handler {name} is a generator: write a plain or an async function")
         kinds, batch = _kinds(function, name)
+        for kind in kinds:
+            if _is_model(kind):
+                _check_model(typing.cast("type[BaseModel]", kind), name)
         return cls(
             function=function,
             name=name,
@@ -136,6 +140,42 @@ def _kinds(function: Callable[..., object], name: str) -> tuple[tuple[object, ..
         why = "a list comes alone" if kinds else "it takes no argument"
         raise SettingError(f"the handler {name} cannot be served: {why}; it may take {_FORMS}")
     return tuple(kinds), batch
+
+
+def _check_model(model: type[BaseModel], name: str) -> None:
+    """Whether the data of a message, a JSON object, can be one of these."""
+    why = ""
+    try:
+        model.model_rebuild()
+        if issubclass(model, RootModel):
+            kind = model.model_json_schema().get("type", "object")
+            why = f"the data of a message is a JSON object, and this is of type {kind}" if kind != "object" else ""
+    except PydanticInvalidForJsonSchema:
+        return  # no schema says what it is; it may validate all the same
+    except PydanticUserError as error:
+        why = str(error.message)
+    except PydanticUndefinedAnnotation as error:
+        why = str(error)
+    if why:
+        raise SettingError(printable(f"the handler {name} cannot be served: its model {model.__name__}: {why}"))
+
+
+def check_middleware(function: Middleware) -> None:
+    """Refuse what is no generator function of one delivery.
+
+    Raises:
+        SettingError
+    """
+    name = _name(function)
+    forms = [inspect.unwrap(one) for one in (function, getattr(function, "__call__", None)) if one is not None]  # noqa: B004
+    if any(inspect.isasyncgenfunction(form) or inspect.iscoroutinefunction(form) for form in forms):
+        raise SettingError(f"the middleware {name} is async: write it as def, it wraps plain and async handlers alike")
+    if not any(inspect.isgeneratorfunction(form) for form in forms):
+        raise SettingError(f"the middleware {name} has no yield: the handler runs there")
+    try:
+        inspect.signature(function).bind(None)
+    except TypeError:
+        raise SettingError(f"the middleware {name} takes one argument, the delivery") from None
 
 
 def _payload(model: type[BaseModel], message: Message) -> BaseModel:

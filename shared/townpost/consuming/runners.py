@@ -4,8 +4,9 @@ import threading
 import time
 from typing import Protocol
 
-from townpost.consuming.backlog import Backlog, Slot, Work
+from townpost.consuming.backlog import Backlog
 from townpost.consuming.calls import Calls
+from townpost.consuming.flights import Slot, Work
 from townpost.verdicts import Reject
 
 __all__ = ["Runner", "Threads"]

@@ -2,15 +2,15 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
+from typing import Any, Generic, Protocol, Self, TypeVar, runtime_checkable
 
 import hiredis
 
 from townpost.errors import FullError, TownpostError, UnavailableError
-from townpost.patterns.contract import Command
 from townpost.patterns.lease_renewer import LeaseRenewer
 from townpost.patterns.leased import LeasedBatch, Part
-from townpost.redis.connection import Connection, Reply, pack, refusal
+from townpost.patterns.scripts import Script
+from townpost.redis.connection import Command, Connection, Reply, refusal
 
 __all__ = ["AckPipeline", "AcknowledgesApart"]
 
@@ -43,10 +43,22 @@ class AckPipeline(Generic[B]):
         self._command = command
         self._note = note
         self._travelling: tuple[Sequence[B | Part], int] | None = None
-        self.due: list[B | Part] = []
-        """Handled, and not known to be settled."""
+        self.unconfirmed: list[B | Part] = []
+        """Handled; the acknowledgement is not confirmed."""
         self.refused = False
         """The last settlement was."""
+
+    def apart(self, connection: Connection, *scripts: Script) -> tuple[Self, Callable[[], None]]:
+        """Another one for another thread; and what opens its connection, with these scripts."""
+        pipeline = type(self)(connection, self._renewer, self._command, self._note)
+
+        def open_() -> None:
+            connection.connect()
+            pipeline.opened()
+            for script in scripts:
+                script.load(connection)
+
+        return pipeline, open_
 
     def release(self, batch: B) -> None:
         """It needs no settlement."""
@@ -57,7 +69,7 @@ class AckPipeline(Generic[B]):
         self._travelling = None
 
     def ask(self, commands: Sequence[Command], block: float = 0.0) -> None:
-        """Send these behind whatever is due; nothing else may use the link until `answer`.
+        """Send these behind whatever is unconfirmed; nothing else may use the link until `answer`.
 
         Raises:
             UnavailableError: the answer to the last ones was never taken, since something interrupted their caller.
@@ -70,12 +82,13 @@ class AckPipeline(Generic[B]):
             # nothing may be taken behind a settlement that is refused again: nobody would handle it
             self.refused = False
             self.exchange([])
-        batches = tuple(self.due)
-        packed = b"".join(map(pack, [*map(self._command, batches), *commands]))
-        for batch in batches:
-            batch.sent += self._connection.connected
+        batches = tuple(self.unconfirmed)
+        settling = list(map(self._command, batches))
+        if batches and self._connection.connected:
+            for batch in batches:
+                batch.sent += 1
         self._travelling = (batches, len(commands))
-        self._connection.send(packed, block)
+        self._connection.send_commands([*settling, *commands], block)
 
     def answer(self, block: float = 0.0) -> list[Reply]:
         """The replies to the commands of the last `ask`; the first error among all replies is raised."""
@@ -92,7 +105,7 @@ class AckPipeline(Generic[B]):
                 batch.full = isinstance(refusal(str(reply)), FullError)
                 batch.sent -= 1
             else:
-                self.due.remove(batch)
+                self.unconfirmed.remove(batch)
                 if not isinstance(batch, Part):  # the rest of that stays under its lease
                     self._renewer.release(batch.name)
                 self._note(batch, reply, batch.sent > 1)
@@ -109,10 +122,10 @@ class AckPipeline(Generic[B]):
     def finish(self, commands: Sequence[Command], log: logging.Logger) -> None:
         """At the end: what was handled last is acknowledged if Redis answers, and comes again if not."""
         try:
-            if self.due or commands:
+            if self.unconfirmed or commands:
                 self.exchange(commands)
         except TownpostError as error:
-            if self.due:
+            if self.unconfirmed:
                 log.warning("what was handled last could not be acknowledged, it will come again: %s", error)
 
 

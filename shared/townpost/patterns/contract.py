@@ -7,22 +7,18 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import Protocol
 
 from pydantic import ValidationError
 
 from townpost.counts import Counts
 from townpost.errors import SettingError, UnreadableError
 from townpost.message import MAX_MESSAGE_BYTES, Message, read, validate_json
+from townpost.patterns.options import Options
+from townpost.receipts import Receipt
+from townpost.redis.connection import Command, Connection, Reply
 
-if TYPE_CHECKING:
-    from townpost.redis.connection import Connection, Reply
-    from townpost.settings import Settings
-
-__all__ = ["Batch", "Command", "Delivery", "Due", "Guarantees", "Listener", "Pattern", "Receipt", "Sender"]
-
-Command: TypeAlias = tuple[str | bytes | int | float, ...]
-
+__all__ = ["Batch", "Delivery", "Due", "Guarantees", "Listener", "Pattern", "Sender"]
 
 _TEN_YEARS = 315_360_000
 _LAST_YEAR = 9000
@@ -48,6 +44,8 @@ class Guarantees:
     """Each consumer group gets every message, its members share them."""
     schedules: bool
     """Takes a priority and a delay."""
+    remembers: bool = False
+    """Can remember the ids of handled messages, so that a second copy is not handled (ONCE_SECONDS)."""
 
     @property
     def promise(self) -> str:
@@ -79,20 +77,6 @@ class Due:
             raise SettingError(f"a delay is between 0 and {_TEN_YEARS:,} seconds, not {self.delay:g}")
         if self.at is not None and (self.at.tzinfo is None or self.at.year > _LAST_YEAR):
             raise SettingError(f"a moment has a time zone and a year up to {_LAST_YEAR}, not {self.at.isoformat()}")
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What Redis answered to one sequence of messages on one pattern."""
-
-    pattern: str
-    sent: int
-    said: str
-    """The answer in words, for the log."""
-    unheard: int = 0
-    """How many of them nobody received (pub/sub only)."""
-    warning: str = ""
-    """What an operator should look at, if anything."""
 
 
 class Delivery:
@@ -272,7 +256,7 @@ class Sender(Protocol):
         ...
 
     def receipt(
-        self, commands: Sequence[Command], replies: Sequence["Reply"], upkeep: Sequence["Reply"], count: int
+        self, commands: Sequence[Command], replies: Sequence[Reply], upkeep: Sequence[Reply], count: int
     ) -> Receipt:
         """What the replies to these ``commands`` for ``count`` messages, and to ``upkeep``, mean."""
         ...
@@ -308,7 +292,7 @@ class Listener(Protocol):
         """After an outage: what it may have cost, in words."""
         ...
 
-    def interrupt(self, control: "Connection") -> None:
+    def interrupt(self, control: Connection) -> None:
         """From another thread, through its own link: end a wait early if that loses nothing."""
         ...
 
@@ -325,5 +309,5 @@ class Pattern:
     setting: str
     """The variable that names its channel or key."""
     guarantees: Guarantees
-    sender: Callable[["Settings"], Sender]
-    listener: Callable[["Settings", "Connection", Counts], Listener]
+    sender: Callable[[Options], Sender]
+    listener: Callable[[Options, Connection, Counts], Listener]

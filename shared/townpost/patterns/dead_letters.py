@@ -73,7 +73,7 @@ class DeadLetters:
         self._connection = connection
         self._pattern = pattern
         self._origin = name
-        self._key = keys.dead(name)
+        self._key = keys.of(name).dead
 
     def all(self, reason: str | None = None) -> list[DeadLetter]:
         return [letter for letter in self.each() if reason is None or letter.reason == reason]
@@ -132,7 +132,7 @@ class DeadLetters:
         """Put them back where they came from; how many there still were."""
         if self._pattern.guarantees.groups:
             return sum(self._requeue_for_groups(page, "") for page in _pages(ids))
-        keys_ = [self._origin, self._key, keys.history(self._origin), keys.counted(self._origin)]
+        keys_ = [self._origin, self._key, keys.of(self._origin).history, keys.of(self._origin).counted]
         return sum(
             _number(self._connection.call(*_REQUEUE.whole(keys_, self._pattern.name, "", *page)))
             for page in _pages(ids)
@@ -142,7 +142,7 @@ class DeadLetters:
         """Put this back in the place of one of them; 0 if that is gone."""
         if self._pattern.guarantees.groups:
             return self._requeue_for_groups([letter_id], payload)
-        keys_ = [self._origin, self._key, keys.history(self._origin), keys.counted(self._origin)]
+        keys_ = [self._origin, self._key, keys.of(self._origin).history, keys.of(self._origin).counted]
         return _number(self._connection.call(*_REQUEUE.whole(keys_, self._pattern.name, payload, letter_id)))
 
     def _requeue_for_groups(self, ids: Sequence[str], payload: bytes | str) -> int:

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 from townpost.errors import UnreadableError
 from townpost.message import read
-from townpost.patterns.contract import Command
 from townpost.patterns.inspection import CUT, Excerpt
 from townpost.patterns.scripts import Script
-from townpost.redis.connection import Connection, Reply
+from townpost.redis.connection import Command, Connection, Reply
 
 __all__ = ["Entry", "Head", "entries", "first_entry", "head", "heads", "only_head", "single_entries"]
 

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import Generic, Literal, Protocol, TypeAlias, TypeVar
 
 from townpost.errors import SettingError
-from townpost.patterns.contract import Command
-from townpost.redis.connection import Connection, Reply
+from townpost.redis.connection import Command, Connection, Reply
 
 __all__ = [
     "CUT",

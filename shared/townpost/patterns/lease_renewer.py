@@ -107,6 +107,7 @@ class LeaseRenewer:
 
     def _run(self) -> None:
         renew_at = time.monotonic() + self._pause
+        said = False
         while not self._closed.wait(min(_LOOK_SECONDS, self._pause)):
             if not self._work.is_set():
                 self._work.wait()
@@ -118,9 +119,12 @@ class LeaseRenewer:
                 if now >= renew_at:
                     renew_at = now + self._pause
                     self._renew(now)
+                    said = False
             except TownpostError as error:
                 self._connection.close()
-                self._log.warning("leases cannot be renewed: %s", error)
+                if not said:  # the listener tells of each attempt
+                    self._log.warning("leases cannot be renewed: %s", error)
+                said = True
         self._connection.close()
 
     def _snapshot(self) -> dict[str, _Held]:

@@ -10,18 +10,16 @@ Use when:      every listener should hear, and the next message makes up for a m
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import hiredis
 
 from townpost.counts import Counts
 from townpost.errors import UnavailableError
 from townpost.message import Message
-from townpost.patterns.contract import Batch, Command, Due, Guarantees, Pattern, Receipt
-from townpost.redis.connection import REPLY_SECONDS, Connection, Reply, pack, refusal
-
-if TYPE_CHECKING:
-    from townpost.settings import Settings
+from townpost.patterns.contract import Batch, Due, Guarantees, Pattern
+from townpost.patterns.options import Options
+from townpost.receipts import Receipt
+from townpost.redis.connection import REPLY_SECONDS, Command, Connection, Reply, pack, refusal
 
 __all__ = ["PUBSUB", "PubsubListener", "PubsubSender"]
 
@@ -40,7 +38,7 @@ _GLANCE_SECONDS = 0.2
 class PubsubSender:
     """Publishes to the channel, or each message to one of its own."""
 
-    def __init__(self, settings: "Settings") -> None:
+    def __init__(self, settings: Options) -> None:
         self._channel = settings.channel
         self._route = settings.route
 
@@ -76,7 +74,7 @@ class PubsubListener:
 
     can_requeue = False
 
-    def __init__(self, settings: "Settings", connection: Connection, _counts: Counts) -> None:
+    def __init__(self, settings: Options, connection: Connection, _counts: Counts) -> None:
         self._channel = settings.channel
         self._glob = any(c in self._channel for c in "*?[")
         self._max_bytes = settings.max_message_bytes

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 
 from townpost.errors import SettingError
-from townpost.patterns.contract import Command
 from townpost.patterns.inspection import Action, Depth, InFlight, Page, Query, Remaining, Scheduled, refuse
-from townpost.redis.connection import Connection, Reply
+from townpost.redis.connection import Command, Connection, Reply
 
 __all__ = ["PubsubInspector"]
 

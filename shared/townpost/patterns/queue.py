@@ -11,19 +11,18 @@ Use when:      each message should be handled by one of several workers, and los
 import logging
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import cast
 
 import hiredis
 
 from townpost.counts import Counts
 from townpost.errors import TownpostError, UnavailableError
 from townpost.message import Message
-from townpost.patterns.contract import Batch, Command, Due, Guarantees, Pattern, Receipt
+from townpost.patterns.contract import Batch, Due, Guarantees, Pattern
+from townpost.patterns.options import Options
 from townpost.prefetch import OVERRUN_SECONDS
-from townpost.redis.connection import REPLY_SECONDS, Connection, Reply, pack, refusal
-
-if TYPE_CHECKING:
-    from townpost.settings import Settings
+from townpost.receipts import Receipt
+from townpost.redis.connection import REPLY_SECONDS, Command, Connection, Reply, pack, refusal
 
 __all__ = ["QUEUE", "QueueListener", "QueueSender"]
 
@@ -42,7 +41,7 @@ _AHEAD = 100
 class QueueSender:
     """Appends to the list."""
 
-    def __init__(self, settings: "Settings") -> None:
+    def __init__(self, settings: Options) -> None:
         self._queue = settings.queue
 
     def commands(self, _messages: Sequence[Message], payloads: Sequence[bytes], _due: Due | None) -> list[Command]:
@@ -68,7 +67,7 @@ class QueueListener:
 
     can_requeue = True
 
-    def __init__(self, settings: "Settings", connection: Connection, _counts: Counts) -> None:
+    def __init__(self, settings: Options, connection: Connection, _counts: Counts) -> None:
         self._url = settings.url
         self._queue = settings.queue
         self._max_bytes = settings.max_message_bytes
@@ -136,7 +135,7 @@ class QueueListener:
         (popped,) = self._connection.replies(1)
         if isinstance(popped, hiredis.ReplyError):
             raise refusal(str(popped))
-        return _bytes(popped)[1:]
+        return cast("list[bytes]", popped)[1:] if isinstance(popped, list) else []
 
     def _end_wait(self) -> None:
         """Give back what came before the end; a wait left behind on the server would take one more message."""
@@ -175,10 +174,10 @@ class QueueListener:
             raise
         if isinstance(popped, hiredis.ReplyError):
             raise refusal(str(popped))
-        return _bytes(popped)
+        return cast("list[bytes]", popped) if isinstance(popped, list) else []
 
     def settle(self, batch: Batch) -> None:
-        if not batch.left:
+        if batch.position == len(batch.payloads):
             return
         ahead = self._answer() if self._asked else []
         try:
@@ -195,8 +194,7 @@ class QueueListener:
         return "messages that Redis had just handed out may have been lost with the connection"
 
     def interrupt(self, control: Connection) -> None:
-        if self._connection.client_id is not None:
-            control.call("CLIENT", "UNBLOCK", self._connection.client_id)
+        self._connection.unblock(control)
 
     def close(self) -> None:
         try:
@@ -206,10 +204,6 @@ class QueueListener:
             self._log.warning("up to %d messages that were on their way could not be given back: %s", _MOST, error)
         finally:
             self._connection.close()
-
-
-def _bytes(reply: Reply) -> list[bytes]:
-    return [item for item in reply if isinstance(item, bytes)] if isinstance(reply, list) else []
 
 
 QUEUE = Pattern("queue", "queue", "QUEUE", GUARANTEES, QueueSender, QueueListener)

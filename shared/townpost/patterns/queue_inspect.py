@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
-from townpost.patterns.contract import Command
 from townpost.patterns.excerpts import heads, only_head
 from townpost.patterns.inspection import Action, Depth, InFlight, Page, Query, Remaining, Scheduled, refuse
-from townpost.redis.connection import Connection, Reply
+from townpost.redis.connection import Command, Connection, Reply
 from townpost.redis.replies import bytes_of, checked
 
 __all__ = ["QueueInspector"]

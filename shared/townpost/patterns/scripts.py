@@ -5,8 +5,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from townpost.patterns.contract import Command
-from townpost.redis.connection import Connection
+from townpost.redis.connection import Command, Connection
 
 __all__ = ["Script"]
 
@@ -31,6 +30,10 @@ class Script:
     def load(self, connection: Connection) -> None:
         """Once for each connection: a restarted server has forgotten it."""
         connection.call("SCRIPT", "LOAD", self._text)
+
+    def head(self, keys: int) -> Command:
+        """What stands before this many keys and the arguments, for commands that are made for each batch."""
+        return ("EVALSHA", self._sha, keys)
 
     def command(self, keys: Sequence[str | bytes], *arguments: str | bytes | float) -> Command:
         """By its hash: for links that have loaded it."""

@@ -6,19 +6,20 @@ made in a thread, and then its socket is used without blocking (`townpost.redis.
 
 import asyncio
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Self
 from uuid import UUID
 
+from townpost.counts import Counts
 from townpost.errors import SettingError
 from townpost.message import Message
-from townpost.patterns.contract import Receipt
 from townpost.publishing.async_rounds import AsyncRounds
-from townpost.publishing.backoff import checked_timeout
-from townpost.publishing.core import Core
+from townpost.publishing.core import Core, checked_timeout
+from townpost.publishing.destinations import Destination, checked_pattern
 from townpost.publishing.models import Sendable
+from townpost.receipts import Receipt
 from townpost.settings import Settings
 
 __all__ = ["AsyncPublisher"]
@@ -30,21 +31,36 @@ class AsyncPublisher:
     """Use it in an `async with`, or call `open` and `close`; any number of tasks of one event loop may share one."""
 
     def __init__(self, pattern: str | None = None, *, settings: Settings | None = None, report: bool = True) -> None:
-        """Nothing is connected before `open` or the first `send`, and no loop has to run.
+        """Nothing is connected, and the environment is not read, before `open` or the first `send`; no loop has to run.
 
         Args:
             pattern: as PATTERN; None for what the settings say.
-            settings: None reads the environment.
+            settings: None reads the environment when it is first used.
             report: whether it tells Redis what it sends, for the dashboard, in a thread that the first send starts.
 
         Raises:
-            SettingError: the environment or the pattern cannot be used.
+            SettingError: the pattern is none. What else cannot be used is raised by `open` or `send`.
         """
-        self._core = Core(settings or Settings.read(pattern=pattern), self, report=report)
-        self._default = self._core.destinations.find(None, None)
+        self._pattern = checked_pattern(pattern)
+        self._report = report
+        self._made = None if settings is None else Core(settings, self, report=report)
+        self._default: Destination | None = None
         self._rounds: AsyncRounds | None = None
-        self.counts = self._core.counts
+
+    @property
+    def counts(self) -> Mapping[str, Counts]:
         """By pattern: what Redis has acknowledged."""
+        return self._core.counts
+
+    @property
+    def _core(self) -> Core:
+        if self._made is None:
+            self._made = Core(Settings.read(pattern=self._pattern), self, report=self._report)
+        return self._made
+
+    def _found(self) -> Destination:
+        self._default = self._core.destinations.find(None, None)
+        return self._default
 
     async def open(self) -> None:
         """Connect; `send` does it by itself, and again after a loss."""
@@ -91,7 +107,7 @@ class AsyncPublisher:
             RefusedError: nothing was sent.
         """
         if messages.__class__ is Message and (on, to, delay, at, type, key, priority, id) == _NONE:
-            destination, due = self._default, None  # by far the most: nothing to look up
+            destination, due = self._default or self._found(), None  # by far the most: nothing to look up
             several: Sequence[Message] = (messages,)
         else:
             destination, several, due = self._core.request(messages, on, to, delay, at, (type, key, priority, id))
@@ -113,8 +129,8 @@ class AsyncPublisher:
         if self._rounds is not None:
             self._rounds.close()
             self._rounds = None
-        if self._core.heartbeat is not None:
-            await asyncio.to_thread(self._core.heartbeat.close)
+        if self._made is not None and self._made.heartbeat is not None:
+            await asyncio.to_thread(self._made.heartbeat.close)
 
     async def __aenter__(self) -> Self:
         await self.open()

@@ -15,13 +15,14 @@ from functools import partial
 
 from townpost.errors import TownpostError, UnavailableError
 from townpost.message import Message
-from townpost.patterns.contract import Due, Receipt
-from townpost.publishing.backoff import Backoff
+from townpost.patterns.contract import Due
 from townpost.publishing.core import Core
 from townpost.publishing.destinations import Destination
 from townpost.publishing.flight import Flight
 from townpost.publishing.pending import Pending
 from townpost.publishing.rounds import connect
+from townpost.receipts import Receipt
+from townpost.redis.backoff import Backoff
 from townpost.redis.connection import REPLY_SECONDS, Connection, Reply, endpoint
 from townpost.redis.wire import Dialled, Wire, dial
 

@@ -15,23 +15,29 @@ import hiredis
 from pydantic_core import PydanticSerializationError
 
 from townpost.counts import Counts
-from townpost.errors import HalfSentError, RefusedError, UnavailableError, UnsendableError
+from townpost.errors import HalfSentError, RefusedError, SettingError, UnavailableError, UnsendableError
 from townpost.library_heartbeat import LibraryHeartbeat
 from townpost.message import Message
-from townpost.patterns.contract import Due, Receipt
+from townpost.patterns import PATTERNS
+from townpost.patterns.contract import Due
 from townpost.publishing.destinations import Destination, Destinations
 from townpost.publishing.exchange import Exchange
 from townpost.publishing.models import Labels, Sendable, messages_of
 from townpost.publishing.numbering import Numbering
+from townpost.receipts import Receipt
 from townpost.redis.connection import Reply
 from townpost.redis.refusals import refusal
 from townpost.settings import Settings
 from townpost.text import printable
 
-__all__ = ["Core", "Request"]
+__all__ = ["Core", "Request", "checked_timeout"]
 
 Request: TypeAlias = tuple[Destination, Sequence[Message], Due | None]
 """Where the messages of one `send` go, and when they become ready."""
+
+
+_MOST_NAMES = 60
+"""Of which a report tells: a page shows no more."""
 
 
 class Core:
@@ -47,8 +53,9 @@ class Core:
         """
         self.settings = settings
         self.destinations = Destinations(settings)
-        self.counts = counts = {pattern.name: Counts() for pattern in settings.patterns}
-        self.heartbeat = LibraryHeartbeat("publisher", owner, settings, lambda: counts) if report else None
+        self.counts = {pattern.name: Counts() for pattern in settings.patterns}
+        self._by_name = by_name = {(pattern.name, settings.name_of(pattern)): Counts() for pattern in settings.patterns}
+        self.heartbeat = LibraryHeartbeat("publisher", owner, settings, lambda: by_name) if report else None
         self._sender = settings.sender
         self._max_bytes = settings.max_message_bytes
         self._numbering = Numbering()
@@ -79,23 +86,14 @@ class Core:
         Raises:
             UnsendableError: a message is too long, or not UTF-8.
         """
-        numbered = [message for message in messages if message.numbered]
-        self._number(destination, messages)
+        places = [(destination.place, messages)] if destination.route is None else _places(destination, messages)
+        numbered = [(place, self._numbering.number(some, place)) for place, some in places]
         try:
             return self._written(messages)
         except UnsendableError:
-            for place, some in self._places(destination, messages):
-                self._numbering.take_back(some, numbered, place)
+            for place, some in numbered:
+                self._numbering.take_back(some, place)
             raise
-
-    def _places(self, destination: Destination, messages: Sequence[Message]) -> list[tuple[str, Sequence[Message]]]:
-        if destination.route is None:
-            return [(destination.place, messages)]
-        return [(f"{destination.place} {destination.route(message)}", (message,)) for message in messages]
-
-    def _number(self, destination: Destination, messages: Sequence[Message]) -> None:
-        for place, some in self._places(destination, messages):
-            self._numbering.number(some, place)
 
     def _written(self, messages: Sequence[Message]) -> list[bytes]:
         try:
@@ -128,26 +126,40 @@ class Core:
         ):
             mine, replies = replies[: len(part)], replies[len(part) :]
             theirs, kept = kept[: len(extra)], kept[len(extra) :]
-            error = next((reply for reply in mine if isinstance(reply, hiredis.ReplyError)), None)
-            if error is None:
-                receipts.append(sender.receipt(part, mine, theirs, exchange.size))
+            errors = [reply for reply in mine if isinstance(reply, hiredis.ReplyError)]
+            if errors:
+                refused[name] = _explained(destination, name, str(errors[0]))
             else:
-                refused[name] = _explained(destination, name, str(error))
-        self._count(receipts)
+                receipts.append(sender.receipt(part, mine, theirs, exchange.size))
+        self._count(destination, receipts)
         if refused and receipts:
             raise HalfSentError(receipts, refused)
         if refused:
             raise next(iter(refused.values()))
         return receipts
 
-    def _count(self, receipts: Sequence[Receipt]) -> None:
+    def _count(self, destination: Destination, receipts: Sequence[Receipt]) -> None:
         with self._counting:
             for receipt in receipts:
-                counts = self.counts[receipt.pattern]
-                counts.sent += receipt.sent
-                counts.unheard += receipt.unheard
+                for counts in (self.counts[receipt.pattern], self._counts_of(destination, receipt.pattern)):
+                    counts.sent += receipt.sent
+                    counts.unheard += receipt.unheard
         if self.heartbeat is not None:
             self.heartbeat.begin()
+
+    def _counts_of(self, destination: Destination, pattern: str) -> Counts:
+        """Of the queue, stream or channel; of all further ones together once there are too many."""
+        place = (pattern, destination.settings.name_of(PATTERNS[pattern]))
+        if place not in self._by_name and len(self._by_name) >= _MOST_NAMES:
+            place = (pattern, self.settings.name_of(PATTERNS[pattern]))
+        return self._by_name.setdefault(place, Counts())
+
+
+def _places(destination: Destination, messages: Sequence[Message]) -> list[tuple[str, Sequence[Message]]]:
+    """Where each goes, if each may go elsewhere."""
+    route = destination.route
+    assert route is not None  # noqa: S101 - asked only where there is one
+    return [(f"{destination.place} {route(message)}", (message,)) for message in messages]
 
 
 def _unwritable(messages: Sequence[Message]) -> UnsendableError:
@@ -164,3 +176,14 @@ def _explained(destination: Destination, name: str, reply: str) -> RefusedError:
     if isinstance(error, UnavailableError):
         raise error
     return destination.settings.explain(name, error)
+
+
+def checked_timeout(seconds: float) -> float:
+    """The same seconds.
+
+    Raises:
+        SettingError: it is no time in which anything could be sent.
+    """
+    if not seconds > 0:
+        raise SettingError(f"timeout={seconds!r} cannot be used: give seconds above 0, or None to try only once")
+    return seconds

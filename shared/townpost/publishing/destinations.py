@@ -6,17 +6,32 @@ from datetime import datetime
 from typing import TypeVar
 
 from townpost.errors import SettingError
-from townpost.patterns import PATTERNS
+from townpost.patterns import PATTERNS, choose
 from townpost.patterns.contract import Due, Pattern, Sender
 from townpost.settings import Settings
+from townpost.text import printable
 
-__all__ = ["Destination", "Destinations"]
+__all__ = ["Destination", "Destinations", "checked_pattern"]
 
 K = TypeVar("K")
 V = TypeVar("V")
 
 _MOST = 1_000
 """How many are remembered: names may be made up for each send."""
+
+
+def checked_pattern(pattern: str | None) -> str | None:
+    """The same: what is wrong in code is found before the environment is read.
+
+    Raises:
+        SettingError
+    """
+    if pattern is not None:
+        try:
+            choose(pattern)
+        except ValueError as error:
+            raise SettingError(printable(f"PATTERN cannot be used: {error}")) from None
+    return pattern
 
 
 class Destination:

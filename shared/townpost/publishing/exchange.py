@@ -1,14 +1,15 @@
 """What is asked of Redis, and which of its replies say what became of it."""
 
 from collections.abc import Sequence
+from itertools import chain
 
 import hiredis
 
 from townpost.errors import RefusedError
 from townpost.message import Message
-from townpost.patterns.contract import Command, Due
+from townpost.patterns.contract import Due
 from townpost.publishing.destinations import Destination
-from townpost.redis.connection import Reply
+from townpost.redis.connection import Command, Reply
 from townpost.redis.refusals import refusal
 
 __all__ = ["Exchange"]
@@ -25,21 +26,15 @@ class Exchange:
         """How many messages."""
         self.parts = [sender.commands(messages, payloads, due) for sender in destination.senders]
         """The commands of each pattern."""
-        self.upkeep = [sender.upkeep() for sender in destination.senders]
+        self.upkeep = upkeep = [sender.upkeep() for sender in destination.senders]
         """What tidies up after them, in any case; the replies say nothing about what was sent."""
         # of several commands that write, Redis may take some and refuse the rest: it fills up amid them
         self.whole = len(self.parts) > 1 or (len(self.parts[0]) > 1 and destination.durable)
         """All of the parts or none: in MULTI and EXEC."""
-
-    @property
-    def commands(self) -> list[Command]:
+        commands = list(chain.from_iterable(self.parts))
+        self.commands: list[Command] = [("MULTI",), *commands, ("EXEC",)] if self.whole else commands
         """Without the upkeep."""
-        parts = [command for part in self.parts for command in part]
-        return [("MULTI",), *parts, ("EXEC",)] if self.whole else parts
-
-    @property
-    def upkeep_commands(self) -> list[Command]:
-        return [command for part in self.upkeep for command in part]
+        self.upkeep_commands: list[Command] = list(chain.from_iterable(upkeep))
 
     def outcome(self, replies: Sequence[Reply]) -> Sequence[Reply]:
         """The replies to the commands themselves, also of those in a MULTI.

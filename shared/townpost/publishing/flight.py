@@ -13,10 +13,11 @@ from itertools import accumulate, islice
 
 from townpost.errors import HalfSentError, TownpostError, UnavailableError
 from townpost.message import Message
-from townpost.patterns.contract import Due, Receipt
+from townpost.patterns.contract import Due
 from townpost.publishing.core import Core
 from townpost.publishing.destinations import Destination
 from townpost.publishing.exchange import Exchange
+from townpost.receipts import Receipt
 from townpost.redis.connection import pack
 
 __all__ = ["MOST_SENDS", "Flight"]

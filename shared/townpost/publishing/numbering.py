@@ -1,7 +1,7 @@
 """Running numbers for messages that have none: with (sender, epoch, count) without gaps, what is missing shows."""
 
 from collections import OrderedDict
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from uuid import uuid4
 
 from townpost.message import Message
@@ -18,8 +18,9 @@ class Numbering:
     def __init__(self) -> None:
         self._sequences: OrderedDict[tuple[str, str], tuple[str, int]] = OrderedDict()
 
-    def number(self, messages: Sequence[Message], place: str) -> None:
-        """Give each its number, unless its maker, or an earlier attempt to send it, has."""
+    def number(self, messages: Sequence[Message], place: str) -> list[Message]:
+        """Give each its number, unless its maker, or an earlier attempt to send it, has; those that got one."""
+        numbered = []
         for message in messages:
             if message.numbered:
                 continue
@@ -27,20 +28,16 @@ class Numbering:
             epoch, count = self._sequences.get(key) or (uuid4().hex[:8], 0)
             self._sequences[key] = (epoch, count + 1)
             message.set_number(count + 1, epoch)
+            numbered.append(message)
             if not count:
                 self._forget_oldest()
+        return numbered
 
-    def take_back(self, messages: Sequence[Message], numbered: Collection[Message], place: str) -> None:
-        """These were not sent after all: nobody is to miss the numbers that they got just now.
-
-        Args:
-            messages: the last that were numbered for this place.
-            numbered: those of them that had a number before, which they keep.
-            place: as in `number`.
-        """
-        for message in messages:
+    def take_back(self, numbered: Sequence[Message], place: str) -> None:
+        """These, which `number` has just returned, were not sent after all: their numbers must not be missed."""
+        for message in numbered:
             key = (message.sender, place)
-            if message in numbered or key not in self._sequences:
+            if key not in self._sequences:
                 continue
             epoch, count = self._sequences[key]
             self._sequences[key] = (epoch, count - 1)

@@ -6,11 +6,12 @@ from collections import deque
 from collections.abc import Sequence
 
 from townpost.message import Message
-from townpost.patterns.contract import Due, Receipt
+from townpost.patterns.contract import Due
 from townpost.publishing.core import Core
 from townpost.publishing.destinations import Destination
 from townpost.publishing.flight import MOST_SENDS, Flight
 from townpost.publishing.rounds import MOST_BYTES
+from townpost.receipts import Receipt
 
 __all__ = ["Pending"]
 

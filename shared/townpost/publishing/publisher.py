@@ -6,47 +6,80 @@ Several patterns share one MULTI, so that no message is half sent. When a reply 
 
 import threading
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 from uuid import UUID
 
+from townpost.counts import Counts
 from townpost.errors import UnavailableError
-from townpost.patterns.contract import Command, Receipt
-from townpost.publishing.backoff import Backoff, checked_timeout
-from townpost.publishing.core import Core
+from townpost.publishing.core import Core, checked_timeout
+from townpost.publishing.destinations import checked_pattern
 from townpost.publishing.exchange import Exchange
 from townpost.publishing.models import Sendable
 from townpost.publishing.rounds import Call, Rounds, connect
-from townpost.redis.connection import Connection, Reply, pack
+from townpost.receipts import Receipt
+from townpost.redis.backoff import Backoff
+from townpost.redis.connection import Command, Connection, Reply, pack
 from townpost.settings import Settings
 
 __all__ = ["Publisher"]
+
+
+class _Parts(NamedTuple):
+    core: Core
+    connection: Connection
+    rounds: Rounds
 
 
 class Publisher:
     """Use it in a `with`, or call `open` and `close`. Any number of threads may share one, and its round trips."""
 
     def __init__(self, pattern: str | None = None, *, settings: Settings | None = None, report: bool = True) -> None:
-        """Nothing is sent before `open`.
+        """Nothing is connected, and the environment is not read, before `open` or the first `send`.
 
         Args:
             pattern: as PATTERN; None for what the settings say.
-            settings: None reads the environment.
+            settings: None reads the environment when it is first used.
             report: whether it tells Redis what it sends, for the dashboard, in a thread that the first send starts.
 
         Raises:
-            SettingError: the environment or the pattern cannot be used.
+            SettingError: the pattern is none. What else cannot be used is raised by `open` or `send`.
         """
-        settings = settings or Settings.read(pattern=pattern)
-        self._core = Core(settings, self, report=report)
-        self._connection = Connection(settings.url, name="townpost-publisher")
-        self._rounds = Rounds(self._connection, self._connect)
+        self._pattern = checked_pattern(pattern)
+        self._report = report
+        self._reading = threading.Lock()
+        self._parts = None if settings is None else self._made(settings)
         self._order = threading.Lock()
         """Numbers are given in the order in which messages are sent."""
-        self.counts = self._core.counts
+
+    @property
+    def counts(self) -> Mapping[str, Counts]:
         """By pattern: what Redis has acknowledged."""
+        return self._core.counts
+
+    @property
+    def _core(self) -> Core:
+        return (self._parts or self._read()).core
+
+    @property
+    def _connection(self) -> Connection:
+        return (self._parts or self._read()).connection
+
+    @property
+    def _rounds(self) -> Rounds:
+        return (self._parts or self._read()).rounds
+
+    def _read(self) -> _Parts:
+        with self._reading:
+            if self._parts is None:
+                self._parts = self._made(Settings.read(pattern=self._pattern))
+            return self._parts
+
+    def _made(self, settings: Settings) -> _Parts:
+        connection = Connection(settings.url, name="townpost-publisher")
+        return _Parts(Core(settings, self, report=self._report), connection, Rounds(connection, self._connect))
 
     def open(self) -> None:
         """Connect; `send` does it by itself after a loss."""
@@ -108,6 +141,8 @@ class Publisher:
             raise
 
     def close(self) -> None:
+        if self._parts is None:
+            return
         with self._rounds.lock:
             self._connection.close()
         if self._core.heartbeat is not None:
@@ -123,12 +158,14 @@ class Publisher:
         self.close()
 
     def _receipts(self, exchange: Exchange, call: Call, until: float) -> list[Receipt]:
-        backoff = Backoff()
+        backoff: Backoff | None = None
         while True:
             try:
                 replies = self._rounds.result(call)
-                return self._core.receipts(exchange, replies, self._tidied(exchange))
+                tidied = self._tidied(exchange.upkeep_commands) if exchange.upkeep_commands else []
+                return self._core.receipts(exchange, replies, tidied)
             except UnavailableError:
+                backoff = backoff or Backoff()
                 left = until - time.monotonic()
                 if left <= 0:
                     raise
@@ -141,10 +178,9 @@ class Publisher:
     def _queue(self, commands: Sequence[Command]) -> Call:
         return self._rounds.queue(b"".join(map(pack, commands)), len(commands))
 
-    def _tidied(self, exchange: Exchange) -> list[Reply]:
+    def _tidied(self, upkeep: Sequence[Command]) -> list[Reply]:
         """The replies to the upkeep, in a round trip of its own; none if it was not answered."""
-        after = exchange.upkeep_commands
         try:
-            return self._rounds.result(self._queue(after)) if after else []
+            return self._rounds.result(self._queue(upkeep))
         except UnavailableError:
             return []

@@ -38,10 +38,6 @@ class Call:
         self.cancelled = False
         """Whoever asked has been interrupted; not to be sent if it was not yet."""
 
-    @property
-    def over(self) -> bool:
-        return self.replies is not None or self.error is not None
-
 
 class Rounds:
     """Calls are sent in the order in which they were queued; each gets its own replies, or its own error."""
@@ -73,7 +69,7 @@ class Rounds:
         """
         try:
             with self.lock:
-                while not call.over:
+                while call.replies is None and call.error is None:
                     self._send_queued()
         except BaseException:
             call.cancelled = True
@@ -114,5 +110,5 @@ class Rounds:
 
 def _end(calls: list[Call], error: Exception) -> None:
     for call in calls:
-        if not call.over:
+        if call.replies is None and call.error is None:
             call.error = error

@@ -17,8 +17,8 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
 import hiredis
@@ -33,10 +33,7 @@ from townpost.redis.bulks import cut
 from townpost.redis.refusals import password_error, reason, refusal
 from townpost.text import printable
 
-if TYPE_CHECKING:
-    from townpost.patterns.contract import Command
-
-__all__ = ["REPLY_SECONDS", "Connection", "Reply", "check_url", "endpoint", "pack", "refusal"]
+__all__ = ["REPLY_SECONDS", "Command", "Connection", "Reply", "check_url", "endpoint", "pack", "refusal"]
 
 REPLY_SECONDS = 3.0
 """How long a reply may take beyond the time a command is meant to block; then the link counts as dead."""
@@ -44,6 +41,8 @@ REPLY_SECONDS = 3.0
 _READ_BYTES = 256 * 1024
 _SLICE_SECONDS = 0.1
 _PATIENCE_SECONDS = 0.8
+
+Command: TypeAlias = tuple[str | bytes | int | float, ...]
 
 Reply: TypeAlias = bytes | int | list["Reply"] | hiredis.ReplyError | None
 
@@ -83,7 +82,7 @@ def check_url(url: str) -> None:
         raise ValueError(f"its options cannot be used; {how}") from None
 
 
-def pack(command: "Command") -> bytes:
+def pack(command: Command) -> bytes:
     """The bytes of one command."""
     return hiredis.pack_command(command)  # type: ignore[arg-type, no-any-return]  # its stub wants a 1-tuple
 
@@ -190,7 +189,7 @@ class Connection:
             raise refusal(str(reply))
         return reply
 
-    def pipeline(self, commands: Sequence["Command"], block: float = 0.0) -> list[Reply]:
+    def pipeline(self, commands: Sequence[Command], block: float = 0.0) -> list[Reply]:
         """Send several commands in one write; errors stand among the replies instead of being raised."""
         return self.exchange(b"".join(map(pack, commands)), len(commands), block)
 
@@ -225,9 +224,15 @@ class Connection:
             raise UnavailableError(f"Redis at {self._where} has not answered for {seconds:g} s")
         return replies
 
+    def send_commands(self, commands: Iterable[Command], block: float = 0.0) -> None:
+        """Pack and write these; their replies are to be read with `replies`."""
+        self.send(b"".join(map(hiredis.pack_command, commands)), block)  # type: ignore[arg-type]  # as in `pack`
+
     def send(self, packed: bytes, block: float = 0.0) -> None:
         """Write packed commands; their replies are to be read with `replies`."""
-        sock = self._socket()
+        sock = self._sock
+        if sock is None:
+            raise self._not_connected()
         try:
             self._chunks = []
             sock.settimeout(REPLY_SECONDS + block)
@@ -251,7 +256,9 @@ class Connection:
         if self._early:
             early, self._early = self._early, []
             return early
-        sock = self._socket()
+        sock = self._sock
+        if sock is None:
+            raise self._not_connected()
         try:
             if timeout is not None:
                 sock.settimeout(timeout)
@@ -315,7 +322,9 @@ class Connection:
         return True
 
     def _readable(self, seconds: float) -> bool:
-        sock = self._socket()
+        sock = self._sock
+        if sock is None:
+            raise self._not_connected()
         if self._early or (isinstance(sock, ssl.SSLSocket) and sock.pending()):
             return True
         return bool(self._poll.poll(seconds * 1000))
@@ -340,6 +349,11 @@ class Connection:
         self.close()
         return True
 
+    def unblock(self, control: "Connection") -> None:
+        """From another thread, through its own connection: end the wait of a command that blocks."""
+        if self.client_id is not None:
+            control.call("CLIENT", "UNBLOCK", self.client_id)
+
     def detach(self) -> socket.socket:
         """Its socket, for an event loop to use and to close; this connection is closed without it."""
         sock = self._socket()
@@ -354,8 +368,11 @@ class Connection:
 
     def _socket(self) -> socket.socket:
         if self._sock is None:
-            raise UnavailableError(f"not connected to {self._where}")
+            raise self._not_connected()
         return self._sock
+
+    def _not_connected(self) -> UnavailableError:
+        return UnavailableError(f"not connected to {self._where}")
 
     def _broken(self, error: Exception) -> UnavailableError:
         self.close()

@@ -8,20 +8,15 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import TypeVar
-
-from redis.backoff import EqualJitterBackoff
+from typing import ParamSpec, TypeVar
 
 from townpost.errors import FullError, GaveUpError, RefusedError, UnavailableError
+from townpost.redis.backoff import Backoff
 
 __all__ = ["Reconnector"]
 
+P = ParamSpec("P")
 T = TypeVar("T")
-
-_BACKOFF = EqualJitterBackoff(base=0.2, cap=3.0)
-_AT_ONCE_SECONDS = 1.0
-"""How often a lost connection may be replaced without a pause."""
-_REFUSED_BACKOFF = EqualJitterBackoff(base=1.0, cap=15.0)
 
 
 class Reconnector:
@@ -36,6 +31,7 @@ class Reconnector:
         connect_timeout: float,
         where: str,
         lost: Callable[[], str] | None = None,
+        explain: Callable[[RefusedError], RefusedError] | None = None,
         quiet: bool = False,
     ) -> None:
         """Nothing happens before `run`.
@@ -47,6 +43,7 @@ class Reconnector:
             connect_timeout: seconds the first connection may take.
             where: the address, for the log.
             lost: says what an outage may have cost.
+            explain: adds to a refusal which setting may be to blame.
             quiet: another one of the same service speaks of outages, and gives up at the start.
         """
         self._log = logging.getLogger(f"townpost.{name}")
@@ -56,14 +53,12 @@ class Reconnector:
         self._connect_timeout = connect_timeout
         self._where = where
         self._lost = lost
+        self._explain = explain
         self._is_open = False
-        self._proved = False
-        """Something was done since the connection was opened: that it breaks says little about the next one."""
         self.worked = quiet
         """Whether anything was ever done here."""
-        self._failures = 0
+        self._backoff = Backoff(proved=False)
         self._failing_since: float | None = None
-        self._at_once = -_AT_ONCE_SECONDS
         self._said = ""
         self._said_connected = False
         self._gone = False
@@ -71,8 +66,8 @@ class Reconnector:
         """True while nothing is in hand but a connection attempt: a stop need not wait for it."""
         self.outages = 0
 
-    def run(self, action: Callable[[], T]) -> T | None:
-        """What ``action`` returns, tried until Redis answers; None if the stop came first.
+    def run(self, action: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T | None:
+        """What ``action`` returns with these arguments, tried until Redis answers; None if the stop came first.
 
         Raises:
             GaveUpError, RefusedError: only before anything has worked.
@@ -83,13 +78,14 @@ class Reconnector:
                     self._connect()
                     if self._stop.is_set():
                         break  # whoever stopped us may be gone already: nothing may be begun
-                result = action()
+                result = action(*arguments, **options)
             except UnavailableError as error:
                 self._unavailable(error)
             except RefusedError as error:
-                self._refused(error)
+                self._refused(error if self._explain is None else self._explain(error), error)
             else:
-                self._recovered()
+                if self._failing_since is not None or not self._backoff.proved:
+                    self._recovered()
                 return result
         return None
 
@@ -113,10 +109,10 @@ class Reconnector:
                 )
             else:
                 self._say(logging.WARNING, "it works again after %.1f s", seconds)
-        self.worked = self._proved = True
+        self.worked = True
+        self._backoff.worked()
         self._failing_since = None
         self._gone = False
-        self._failures = 0
         self._said = ""
 
     def _unavailable(self, error: UnavailableError) -> None:
@@ -131,30 +127,26 @@ class Reconnector:
                 f"{error}; gave up after CONNECT_TIMEOUT={self._connect_timeout:g} s: "
                 "start Redis there, or say in REDIS_URL (or REDIS_HOST and REDIS_PORT) where it is"
             ) from error
-        proved, self._is_open, self._proved = self._proved, False, False
-        if proved and now - self._at_once >= _AT_ONCE_SECONDS:
-            # one broken connection says little about Redis, and each moment away from pub/sub costs messages
-            self._at_once = now
+        self._is_open = False
+        pause = self._backoff.pause()
+        if not pause:  # each moment away from pub/sub costs messages
             self._say(logging.WARNING, "%s; connecting again at once", error)
             return
-        self._failures += 1
-        pause = _BACKOFF.compute(self._failures)
         if not self.worked:
             pause = min(pause, self._failing_since + self._connect_timeout - now)
-        self._say(logging.WARNING, "%s; attempt %d, next in %.1f s", error, self._failures, pause)
+        self._say(logging.WARNING, "%s; attempt %d, next in %.1f s", error, self._backoff.failures, pause)
         self._wait(pause)
 
-    def _refused(self, error: RefusedError) -> None:
+    def _refused(self, error: RefusedError, cause: RefusedError) -> None:
         if not self.worked and not isinstance(error, FullError):  # full is a state, not a setting
-            raise error
+            raise error from (None if error is cause else cause)
         if self._failing_since is None:
             self._failing_since = time.monotonic()
-        self._failures += 1
         full = isinstance(error, FullError)  # that passes by itself, as soon as somebody drains
         if str(error) != self._said:  # once, not at every attempt: it stays true until somebody mends it
             self._said = str(error)
             self._say(logging.ERROR, "%s; %s", error, "waiting for room" if full else "trying again until it is mended")
-        self._wait((_BACKOFF if full else _REFUSED_BACKOFF).compute(self._failures))
+        self._wait(self._backoff.refused(passes=full))
 
     def _wait(self, seconds: float) -> None:
         self.connecting = True

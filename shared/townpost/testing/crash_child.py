@@ -18,12 +18,13 @@ from unittest import mock
 from uuid import UUID
 
 from townpost.consuming.app import App
+from townpost.consuming.subscriptions import Subscription
 from townpost.errors import UnreadableError
 from townpost.message import read
 from townpost.patterns.ack_pipeline import AckPipeline
-from townpost.patterns.contract import Command
 from townpost.patterns.leased import LeasedBatch, Part
-from townpost.testing.choosing import app_of
+from townpost.redis.connection import Command
+from townpost.testing.choosing import app_of, choose
 from townpost.testing.running import run_until_idle
 from townpost.verdicts import describe
 
@@ -55,11 +56,28 @@ def main() -> None:
 
         try:
             app = load(task["target"], task["queue"], task["pattern"])
-            with app.overridden(lease_seconds=task["lease"]), _watched(UUID(task["id"]), report, hold=task["hold"]):
+            place = (task["queue"], task["pattern"], task["group"])
+            watched = _watched(UUID(task["id"]), report, hold=task["hold"])
+            with app.overridden(lease_seconds=task["lease"]), _one_group(app, *place), watched:
                 asyncio.run(run_until_idle(app, task["url"], within=task["within"], timeout=task["timeout"]))
             report(idle=True)
         except Exception as error:  # noqa: BLE001 - the parent raises it
             report(problem=describe(error))
+
+
+@contextlib.contextmanager
+def _one_group(app: App, queue: str | None, pattern: str, group: str | None) -> Iterator[None]:
+    """Other groups that read the same stream stay away: the message is theirs as well."""
+    registered = app.subscriptions
+
+    def subscriptions() -> list[Subscription]:
+        found = registered()
+        chosen = choose(found, queue, pattern, group)
+        place = (chosen.pattern, chosen.name)
+        return [one for one in found if one is chosen or (one.pattern, one.name) != place]
+
+    with mock.patch.object(app, "subscriptions", subscriptions):
+        yield
 
 
 def _end_with_parent() -> None:
@@ -74,7 +92,7 @@ def _watched(message_id: UUID, report: Callable[..., None], *, hold: bool) -> It
     seen: list[object] = []
 
     def watched(pipeline: AckPipeline[Any], commands: Sequence[Command], block: float = 0.0) -> None:
-        for one in pipeline.due:
+        for one in pipeline.unconfirmed:
             fate = _fate(one, message_id)
             if fate is not None and not any(one is other for other in seen):
                 seen.append(one)

@@ -53,6 +53,7 @@ def crash_between_effect_and_ack(
     queue: str | None = None,
     type: str | None = None,  # noqa: A002 - the message's field
     pattern: str = "reliable",
+    group: str | None = None,
     server: TownpostServer | None = None,
     within: float = 0.0,
     timeout: float = 30.0,
@@ -69,6 +70,7 @@ def crash_between_effect_and_ack(
         queue: as for `deliver`.
         type: as for `deliver`.
         pattern: reliable or stream.
+        group: of the stream, where handlers of several groups read it.
         server: `townpost_server`, if the effect is there; None starts another one for this call.
         within: seconds; retries that fall due later are not waited for.
         timeout: seconds for each process.
@@ -83,13 +85,14 @@ def crash_between_effect_and_ack(
     name = target if isinstance(target, str) else _name(target)
     app = load(name, queue, pattern)
     with app.overridden():
-        subscription = choose(app.subscriptions(), queue, pattern)
+        subscription = choose(app.subscriptions(), queue, pattern, group)
     with _started(server) as where:
         (message,) = where.send(subscription.name, as_message(given, type), pattern=pattern)
         task: dict[str, object] = {
             "target": name,
             "queue": queue,
             "pattern": pattern,
+            "group": group,
             "id": str(message.id),
             "url": where.url,
         }

@@ -33,6 +33,7 @@ def deliver(
     attempt: int = 1,
     pattern: str = "reliable",
     group: str | None = None,
+    handled_before: bool = False,
 ) -> Outcome:
     """Deliver one message to its handler; nothing is connected, sent or waited for.
 
@@ -47,12 +48,16 @@ def deliver(
         attempt: which one this is, from 1.
         pattern: pubsub, queue, reliable or stream.
         group: of the stream, where handlers of several groups read it.
+        handled_before: whether a message of this id was handled a moment ago; where `once=` remembers that, the
+            handler is not called.
 
     Raises:
         UndeliverableError: no handler takes from that queue, or takes messages of that type.
         SettingError: the app, or the environment, cannot be used.
     """
     delivery = _Delivery(target, given, queue=queue, type_=type, attempt=attempt, pattern=pattern, group=group)
+    if handled_before and delivery.is_remembered:
+        return Outcome(handled=True, duplicate=True, attempt=attempt)
     if delivery.is_async:
         run_to_the_end(delivery.run(), instead="await adeliver(...)")
     else:
@@ -69,9 +74,12 @@ async def adeliver(
     attempt: int = 1,
     pattern: str = "reliable",
     group: str | None = None,
+    handled_before: bool = False,
 ) -> Outcome:
     """The same inside a running event loop, which async handlers share; a plain function is called in a thread."""
     delivery = _Delivery(target, given, queue=queue, type_=type, attempt=attempt, pattern=pattern, group=group)
+    if handled_before and delivery.is_remembered:
+        return Outcome(handled=True, duplicate=True, attempt=attempt)
     if delivery.is_async:
         await delivery.run()
     else:
@@ -137,6 +145,13 @@ class _Delivery:
     @property
     def is_async(self) -> bool:
         return self._subscription.routes.is_async
+
+    @property
+    def is_remembered(self) -> bool:
+        """Whether a consumer would know that a message of this id was handled."""
+        readable = isinstance(next(iter(self._batch.some())), Message)
+        remembers = PATTERNS[self._subscription.pattern].guarantees.remembers
+        return readable and remembers and self._subscription.settings.once_seconds > 0
 
     def call(self) -> None:
         """In this thread, as the thread that takes does where one message is at work at once."""

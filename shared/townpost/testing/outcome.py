@@ -11,6 +11,8 @@ class Outcome:
 
     handled: bool = False
     """It would be acknowledged."""
+    duplicate: bool = False
+    """It was handled before, and `once=` remembers that: the handler was not called."""
     retry_after: float | None = None
     """Seconds before the next attempt: exact for a list of pauses and `Retry(after=)`; else the most there can be."""
     dead: str | None = None

@@ -15,8 +15,9 @@ from townpost.cli.publish.remainder import Remainder
 from townpost.counts import Counts
 from townpost.errors import FullError, HalfSentError
 from townpost.message import Message
-from townpost.patterns.contract import Due, Receipt
+from townpost.patterns.contract import Due
 from townpost.publishing.publisher import Publisher
+from townpost.receipts import Receipt
 from townpost.redis.connection import Connection, endpoint
 from townpost.redis.reconnector import Reconnector
 from townpost.settings import Settings

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from townpost import keys
+from townpost.keys import QueueKeys
 from townpost.patterns.reliable.claims import Claim
 from townpost.patterns.reliable.scripts import ATTEMPTS
 from townpost.redis.connection import Connection
@@ -10,9 +10,9 @@ from townpost.redis.connection import Connection
 __all__ = ["find_attempts"]
 
 
-def find_attempts(connection: Connection, queue: str, claim: Claim) -> Mapping[int, int]:
+def find_attempts(connection: Connection, keys: QueueKeys, claim: Claim) -> Mapping[int, int]:
     """One round trip; by position, of those that were."""
-    names = [claim.name, keys.counted(queue), keys.attempts(queue), keys.crashes(queue)]
+    names = [claim.name, keys.counted, keys.attempts, keys.crashes]
     reply = connection.call(*ATTEMPTS.command(names))
     numbers = [one for one in reply if isinstance(one, int)] if isinstance(reply, list) else []
     return dict(zip(numbers[::2], numbers[1::2], strict=False))

@@ -5,8 +5,8 @@ import logging
 import threading
 import time
 
-from townpost import keys
 from townpost.errors import TownpostError, WrongTypeError
+from townpost.keys import QueueKeys
 from townpost.patterns.foreign import set_aside
 from townpost.patterns.reliable.bounds import SCRIPT_BYTES
 from townpost.patterns.reliable.scripts import FORWARD
@@ -28,33 +28,31 @@ _FAREWELL_SECONDS = 0.3
 class Forwarder:
     """Idle until this consumer is told, with a claim, that it is the one."""
 
-    def __init__(self, queue: str, connection: Connection, *, consumer: str) -> None:
+    def __init__(self, keys: QueueKeys, connection: Connection, *, consumer: str) -> None:
         """Nothing runs before `start`.
 
         Args:
-            queue: whose scheduled messages are promoted.
+            keys: of the queue whose scheduled messages are promoted.
             connection: its own, connected when needed.
             consumer: as it stands in the key `forwarder`.
         """
-        self._queue = queue
+        self._keys = keys
         self._connection = connection
         self._consumer = consumer
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._started = 0.0
+        self.running = False
         self.elected = False
         """Whether it is this consumer, as far as it knows."""
         self._log = logging.getLogger("townpost.reliable")
 
-    @property
-    def _runs(self) -> bool:
-        return self._thread is not None and self._thread.is_alive()
-
     def start(self) -> None:
         """This consumer was told that it is the one; also to begin again after an outage."""
         self.elected = True
-        if not self._runs and not self._stop.is_set() and time.monotonic() - self._started > _RESTART_SECONDS:
+        if not self.running and not self._stop.is_set() and time.monotonic() - self._started > _RESTART_SECONDS:
             self._started = time.monotonic()
+            self.running = True
             self._thread = threading.Thread(target=self._run, name="forwarder", daemon=True)
             self._thread.start()
 
@@ -67,7 +65,7 @@ class Forwarder:
             thread.join(_FAREWELL_SECONDS)
 
     def _ring(self, connection: Connection) -> None:
-        bell = keys.bell(self._queue)
+        bell = self._keys.bell
         connection.pipeline([("LPUSH", bell, 1), ("PEXPIRE", bell, 1000)])
 
     def _run(self) -> None:
@@ -79,43 +77,34 @@ class Forwarder:
                     self.elected = False
                     break
                 seconds = _WAIT_SECONDS if wait < 0 else min(max(wait / 1000, _LEAST_SECONDS), _WAIT_SECONDS)
-                self._connection.call("BLPOP", keys.bell(self._queue), seconds, block=seconds)
+                self._connection.call("BLPOP", self._keys.bell, seconds, block=seconds)
             if self._stop.is_set():
                 self._leave()
         except WrongTypeError:
             with contextlib.suppress(TownpostError):
-                set_aside(self._connection, {keys.bell(self._queue): "list"}, self._log)
+                set_aside(self._connection, {self._keys.bell: "list"}, self._log)
         except TownpostError as error:
             # the consumer meets the same, says so, and starts it again
             self._log.debug("forwarding stopped: %s", error)
         finally:
             self._connection.close()
+            self.running = False
 
     def _leave(self) -> None:
         """By the thread that took the place: it cannot take it again afterwards."""
-        place = keys.forwarder(self._queue)
+        place = self._keys.forwarder
         if self._connection.call("GET", place) == self._consumer.encode():
             self._connection.call("DEL", place)
         self._ring(self._connection)  # should the place be another's by now, that one looks once more
 
     def _forward(self) -> int:
-        queue = self._queue
-        reply = self._connection.call(
-            *FORWARD.whole(
-                [
-                    queue,
-                    keys.priority(queue),
-                    keys.scheduled(queue),
-                    keys.forwarder(queue),
-                    keys.counted(queue),
-                    keys.attempts(queue),
-                    keys.crashes(queue),
-                    keys.history(queue),
-                    keys.bell(queue),
-                ],
-                *(self._consumer, TRUSTED_MS, SCRIPT_BYTES, _COUNTS_LIVE_MS),
-            )
+        k = self._keys
+        names = (
+            *(k.queue, k.priority, k.scheduled, k.forwarder),
+            *(k.counted, k.attempts, k.crashes, k.history, k.bell),
         )
+        forwarding = FORWARD.whole(names, self._consumer, TRUSTED_MS, SCRIPT_BYTES, _COUNTS_LIVE_MS)
+        reply = self._connection.call(*forwarding)
         if not isinstance(reply, int):
             raise TypeError(f"forward.lua answered {reply!r}")
         return reply

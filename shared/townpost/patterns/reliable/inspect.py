@@ -7,7 +7,6 @@ from typing import Generic, TypeVar
 
 from townpost import keys
 from townpost.errors import WrongTypeError
-from townpost.patterns.contract import Command
 from townpost.patterns.excerpts import head, heads, only_head
 from townpost.patterns.inspection import (
     CUT,
@@ -22,7 +21,7 @@ from townpost.patterns.inspection import (
     Scheduled,
 )
 from townpost.patterns.scripts import Script
-from townpost.redis.connection import Connection, Reply, refusal
+from townpost.redis.connection import Command, Connection, Reply, refusal
 from townpost.redis.replies import bytes_of, checked, count_of, moment, number, pairs
 
 __all__ = ["STAMP", "Listing", "ReliableInspector", "in_flight", "scheduled"]
@@ -51,11 +50,11 @@ class ReliableInspector:
         queue = self._queue
         replies = yield [
             heads([queue]),
-            ("LLEN", keys.handoff(queue)),
-            ("ZCARD", keys.priority(queue)),
-            ("LLEN", keys.suspects(queue)),
-            ("ZCARD", keys.scheduled(queue)),
-            ("XLEN", keys.dead(queue)),
+            ("LLEN", keys.of(queue).handoff),
+            ("ZCARD", keys.of(queue).priority),
+            ("LLEN", keys.of(queue).suspects),
+            ("ZCARD", keys.of(queue).scheduled),
+            ("XLEN", keys.of(queue).dead),
             self._claims(),
         ]
         list_ = only_head(replies[0])
@@ -74,7 +73,7 @@ class ReliableInspector:
         return {"": depth}
 
     def scheduled(self, connection: Connection, offset: int, limit: int) -> Page[Scheduled]:
-        sources = [keys.scheduled(self._queue), keys.attempts(self._queue)]
+        sources = [keys.of(self._queue).scheduled, keys.of(self._queue).attempts]
         reply = connection.call(*_SCHEDULED.read_only(sources, offset, limit, CUT, STAMP))
         total, *rows = reply if isinstance(reply, list) else [0]
         return Page([found for row in rows if (found := _scheduled_row(row))], number(total) or 0)
@@ -93,16 +92,16 @@ class ReliableInspector:
     def reschedule(self, connection: Connection, action: Action, members: Sequence[str]) -> int:
         named = [(score, sha) for score, _, sha in (name.rpartition("-") for name in members) if score]
         words = [word for member in named for word in member]
-        return number(connection.call(*_RESCHEDULE.whole([keys.scheduled(self._queue)], action, *words))) or 0
+        return number(connection.call(*_RESCHEDULE.whole([keys.of(self._queue).scheduled], action, *words))) or 0
 
     def remaining_commands(self, until: float) -> list[Command]:
         return [
             ("LLEN", self._queue),
-            ("LLEN", keys.handoff(self._queue)),
-            ("LLEN", keys.suspects(self._queue)),
-            ("ZCARD", keys.priority(self._queue)),
-            ("ZCARD", keys.leases(self._queue)),
-            ("ZCOUNT", keys.scheduled(self._queue), "-inf", until),
+            ("LLEN", keys.of(self._queue).handoff),
+            ("LLEN", keys.of(self._queue).suspects),
+            ("ZCARD", keys.of(self._queue).priority),
+            ("ZCARD", keys.of(self._queue).leases),
+            ("ZCOUNT", keys.of(self._queue).scheduled, "-inf", until),
         ]
 
     def remaining(self, replies: Sequence[Reply]) -> Remaining:
@@ -110,12 +109,12 @@ class ReliableInspector:
         return Remaining(sum(waiting), claims, due)
 
     def payloads(self, connection: Connection) -> list[bytes]:
-        urgent = bytes_of(connection.call("ZRANGE", keys.priority(self._queue), 0, -1))
+        urgent = bytes_of(connection.call("ZRANGE", keys.of(self._queue).priority, 0, -1))
         return [*(member[STAMP:] for member in urgent), *bytes_of(connection.call("LRANGE", self._queue, 0, -1))]
 
     def _claims(self) -> Command:
-        literal = "".join(f"\\{c}" if c in "*?[]\\" else c for c in keys.claims(self._queue))
-        return _CLAIMS.read_only([keys.leases(self._queue)], f"{literal}*", MOST_CLAIMS, _LONGEST)
+        literal = "".join(f"\\{c}" if c in "*?[]\\" else c for c in keys.of(self._queue).claims)
+        return _CLAIMS.read_only([keys.of(self._queue).leases], f"{literal}*", MOST_CLAIMS, _LONGEST)
 
 
 def _count_claims(depth: Depth, claims: int, replies: Sequence[Reply]) -> None:
@@ -162,15 +161,15 @@ class Listing(Generic[T]):
 
 def scheduled(connection: Connection, queue: str, most: int) -> Listing[tuple[datetime, bytes]]:
     """When and what, whole, soonest first."""
-    found = _scored(connection, keys.scheduled(queue), most)
+    found = _scored(connection, keys.of(queue).scheduled, most)
     rows = [(moment(due), member[STAMP:]) for member, due in found if member[:STAMP].isdigit() and len(member) > STAMP]
     return Listing(rows, len(found) - len(rows))
 
 
 def in_flight(connection: Connection, queue: str, most: int) -> Listing[tuple[datetime, str, int]]:
     """Until when, which claim, how many messages."""
-    found = _scored(connection, keys.leases(queue), most)
-    prefix = keys.claims(queue).encode()
+    found = _scored(connection, keys.of(queue).leases, most)
+    prefix = keys.of(queue).claims.encode()
     claims = [(name, deadline) for name, deadline in found if name.startswith(prefix)]
     lengths = connection.pipeline([("LLEN", name) for name, _ in claims]) if claims else []
     rows = []

@@ -1,7 +1,7 @@
 """Messages that are to be handled once: which of a claim are new, by their ids."""
 
-from townpost import keys
 from townpost.errors import UnreadableError
+from townpost.keys import QueueKeys
 from townpost.message import read
 from townpost.patterns.reliable.claims import BusyError, Claim
 from townpost.patterns.reliable.scripts import ONCE
@@ -12,7 +12,7 @@ __all__ = ["mark_known"]
 _DONE, _BUSY = 2, 3  # what once.lua answers
 
 
-def mark_known(connection: Connection, queue: str, claim: Claim, in_flight_ms: int) -> int:
+def mark_known(connection: Connection, keys: QueueKeys, claim: Claim, in_flight_ms: int) -> int:
     """Answer those messages that were handled before, or are in flight elsewhere; how many were handled before."""
     ids: dict[int, str] = {}
     for index, payload in enumerate(claim.payloads):
@@ -26,8 +26,8 @@ def mark_known(connection: Connection, queue: str, claim: Claim, in_flight_ms: i
         claim.answered(index, BusyError("the same id comes twice in one batch"))
     if not fresh:
         return 0
-    marks = [keys.once(queue, message_id) for message_id in fresh.values()]
-    verdicts = connection.call(*ONCE.command([keys.leases(queue), *marks], claim.name, in_flight_ms))
+    marks = [keys.once(message_id) for message_id in fresh.values()]
+    verdicts = connection.call(*ONCE.command([keys.leases, *marks], claim.name, in_flight_ms))
     if not isinstance(verdicts, list):
         raise TypeError(f"once.lua answered {verdicts!r}")
     known = {index for index, verdict in zip(fresh, verdicts, strict=True) if verdict == _DONE}

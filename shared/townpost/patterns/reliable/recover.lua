@@ -20,6 +20,8 @@
 --
 -- Only a message that was alone in its claim is blamed: a larger batch does not tell which one it was, and a claim that
 -- was made ahead not even whether it had been begun.
+--
+-- Where a part of a claim was refused half-way, the claim's own name stands in place of what had left it: see settle.lua.
 
 --#include reliable/common.lua
 
@@ -65,6 +67,10 @@ local function keep_rest(claim)
     redis.call('RENAME', claim, claim .. REST)
 end
 
+local function drop_marks(claim)
+    return redis.call('LREM', claim, 0, claim) > 0
+end
+
 local function was_larger_or_ahead(claim)
     return string.sub(claim, -#REST) == REST or string.sub(claim, -6) == ':ahead'
 end
@@ -80,7 +86,8 @@ for i = 10, #KEYS do
         elseif string.sub(claim, 1, #prefix) ~= prefix or (kind ~= 'list' and kind ~= 'none') then
             foreign = foreign + 1
         elseif kind == 'list' then
-            if not full and redis.call('LLEN', claim) == 1 and not was_larger_or_ahead(claim) then blame(claim) end
+            local was_larger = drop_marks(claim) or was_larger_or_ahead(claim)
+            if not full and not was_larger and redis.call('LLEN', claim) == 1 then blame(claim) end
             emptied = move(claim, suspects)
             if not emptied and string.sub(claim, -#REST) ~= REST then
                 keep_rest(claim)

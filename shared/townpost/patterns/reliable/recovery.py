@@ -3,12 +3,14 @@
 import logging
 from collections.abc import Collection, Iterable, Sequence
 
-from townpost import keys
+from townpost.counts import Counts
 from townpost.errors import FullError
+from townpost.keys import QueueKeys
 from townpost.patterns.lease_renewer import renewal_pause
 from townpost.patterns.reliable.bounds import SCRIPT_BYTES
 from townpost.patterns.reliable.scripts import RECOVER, RECOVER_WHEN_FULL, RENEW
 from townpost.redis.connection import Connection
+from townpost.text import printable
 
 __all__ = ["Recovery", "grace_ms"]
 
@@ -19,12 +21,11 @@ def grace_ms(lease: float) -> int:
 
 
 class Recovery:
-    """For one thread; what it counts may be read by any."""
+    """For any thread, each with a connection of its own."""
 
-    def __init__(self, queue: str, *, lease: float, max_crashes: int, by: str) -> None:
-        self.recovered = 0
-        self.died = 0
-        self._queue = queue
+    def __init__(self, keys: QueueKeys, counts: Counts, *, lease: float, max_crashes: int, by: str) -> None:
+        self._keys = keys
+        self._counts = counts
         self._lease_ms = int(lease * 1000)
         self._grace_ms = grace_ms(lease)
         self._max_crashes = max_crashes
@@ -33,7 +34,7 @@ class Recovery:
 
     def renew(self, connection: Connection, names: Iterable[str]) -> Collection[str]:
         """Extend the leases of these claims, and recover what has expired; returns which of them are lost."""
-        reply = connection.call(*RENEW.whole([keys.leases(self._queue)], self._lease_ms, self._grace_ms, *names))
+        reply = connection.call(*RENEW.whole([self._keys.leases], self._lease_ms, self._grace_ms, *names))
         match reply:
             case [list(expired), list(lost)]:
                 self.take_over(connection, [name for name in expired if isinstance(name, bytes)])
@@ -44,28 +45,20 @@ class Recovery:
         """The messages of these claims, if they have expired, become suspects, or dead letters."""
         if not names:
             return
-        queue = self._queue
-        companions: list[str | bytes] = [
-            keys.leases(queue),
-            keys.suspects(queue),
-            keys.crashes(queue),
-            keys.attempts(queue),
-            keys.history(queue),
-            keys.dead(queue),
-            keys.counted(queue),
-            queue,
-            keys.handoff(queue),
-        ]
-        arguments = (self._max_crashes, self._by, keys.claims(queue), SCRIPT_BYTES)
+        k = self._keys
+        companions = (k.leases, k.suspects, k.crashes, k.attempts, k.history, k.dead, k.counted, k.queue, k.handoff)
+        arguments = (self._max_crashes, self._by, k.claims, SCRIPT_BYTES)
         try:
             reply = connection.call(*RECOVER.whole([*companions, *names], *arguments, 0))
         except FullError:
             reply = connection.call(*RECOVER_WHEN_FULL.whole([*companions, *names], *arguments, 1))
         match reply:
             case [int(recovered), int(died), int(foreign)]:
-                self.recovered += recovered
-                self.died += died
+                self._counts.add(recovered=recovered, dead=died)
                 if recovered or died:
-                    self._log.warning("recovered %d messages of a lost consumer, %d dead-lettered", recovered, died)
+                    self._log.warning(
+                        "recovered %d messages of a lost consumer of %s, %d dead-lettered",
+                        *(recovered, printable(k.queue), died),
+                    )
                 if foreign:
-                    self._log.warning("%s held %d members that are no claims: removed", keys.leases(queue), foreign)
+                    self._log.warning("%s held %d members that are no claims: removed", k.leases, foreign)

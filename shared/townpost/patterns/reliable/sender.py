@@ -1,27 +1,29 @@
 """Adds messages to a reliable queue: a plain RPUSH where that is enough, so that anybody can be a producer."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from townpost import keys
 from townpost.message import Message
-from townpost.patterns.contract import Command, Due, Receipt
+from townpost.patterns.contract import Due
+from townpost.patterns.options import Options
 from townpost.patterns.reliable.scripts import PUBLISH
-from townpost.redis.connection import Reply
-
-if TYPE_CHECKING:
-    from townpost.settings import Settings
+from townpost.receipts import Receipt
+from townpost.redis.connection import Command, Reply
 
 __all__ = ["ReliableSender"]
+
+_PLAIN = frozenset((None, 0))
+"""The priorities of messages that go to the list."""
 
 
 class ReliableSender:
     """Takes priorities, delays and a limit of the queue's length."""
 
-    def __init__(self, settings: "Settings") -> None:
+    def __init__(self, settings: Options) -> None:
         self._queue = settings.reliable_queue
         self._limit = settings.reliable_limit
-        self._keys = [self._queue, keys.priority(self._queue), keys.scheduled(self._queue), keys.bell(self._queue)]
+        k = keys.of(self._queue)
+        self._keys = (k.queue, k.priority, k.scheduled, k.bell)
 
     def commands(self, messages: Sequence[Message], payloads: Sequence[bytes], due: Due | None) -> list[Command]:
         if self.joins(messages, due):
@@ -34,7 +36,7 @@ class ReliableSender:
         return [PUBLISH.whole(self._keys, self._limit, delay, at, *pairs)]
 
     def joins(self, messages: Sequence[Message], due: Due | None) -> bool:
-        return due is None and not self._limit and not any(message.priority for message in messages)
+        return due is None and not self._limit and {message.priority for message in messages} <= _PLAIN
 
     def upkeep(self) -> list[Command]:
         return []

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import hiredis
 
-from townpost import keys
+from townpost.keys import QueueKeys
 from townpost.patterns.leased import LeasedBatch
 from townpost.patterns.reliable.claims import Claim
 from townpost.patterns.reliable.recovery import Recovery
@@ -18,15 +18,15 @@ __all__ = ["ClaimUpkeep"]
 class ClaimUpkeep:
     """Implements `townpost.patterns.lease_renewer.Upkeep`."""
 
-    def __init__(self, queue: str, recovery: Recovery, *, once_ms: int) -> None:
+    def __init__(self, keys: QueueKeys, recovery: Recovery, *, once_ms: int) -> None:
         """Nothing is sent.
 
         Args:
-            queue: of the claims.
-            recovery: for the renewer's thread alone.
+            keys: of the queue.
+            recovery: of claims that nobody renews.
             once_ms: that the mark of an id in flight lives without a renewal.
         """
-        self._queue = queue
+        self._keys = keys
         self._recovery = recovery
         self._once_ms = once_ms
         self._marked_at = time.monotonic()
@@ -41,15 +41,14 @@ class ClaimUpkeep:
         return lost
 
     def _renew_marks(self, connection: Connection, claim: Claim) -> None:
-        marks = [keys.once(self._queue, claim.once[index]) for index in claim.once]
+        marks = [self._keys.once(claim.once[index]) for index in claim.once]
         if marks:
             connection.pipeline([("PEXPIRE", mark, self._once_ms) for mark in marks])
 
     def split(self, connection: Connection, batch: LeasedBatch, first: int, ahead: Sequence[str]) -> Collection[str]:
-        queue = self._queue
-        names = [queue, keys.leases(queue), batch.name, *ahead]
+        names = [self._keys.queue, self._keys.leases, batch.name, *ahead]
         if isinstance(batch, Claim):
-            names += [keys.once(queue, message_id) for index, message_id in batch.once.items() if index >= first]
+            names += [self._keys.once(message_id) for index, message_id in batch.once.items() if index >= first]
         reply = connection.call(*SPLIT.whole(names, len(batch), min(first, len(batch)), len(ahead)))
         if not isinstance(reply, list) or any(isinstance(one, hiredis.ReplyError) for one in reply):
             raise TypeError(f"split.lua answered {reply!r}")

@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 
 from townpost import keys
-from townpost.patterns.contract import Command
 from townpost.patterns.excerpts import first_entry, single_entries
 from townpost.patterns.inspection import Action, Depth, Excerpt, InFlight, Page, Query, Remaining, Scheduled, refuse
 from townpost.patterns.stream.entries import parse
 from townpost.patterns.stream.scripts import WAITING
-from townpost.redis.connection import Connection, Reply, refusal
+from townpost.redis.connection import Command, Connection, Reply, refusal
 from townpost.redis.replies import count_of, fields, number, pairs
 
 __all__ = ["StreamInspector"]
@@ -29,7 +28,8 @@ class StreamInspector:
         id, the server copies all of it: once for each id, not at every look."""
 
     def depths(self) -> Query[dict[str, Depth]]:
-        replies = yield [("XLEN", self._stream), ("XINFO", "GROUPS", self._stream), ("XLEN", keys.dead(self._stream))]
+        stream = self._stream
+        replies = yield [("XLEN", stream), ("XINFO", "GROUPS", stream), ("XLEN", keys.of(stream).dead)]
         length, dead = number(replies[0]), number(replies[2])
         depths: dict[str, Depth] = {}
         after: dict[str, bytes] = {}
@@ -44,8 +44,8 @@ class StreamInspector:
         known = {name: found for name, found in self._oldest.items() if after.get(name) == found[0]}
         wanted = [name for name in depths if name not in known and length]
         replies = yield [
-            *(("XPENDING", self._stream, name) for name in depths),
-            *(first_entry(self._stream, after[name]) for name in wanted),
+            *(("XPENDING", stream, name) for name in depths),
+            *(first_entry(stream, after[name]) for name in wanted),
         ]
         for depth, reply in zip(depths.values(), replies, strict=False):
             _count_pending(depth, reply)

@@ -6,28 +6,27 @@ import os
 import socket
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from townpost import keys
 from townpost.counts import Counts
 from townpost.errors import FullError, RefusedError, TownpostError, WrongTypeError
 from townpost.patterns.ack_pipeline import AckPipeline
-from townpost.patterns.contract import Batch, Command
+from townpost.patterns.contract import Batch
+from townpost.patterns.dead_list import command_to_list
 from townpost.patterns.foreign import set_aside
 from townpost.patterns.lease_renewer import LeaseRenewer
 from townpost.patterns.leased import Part
+from townpost.patterns.options import Options
 from townpost.patterns.stream.entries import Entries, Found, ReadSize, parse
 from townpost.patterns.stream.looking import Look, Taken
 from townpost.patterns.stream.scripts import FREE, SETTLE, TAKE, TIDY
 from townpost.patterns.stream.settlement import Settled, Settlement
 from townpost.patterns.stream.upkeep import EntriesUpkeep
 from townpost.prefetch import OVERRUN_SECONDS
-from townpost.redis.connection import Connection, Reply
+from townpost.redis.connection import Command, Connection, Reply
+from townpost.text import printable
 from townpost.verdicts import CrashedError, Policy
-
-if TYPE_CHECKING:
-    from townpost.settings import Settings
 
 __all__ = ["StreamListener"]
 
@@ -41,7 +40,7 @@ class StreamListener:
 
     can_requeue = True
 
-    def __init__(self, settings: "Settings", connection: Connection, counts: Counts) -> None:
+    def __init__(self, settings: Options, connection: Connection, counts: Counts) -> None:
         self._stream = stream = settings.stream
         self._group = group = settings.consumer_group
         self._wake = keys.wake(stream, group)
@@ -69,29 +68,15 @@ class StreamListener:
             lease=settings.lease_seconds,
             handler_timeout=settings.handler_timeout,
         )
-        self._pipeline = self._acknowledging(connection)
+        self._pipeline = AckPipeline[Entries](connection, self._renewer, self._settlement.command, self._note_settled)
         self._look = Look(stream, group, self._lease)
         self._size = ReadSize()
         self._said_full = False
         self._log = logging.getLogger("townpost.stream")
 
-    def _acknowledging(self, connection: Connection) -> "AckPipeline[Entries]":
-        return AckPipeline(connection, self._renewer, self._settle_command, self._note_settled)
-
-    def _settle_command(self, batch: Entries | Part) -> Command:
-        return self._settlement.part(batch) if isinstance(batch, Part) else self._settlement.command(batch)
-
-    def acknowledge_apart(self, connection: Connection) -> tuple["AckPipeline[Entries]", Callable[[], None]]:
-        pipeline = self._acknowledging(connection)
+    def acknowledge_apart(self, connection: Connection) -> tuple[AckPipeline[Entries], Callable[[], None]]:
         self._at_once, self._overrun = True, None
-
-        def open_() -> None:
-            connection.connect()
-            pipeline.opened()
-            for script in (SETTLE, FREE):
-                script.load(connection)
-
-        return pipeline, open_
+        return self._pipeline.apart(connection, SETTLE, FREE)
 
     def open(self) -> None:
         self._connection.connect()
@@ -168,7 +153,7 @@ class StreamListener:
             return self._pipeline.exchange(commands, block)
         except FullError:
             self._renamed()
-            if not any(batch.full for batch in self._pipeline.due):
+            if not any(batch.full for batch in self._pipeline.unconfirmed):
                 raise
         except RefusedError:
             self._renamed()  # what was read behind a refused settlement is not in our hands
@@ -180,19 +165,18 @@ class StreamListener:
         """Travels with the next read, in one round trip; `close` sends what has none."""
         if isinstance(batch, Entries):
             batch.settling = True
-            self._pipeline.due.append(batch)
+            self._pipeline.unconfirmed.append(batch)
 
     def lost(self) -> str:
-        return "nothing is lost; what others had in hand comes again when its lease has run out"
+        return "nothing is lost; what others had in flight comes again when its lease has run out"
 
     def interrupt(self, control: Connection) -> None:
-        if self._connection.client_id is not None:
-            control.call("CLIENT", "UNBLOCK", self._connection.client_id)
+        self._connection.unblock(control)
 
     def close(self) -> None:
         try:
             with contextlib.suppress(TownpostError):  # said below
-                while self._pipeline.due:
+                while self._pipeline.unconfirmed:
                     self._exchange([])
             self._pipeline.finish([self._tidy(self._consumer)] if self._connection.connected else [], self._log)
         finally:
@@ -236,7 +220,7 @@ class StreamListener:
         self._size.came(found.payloads)
         if not found.ids:
             return Batch("stream", [])  # deleted meanwhile
-        self._counts.recovered += taken.from_dead
+        self._counts.add(recovered=taken.from_dead)
         batch = self._batch(found, taken.before + 1, again=True)
         # the first time it was handed out with others, and who knows which of them was to blame
         if taken.before <= self._max_attempts:
@@ -261,10 +245,10 @@ class StreamListener:
             part.batch.settling = False
 
     def _tell_settled(self, settled: Settled, *, full: bool) -> None:
-        self._counts.dead += settled.died
-        self._counts.retried += settled.again
+        if settled.died or settled.again:
+            self._counts.add(dead=settled.died, retried=settled.again)
         if settled.died:
-            self._log.error("%d more dead: see `python -m subscriber dead --pattern stream list`", settled.died)
+            self._log.error("%d more dead: see `%s`", settled.died, command_to_list("stream", self._stream))
         if settled.problem:
             self._log.error("%d dead letters are refused, and come again: %s", settled.refused, settled.problem)
         if settled.waiting and not self._said_full:
@@ -275,15 +259,16 @@ class StreamListener:
 
     def _note_whole(self, batch: Entries, settled: Settled, *, repeated: bool) -> None:
         if settled.taken < batch.asked and not repeated:
-            self._counts.late += 1
+            self._counts.add(late=1)
             self._log.warning(
-                "too late: %d messages are in other hands, their lease had run out (LEASE_SECONDS)",
+                "too late: %d messages of %s are in other hands, their lease had run out (LEASE_SECONDS)",
                 batch.asked - settled.taken,
+                printable(self._stream),
             )
         batch.told += batch.telling
         if batch.told < len(batch.failed):
             batch.sent = 0
-            self._pipeline.due.append(batch)
+            self._pipeline.unconfirmed.append(batch)
             self._renewer.hold(batch.name, batch, batch.leased_until)
 
     def _group_fields(self, stream: str) -> dict[Reply, Reply] | None:
@@ -299,5 +284,9 @@ class StreamListener:
         with contextlib.suppress(RefusedError):  # an ACL may forbid it
             if group := self._group_fields(self._stream):
                 self._log.info(
-                    "group '%s': %s to read, %s pending", self._group, group.get(b"lag"), group.get(b"pending")
+                    "%s, group '%s': %s to read, %s pending",
+                    printable(self._stream),
+                    self._group,
+                    group.get(b"lag"),
+                    group.get(b"pending"),
                 )

@@ -18,9 +18,8 @@ import time
 from dataclasses import dataclass
 
 from townpost import keys
-from townpost.patterns.contract import Command
 from townpost.patterns.stream.scripts import TAKE, WAITING
-from townpost.redis.connection import Reply
+from townpost.redis.connection import Command, Reply
 
 __all__ = ["Look", "Taken"]
 

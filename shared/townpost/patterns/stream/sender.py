@@ -2,17 +2,15 @@
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import hiredis
 
 from townpost.message import Message
-from townpost.patterns.contract import Command, Due, Receipt
+from townpost.patterns.contract import Due
+from townpost.patterns.options import Options
 from townpost.patterns.stream.scripts import TRIM
-from townpost.redis.connection import Reply
-
-if TYPE_CHECKING:
-    from townpost.settings import Settings
+from townpost.receipts import Receipt
+from townpost.redis.connection import Command, Reply
 
 __all__ = ["FIELD", "StreamSender"]
 
@@ -26,7 +24,7 @@ _TRIM_ENTRIES = 2_000
 class StreamSender:
     """One XADD for each message; the trimming follows now and then, which is what makes room if Redis is full."""
 
-    def __init__(self, settings: "Settings") -> None:
+    def __init__(self, settings: Options) -> None:
         self._stream = settings.stream
         self._maxlen = settings.stream_maxlen
         self._sent = 0

@@ -4,11 +4,10 @@ import random
 from collections.abc import Sequence
 
 from townpost import keys
-from townpost.patterns.contract import Command
 from townpost.patterns.leased import Part
 from townpost.patterns.stream.entries import READ_BYTES, Entries
 from townpost.patterns.stream.scripts import FREE, SETTLE, WAITING
-from townpost.redis.connection import Reply
+from townpost.redis.connection import Command, Reply
 from townpost.verdicts import CrashedError, Policy, decide, describe, reason
 
 __all__ = ["Settled", "Settlement"]
@@ -44,7 +43,7 @@ class Settlement:
         self._group = group
         self._keys = [
             stream,
-            keys.dead(stream),
+            keys.of(stream).dead,
             keys.retries(stream, group),
             keys.wake(stream, group),
             keys.deaths(stream, group),
@@ -52,8 +51,11 @@ class Settlement:
         self._lease = lease
         self._policy = policy
 
-    def part(self, part: Part) -> Command:
-        """What settles some of its messages before the rest."""
+    def command(self, settled: Entries | Part) -> Command:
+        """What ends a batch, or its next part; or settles some of its messages before the rest."""
+        return self._part(settled) if isinstance(settled, Part) else self._whole(settled)
+
+    def _part(self, part: Part) -> Command:
         batch = part.batch
         assert isinstance(batch, Entries)  # noqa: S101 - of this pattern
         batch.settling = True
@@ -68,8 +70,7 @@ class Settlement:
         failures = [value for index, error in part.failed for value in self._failure(batch, index, error)]
         return SETTLE.command(self._keys, *self._head(batch), len(acked), *acked, len(left), *left, *failures)
 
-    def command(self, batch: Entries) -> Command:
-        """What ends it, or its next part."""
+    def _whole(self, batch: Entries) -> Command:
         batch.settling = True
         if not batch.failed and not batch.again and not batch.open and not batch.gone:
             batch.asked = len(batch.ids)

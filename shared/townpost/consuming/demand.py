@@ -1,0 +1,88 @@
+"""How many messages one subscription takes: as many as workers are free for, and about 50 ms of work beyond."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from townpost.consuming.flights import Slot
+from townpost.prefetch import Prefetch
+
+__all__ = ["Demand"]
+
+_LOOK_SECONDS = 0.1
+_LEAST_LIST = 10
+"""Messages that a handler of lists is offered at least, if they are there."""
+_MEASURED_SECONDS = 0.001
+
+
+class Demand:
+    """The thread that takes waits here; workers wake it when there is room."""
+
+    def __init__(self, slots: Sequence[Slot], *, concurrency: int, whole: bool, ahead: bool) -> None:
+        """Nothing is in flight.
+
+        Args:
+            slots: of the workers; more come.
+            concurrency: how many may be at work.
+            whole: a worker gets all of a batch at once.
+            ahead: more may be taken than workers are free for.
+        """
+        self.waits = False
+        """The thread that takes waits for room."""
+        self._slots = slots
+        self._concurrency = concurrency
+        self._whole = whole
+        self._ahead = ahead
+        self._room = threading.Event()
+        self._prefetch = Prefetch()
+        self._measured = (0, 0.0)
+
+    @property
+    def running(self) -> int:
+        """How many pieces of work are in the hands of workers."""
+        return sum([slot.begun - slot.ended for slot in self._slots])
+
+    def wait(self, unbegun: Callable[[], int], stopped: Callable[[], bool]) -> int:
+        """How many messages to take, given how much is taken and not begun; waits until there is room for one.
+
+        Returns 0 once stopped.
+        """
+        started, ended = time.monotonic(), self._ended()
+        waited = False
+        self.waits = True
+        while not stopped():
+            self._room.clear()
+            if room := self._of(unbegun()):
+                self.waits = False
+                if waited:
+                    self._measure(self._ended() - ended, time.monotonic() - started)
+                return room
+            waited = True
+            self._room.wait(_LOOK_SECONDS)
+        return 0
+
+    def look(self, unbegun: int) -> None:
+        """Wakes the thread that takes, if it is to take something: otherwise it would only compete with the workers."""
+        if (self._whole or unbegun <= self._prefetch.limit // 2) and self._of(unbegun):
+            self._room.set()
+
+    def wake(self) -> None:
+        """It looks again."""
+        self._room.set()
+
+    def _of(self, unbegun: int) -> int:
+        if self._whole:  # a batch for each free worker
+            return max(_LEAST_LIST, self._prefetch.limit) if self.running + unbegun < self._concurrency else 0
+        ahead = self._prefetch.limit - 1 if self._ahead else 0
+        return 0 if unbegun > ahead // 2 else max(0, self._concurrency - self.running + ahead - unbegun)
+
+    def _ended(self) -> int:
+        return sum([slot.handled + slot.failed for slot in self._slots])
+
+    def _measure(self, ended: int, seconds: float) -> None:
+        """How fast the workers are while they have enough to do."""
+        ended, seconds = ended + self._measured[0], seconds + self._measured[1]
+        if seconds > _MEASURED_SECONDS and ended:
+            self._prefetch.worked(ended, seconds)
+            ended, seconds = 0, 0.0
+        self._measured = (ended, seconds)

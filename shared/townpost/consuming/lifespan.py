@@ -1,0 +1,51 @@
+"""What a user's lifespan fails with is told apart from everything else that may go wrong around it."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from townpost.errors import SettingError
+
+if TYPE_CHECKING:
+    from townpost.consuming.app import App
+
+__all__ = ["Lifespan"]
+
+
+class Lifespan:
+    """Enters and leaves it; what it raises goes on as it is, and is remembered."""
+
+    def __init__(self, app: "App", function: Callable[["App"], AbstractAsyncContextManager[object]]) -> None:
+        self._app = app
+        self._function = function
+        self._context: AbstractAsyncContextManager[object] | None = None
+        self.error: BaseException | None = None
+
+    async def __aenter__(self) -> None:
+        try:
+            self._context = self._made()
+            await self._context.__aenter__()
+        except Exception as error:
+            self.error = error
+            raise
+
+    def _made(self) -> AbstractAsyncContextManager[object]:
+        context = self._function(self._app)
+        if not hasattr(context, "__aenter__"):
+            name = getattr(self._function, "__name__", repr(self._function))
+            raise SettingError(
+                f"the lifespan {name} is no async context manager: decorate it with contextlib.asynccontextmanager"
+            )
+        return context
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        assert self._context is not None  # noqa: S101 - it was entered
+        try:
+            return await self._context.__aexit__(kind, error, trace)
+        except Exception as raised:
+            if raised is not error:
+                self.error = raised
+            raise

@@ -1,0 +1,124 @@
+"""How a claim ends, or a part of it, as one command; see settle.lua."""
+
+import random
+from collections.abc import Collection, Mapping, Sequence
+
+from townpost.errors import UnreadableError
+from townpost.keys import QueueKeys
+from townpost.message import read
+from townpost.patterns.leased import Part
+from townpost.patterns.reliable.claims import BusyError, Claim
+from townpost.patterns.reliable.scripts import SETTLE, SETTLE_WHEN_FULL
+from townpost.redis.connection import Command
+from townpost.verdicts import Policy, describe, exact_pauses, reason
+
+__all__ = ["Settlement"]
+
+_ERROR_CHARACTERS = 256 * 1024
+"""Of all errors of one settlement: Redis may have no room for 1,000 long ones."""
+_LEAST_ERROR_CHARACTERS = 100
+
+
+class Settlement:
+    """The commands of one consumer."""
+
+    def __init__(self, keys: QueueKeys, *, by: str, policy: Policy, remember: float) -> None:
+        """Nothing is sent.
+
+        Args:
+            keys: of the queue.
+            by: the consumer.
+            policy: for those that failed, unless their handler has one of its own.
+            remember: seconds for ids that are handled once.
+        """
+        k = self._keys = keys
+        self._companions = (
+            *(k.leases, k.queue, k.scheduled, k.attempts, k.crashes, k.history, k.dead, k.counted, k.bell),
+        )
+        self._head = (by, max(1, int(remember * 1000)))
+        self._policy = policy
+        self._acked = SETTLE_WHEN_FULL.head(1 + len(self._companions))
+
+    def command(self, settled: Claim | Part) -> Command:
+        """What ends a claim, or settles a part of it."""
+        if isinstance(settled, Part):
+            return self._part(settled)
+        claim, size = settled, len(settled.payloads)
+        if claim.done == size and not (claim.failed or claim.once or claim.gone):  # mostly
+            return (*self._acked, claim.name, *self._companions, *self._head, int(claim.full), size, 0, 0, 0)
+        left = claim.open
+        unhandled = {*left, *claim.gone, *(index for index, _ in claim.failed)}
+        return self._command(
+            claim,
+            left,
+            claim.failed,
+            handled=[index for index in claim.once if index not in unhandled],
+            full=claim.full,
+        )
+
+    def _part(self, part: Part) -> Command:
+        claim = part.batch
+        assert isinstance(claim, Claim)  # noqa: S101 - of this pattern
+        failed = [index for index, _ in part.failed]
+        leaving = {*part.acked, *part.returned, *failed}
+        return self._command(
+            claim,
+            part.returned,
+            part.failed,
+            handled=[index for index in part.acked if index in claim.once],
+            freed=[index for index in (*part.returned, *failed) if index in claim.once],
+            stay=[index for index in range(len(claim)) if index not in leaving and index not in claim.gone],
+            full=part.full,
+        )
+
+    def _command(
+        self,
+        claim: Claim,
+        left: Sequence[int],
+        failed: Sequence[tuple[int, Exception]],
+        *,
+        handled: Collection[int],
+        freed: Collection[int] = (),
+        stay: Collection[int] = (),
+        full: bool,
+    ) -> Command:
+        """By positions: given back, failed, to be remembered, forgotten, still in flight."""
+        place = _places(claim)
+        failures: list[str | bytes | float] = []
+        room = max(_LEAST_ERROR_CHARACTERS, _ERROR_CHARACTERS // max(1, len(failed)))
+        for index, error in failed:
+            failures += (place[index], *self._verdict(claim, index, error, room))
+        # what only frees is done although Redis is full; all else is tried without room only after a refusal
+        only_frees = full or not (left or failures or handled)
+        marks = [self._keys.once(claim.once[index]) for index in (*handled, *freed)]
+        return (SETTLE_WHEN_FULL if only_frees else SETTLE).command(
+            [claim.name, *self._companions, *marks],
+            *self._head,
+            int(full),
+            len(place),
+            len(handled),
+            len(stay),
+            *(place[index] for index in stay),
+            len(left),
+            *(place[index] for index in left),
+            *failures,
+        )
+
+    def _verdict(self, claim: Claim, index: int, error: Exception, room: int) -> Command:
+        policy = claim.policies.get(index, self._policy)
+        pauses = ",".join(str(int(1000 * pause)) for pause in exact_pauses(policy, error))
+        verdict = "busy" if isinstance(error, BusyError) else "retry" if reason(error) == "failed" else "dead"
+        try:
+            level = read(claim.payloads[index], claim.max_bytes).priority or 0
+        except UnreadableError:
+            level = 0
+        times = (int(1000 * policy.backoff), int(1000 * policy.cap), pauses, random.random())  # noqa: S311 - jitter
+        return (verdict, policy.attempts, *times, level, reason(error), describe(error)[:room])
+
+
+def _places(claim: Claim) -> Mapping[int, int] | Sequence[int]:
+    """Where in the list each message lies that has not left it."""
+    if not claim.gone:
+        return range(len(claim))
+    still = [index for index in range(len(claim)) if index not in claim.gone]
+    return {index: place for place, index in enumerate(still)}
