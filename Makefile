@@ -12,7 +12,8 @@ export REDIS_SERVER
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-tasks lab lab-quick bench install test check screenshots schema lock compose-test clean
+.PHONY: help demo demo-tasks lab lab-quick bench install test check coverage mutants profile tox screenshots schema lock \
+	compose-test clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,23 +56,42 @@ screenshots: .venv/dev.stamp  ## photograph the dashboard anew into docs/screens
 schema: .venv/run.stamp  ## write docs/message.schema.json and docs/asyncapi.json anew from the model
 	$(BIN)/python -m townpost.schema
 
+coverage: .venv/dev.stamp  ## which branches no test takes, about 20 minutes; TESTS=folder
+	rm -f .coverage .coverage.*
+	@# measured, everything is half as fast: a test of time may fail, and counts all the same
+	-$(BIN)/coverage run -m pytest -m "alone and not compose $(SLOW)" $(TESTS)
+	-$(BIN)/coverage run -m pytest -m "not alone and not compose $(SLOW)" -n $(WORKERS) --dist worksteal $(TESTS)
+	@$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+	$(BIN)/coverage report --include "shared/townpost/patterns/*" --fail-under 95
+
+mutants: .venv/dev.stamp  ## change the pure modules a little and see whether a test fails: nine in ten, about 5 minutes
+	$(BIN)/python tests/mutants.py
+
+profile: .venv/dev.stamp  ## a flame graph of a subscriber at work, profile.svg: PATTERN=stream
+	$(BIN)/python -m lab.profile
+
+tox: .venv/dev.stamp  ## the tests on every Python from 3.11 on that is installed, and in Docker if IMAGE=python:3.14-slim
+	$(if $(IMAGE),$(in-container),$(BIN)/tox run $(if $(TESTS),-- $(TESTS)))
+
 compose-test: .venv/dev.stamp  ## the tests that need a Docker engine
 	$(BIN)/python -m pytest -m compose tests/compose
 
 lock: .venv/bin/python  ## pin all dependencies anew, with hashes
 	$(BIN)/python -m pip install -qq uv
-	$(call compile,requirements.lock,--extra cli)
-	$(call compile,requirements-dashboard.lock,--extra cli --extra dashboard)
-	$(call compile,requirements-tasks.lock,--extra cli --extra tasks --extra tracing)
-	$(call compile,requirements-demo.lock,--extra cli --extra demo --extra dashboard --extra tasks)
-	$(call compile,requirements-dev.lock,--extra cli --extra dev --extra demo --extra dashboard --extra tasks --extra tracing)
-	$(call compile,requirements-bench.lock,--extra cli --extra bench)
+	$(call compile,requirements/base.lock,--extra cli)
+	$(call compile,requirements/dashboard.lock,--extra cli --extra dashboard)
+	$(call compile,requirements/tasks.lock,--extra cli --extra tasks --extra tracing)
+	$(call compile,requirements/demo.lock,--extra cli --extra demo --extra dashboard --extra tasks)
+	$(call compile,requirements/dev.lock,--extra cli --extra dev --extra demo --extra dashboard --extra tasks --extra tracing)
+	$(call compile,requirements/bench.lock,--extra cli --extra bench)
 	$(call compile,lab/bench/locks/saq.lock,,lab/bench/locks/saq.in)
 	$(call compile,lab/bench/locks/arq.lock,,lab/bench/locks/arq.in)
 	$(call compile,lab/bench/locks/ardiq.lock,--python-version 3.12,lab/bench/locks/ardiq.in)
 
 clean:  ## remove what these commands made
-	rm -rf .venv .venv-peers .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-peers .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .tox .coverage .coverage.* \
+		profile.svg
 
 define compile
 $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
@@ -80,6 +100,14 @@ endef
 
 define pip-install
 $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes --requirement $(1)
+endef
+
+# as any user and without git: what is found in the folder is copied, so that nothing is written there
+define in-container
+docker run --rm --init --volume "$(CURDIR):/from:ro" --workdir /townpost $(IMAGE) sh -c '\
+	cp -r /from/[!.]* /from/.env.example /from/.dockerignore . && \
+	pip install --quiet --disable-pip-version-check --root-user-action ignore --require-hashes --requirement requirements/dev.lock && \
+	PYTHONPATH=shared python -m pytest -m "not alone and not compose $(SLOW)" -n $(WORKERS) --dist worksteal $(TESTS)'
 endef
 
 # the library is found where it stands, from any folder: what is installed would have to be installed anew
@@ -93,13 +121,13 @@ endef
 	@$(PYTHON) -m venv .venv || { rm -rf .venv; \
 		echo "no virtual environment could be made: on Debian and Ubuntu, apt-get install python3-venv" >&2; exit 2; }
 
-.venv/run.stamp: requirements-demo.lock | .venv/bin/python
+.venv/run.stamp: requirements/demo.lock | .venv/bin/python
 	@echo "installing what the demo needs into .venv"
 	@$(call pip-install,$<)
 	@$(library-path)
 	@touch $@
 
-.venv/dev.stamp: requirements-dev.lock | .venv/bin/python
+.venv/dev.stamp: requirements/dev.lock | .venv/bin/python
 	@echo "installing what developing needs into .venv"
 	@$(call pip-install,$<)
 	@$(library-path)

@@ -37,7 +37,7 @@ from .settings import DashboardSettings
 __all__ = ["application"]
 
 _STATIC = Path(__file__).parent / "static"
-_VERSION = "0.1.0"
+_VERSION = "0.2.0"
 _LONGEST = 16 * 1024 * 1024
 _WRONG_TOKEN_SECONDS = 0.3
 _STALLED_SECONDS = 15.0

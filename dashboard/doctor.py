@@ -68,18 +68,7 @@ def _server(info: Mapping[str, str], config: Config, patterns: Sequence[PathStat
             remedy="Turn the append-only file on, here and in the server's configuration.",
             command="CONFIG SET appendonly yes",
         )
-    used, limit = info.get("used_memory", ""), info.get("maxmemory", "0")
-    if used.isdecimal() and limit.isdecimal() and int(limit) and int(used) > _NEAR_FULL * int(limit):
-        share = int(used) / int(limit)
-        yield Finding(
-            id="memory",
-            level="bad" if share >= 1 else "warning",
-            title=f"Memory is {share:.0%} full",
-            detail=f"{int(used) / 2**20:,.0f} MiB of maxmemory {int(limit) / 2**20:,.0f} MiB are used; at 100% Redis "
-            "refuses to take messages, while subscribers can still drain.",
-            remedy="Raise maxmemory, add subscribers, or bound the queues with RELIABLE_LIMIT and STREAM_MAXLEN.",
-            command=f"CONFIG SET maxmemory {int(limit) * 2}",
-        )
+    yield from _memory(info)
     failing = {"aof_last_write_status": "append-only file", "rdb_last_bgsave_status": "RDB snapshot"}
     for field, what in failing.items():
         if info.get(field, "ok") != "ok":
@@ -92,6 +81,21 @@ def _server(info: Mapping[str, str], config: Config, patterns: Sequence[PathStat
                 command="",
             )
     yield from _output_buffer(config, patterns)
+
+
+def _memory(info: Mapping[str, str]) -> Iterator[Finding]:
+    used, limit = info.get("used_memory", ""), info.get("maxmemory", "0")
+    if used.isdecimal() and limit.isdecimal() and int(limit) and int(used) > _NEAR_FULL * int(limit):
+        share = int(used) / int(limit)
+        yield Finding(
+            id="memory",
+            level="bad" if share >= 1 else "warning",
+            title=f"Memory is {share:.0%} full",
+            detail=f"{int(used) / 2**20:,.0f} MiB of maxmemory {int(limit) / 2**20:,.0f} MiB are used; at 100% Redis "
+            "refuses to take messages, while subscribers can still drain.",
+            remedy="Raise maxmemory, add subscribers, or bound the queues with RELIABLE_LIMIT and STREAM_MAXLEN.",
+            command=f"CONFIG SET maxmemory {int(limit) * 2}",
+        )
 
 
 def _output_buffer(config: Config, patterns: Sequence[PathStatus]) -> Iterator[Finding]:

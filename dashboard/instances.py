@@ -12,7 +12,7 @@ from .collector import Collected
 from .paths import Path, Tally, share
 from .reports import Report
 
-__all__ = ["Instance", "Instances", "State"]
+__all__ = ["BUSY_SECONDS", "Instance", "Instances", "State"]
 
 State: TypeAlias = Literal["working", "idle", "stalled", "silent", "gone"]
 
@@ -23,7 +23,7 @@ _SILENT_SECONDS = 4.5
 """An idle instance reports every three."""
 _SETTLE_SECONDS = 4.0
 """After an outage instances connect again in their own time."""
-_BUSY_SECONDS = 2.0
+BUSY_SECONDS = 2.0
 _MOST_KNOWN = 2_000
 """A bound: any client can write reports."""
 
@@ -75,7 +75,7 @@ class Instance:
             return "silent"
         if any(seconds > self.stall_seconds for seconds in self.latest.idle_seconds.values()):
             return "stalled"
-        busy = any(seconds > _BUSY_SECONDS for seconds in self.latest.idle_seconds.values())
+        busy = any(seconds > BUSY_SECONDS for seconds in self.latest.idle_seconds.values())
         return "working" if busy or any(sum(rate.values()) for rate in self.rates(now).values()) else "idle"
 
     def rates(self, now: float) -> dict[Path, dict[str, float]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from townpost import PATTERNS, Depth, Latency, choose_patterns
 
 from .collector import Collected
-from .instances import Instance, Instances
+from .instances import BUSY_SECONDS, Instance, Instances
 from .paths import Path, Tally, share
 from .reports import COUNTED, number_of
 from .schemas.live import Difference, InstanceStatus, Latencies, Missed, PathStatus, RedisStatus, Totals
@@ -133,7 +133,7 @@ def instance_status(instance: Instance, now: float, depths: Mapping[Path, Depth]
         handled_rate=rates["handled"],
         takes=instance.takes,
         lag=sum(waiting) if instance.takes and waiting else None,
-        idle_seconds={name: seconds for name, seconds in latest.idle_seconds.items() if seconds > 2},  # noqa: PLR2004
+        idle_seconds={name: seconds for name, seconds in latest.idle_seconds.items() if seconds > BUSY_SECONDS},
         clock_offset=latest.clock_offset,
         error=latest.error,
         error_at=latest.error_at,

@@ -8,4 +8,4 @@ from townpost import Message
 def slow(message: Message) -> None:
     print("begun", message.message, flush=True)  # noqa: T201 - to be seen
     time.sleep(2)
-    print("done ", message.message, flush=True)  # noqa: T201
+    print("done ", message.message, flush=True)  # noqa: T201 - to be seen

@@ -34,7 +34,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out",
         metavar="FOLDER",
-        help="write faults.json, faults.svg and faults.md there (or renew the table in its guarantees.md)",
+        help="write data/faults.json, data/faults.svg and faults.md there (or renew the table in its guarantees.md)",
     )
     parser.add_argument("--list", action="store_true", help="what each fault does, how, and what to expect")
 
@@ -75,8 +75,10 @@ def run(given: argparse.Namespace) -> int:
         return _INTERRUPTED
     terminal.show(matrix)
     if folder is not None:
-        (folder / "faults.json").write_text(data.dumps(matrix))
-        (folder / "faults.svg").write_text(picture.draw(matrix))
+        generated = folder / "data"
+        generated.mkdir(exist_ok=True)
+        (generated / "faults.json").write_text(data.dumps(matrix))
+        (generated / "faults.svg").write_text(picture.draw(matrix))
         if not markdown.renew(folder / "guarantees.md", matrix):
             (folder / "faults.md").write_text(markdown.table(matrix))
     return 1 if matrix.wrong or matrix.unconvicted else 0

@@ -55,7 +55,7 @@ class Process:
             fed: its standard input is a pipe, for `feed`.
             folder: where it runs.
         """
-        kept = ("PATH", "HOME", "LANG", "REDIS_SERVER", "TMPDIR", "TZ", "VIRTUAL_ENV")
+        kept = ("PATH", "HOME", "LANG", "REDIS_SERVER", "TMPDIR", "TZ", "VIRTUAL_ENV", "COVERAGE_PROCESS_CONFIG")
         inherited = {name: value for name, value in os.environ.items() if name in kept}
         self._lines: deque[str] = deque(maxlen=keep)
         self._changed = threading.Condition()

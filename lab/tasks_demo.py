@@ -206,7 +206,7 @@ class _Story:
     def _change(self, method: str, path: str, body: Mapping[str, str], *, heard: bool) -> dict[str, Any]:
         task = self._ask(method, path, body)
         assert self._api is not None  # noqa: S101 - services() started both
-        assert self._indexer is not None  # noqa: S101
+        assert self._indexer is not None  # noqa: S101 - services() started both
         self._show("api", self._api, f"sent event #{task['change']} ")
         if heard:
             self._show("indexer", self._indexer, f"change {task['change']}")

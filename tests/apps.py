@@ -23,7 +23,7 @@ def settings(url: str, **others: object) -> Settings:
     return Settings.read(redis_url=url, **{"backoff_seconds": 0.01, **others})
 
 
-def handler(app: App, runner: str, name: str, body: Callable[..., Any], **options: Any) -> None:  # noqa: ANN401
+def handler(app: App, runner: str, name: str, body: Callable[..., Any], **options: Any) -> None:  # noqa: ANN401 - of several types, validated where they go
     """Register this body, called by that runner."""
     if runner == "loop":
 

@@ -5,7 +5,7 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Self
+from typing import Self
 
 __all__ = ["Figure", "Result", "spread"]
 
@@ -52,27 +52,20 @@ class Result:
         return statistics.median(ratios) if ratios else math.nan
 
     def to_json(self) -> str:
-        rows: list[dict[str, Any]] = []
+        """One line per figure, its fields in the order of `columns`; medians and ratios are left to the reader."""
+        columns = [each.name for each in fields(Figure)]
+        rows = []
         for figure in self.figures:
-            low, median, high = spread(figure.values)
-            rows.append(
-                asdict(figure)
-                | {
-                    "values": [_plain(value) for value in figure.values],
-                    "median": _plain(median),
-                    "min": _plain(low),
-                    "max": _plain(high),
-                    "to_naive": _plain(self.ratio(figure, NAIVE)),
-                    "to_limit": _plain(self.ratio(figure, figure.limit)) if figure.limit else None,
-                }
-            )
-        return json.dumps({"context": self.context, "figures": rows}, indent=1)
+            row = asdict(figure) | {"values": [_plain(value) for value in figure.values]}
+            rows.append(json.dumps([row[name] for name in columns], separators=(",", ":")))
+        head = f'"context": {json.dumps(self.context)},\n"columns": {json.dumps(columns)}'
+        lines = ",\n".join(rows)
+        return f'{{\n{head},\n"figures": [\n{lines}\n]\n}}\n'
 
     @classmethod
     def from_json(cls, text: str) -> Self:
         value = json.loads(text)
-        known = {each.name for each in fields(Figure)}
-        rows = [{name: row[name] for name in known} for row in value["figures"]]
+        rows = [dict(zip(value["columns"], row, strict=True)) for row in value["figures"]]
         for row in rows:
             row["values"] = [math.nan if each is None else each for each in row["values"]]
         return cls(context=value["context"], figures=[Figure(**row) for row in rows])

@@ -54,7 +54,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--peer", action="append", metavar="NAME", help="only those whose name begins so")
     parser.add_argument("--rounds", type=int, default=3, help="how often each contestant runs (default: 3)")
     parser.add_argument("--scale", type=float, default=1.0, help="of the number of messages (default: 1)")
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="write bench.json and bench.svg there")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="write data/bench.json and data/bench.svg there")
 
 
 def run(given: argparse.Namespace) -> int:
@@ -88,11 +88,12 @@ def run(given: argparse.Namespace) -> int:
     result.context["seconds"] = f"{time.monotonic() - started:.0f}"
     show(result, Console(width=None if sys.stdout.isatty() else 150))
     if given.out is not None:
-        given.out.mkdir(parents=True, exist_ok=True)
+        folder = given.out / "data"
+        folder.mkdir(parents=True, exist_ok=True)
         text = result.to_json()
         rounded = Result.from_json(text)  # what is drawn and told is what is written down
-        (given.out / "bench.json").write_text(text)
-        (given.out / "bench.svg").write_text(svg(rounded))
+        (folder / "bench.json").write_text(text)
+        (folder / "bench.svg").write_text(svg(rounded))
         renew(given.out / "performance.md", rounded)
     return 130 if interrupted else 0
 

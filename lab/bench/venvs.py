@@ -15,7 +15,7 @@ from lab.processes import ROOT
 __all__ = ["ready"]
 
 _FOLDER = ROOT / ".venv-peers"
-_LOCKS = {"bench": ROOT / "requirements-bench.lock"}
+_LOCKS = {"bench": ROOT / "requirements" / "bench.lock"}
 _NEWER = {"ardiq": (3, 12)}
 """Those for whom our own interpreter may be too old."""
 _INSTALL_SECONDS = 300.0

@@ -89,6 +89,8 @@ _MADE: dict[int | str, dict[str, Any]] = {
 }
 _BODY = (400, 413, 422, 503)
 _WAITS_SECONDS = 10.0
+_DIGITS = 18
+"""A number of no more digits fits into 64 bits."""
 
 
 def make(store: Store, search: Search, waiting: Callable[[], Waiting]) -> FastAPI:
@@ -169,4 +171,4 @@ def _versions(if_match: str | None) -> Collection[int] | None:
         return None
     tags = (tag.strip() for tag in if_match.split(","))
     numbers = (tag[1:-1] for tag in tags if tag.startswith('"') and tag.endswith('"'))
-    return {int(number) for number in numbers if number.isascii() and number.isdigit() and len(number) < 19}  # noqa: PLR2004
+    return {int(number) for number in numbers if number.isascii() and number.isdigit() and len(number) <= _DIGITS}

@@ -136,7 +136,7 @@ class Healing:
             page = self._ask(cursor)
             missing = [change for change in page.changes if not progress.has(change.change)]
             oldest += [change.task.updated_at.timestamp() for change in missing if change.task is not None]
-            fresh = self._writing.run(lambda page=page: self._write(page), 0)  # type: ignore[misc]
+            fresh = self._writing.run(lambda page=page: self._write(page), 0)  # type: ignore[misc]  # mypy infers no lambda that has a default
             if fresh is None:
                 return  # the index is away: again, when it is back
             healed += fresh

@@ -78,7 +78,7 @@ def test_both_patterns_reach_the_subscriber(stack: Stack) -> None:
 
 def test_all_containers_become_healthy(stack: Stack) -> None:
     for service in ("redis", "publisher", "subscriber", "dashboard"):
-        until(lambda s=service: stack.inspect(stack.container(s), "{{.State.Health.Status}}") == "healthy")  # type: ignore[misc]
+        until(lambda s=service: stack.inspect(stack.container(s), "{{.State.Health.Status}}") == "healthy")  # type: ignore[misc]  # mypy infers no lambda that has a default
 
 
 def test_no_container_runs_as_root_with_a_writable_root(stack: Stack) -> None:

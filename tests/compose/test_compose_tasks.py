@@ -60,7 +60,7 @@ def found(http: httpx.Client, **criteria: object) -> list[str]:
 
 def test_api_and_indexer_become_healthy(stack: TasksStack) -> None:
     for service in SERVICES:
-        until(lambda s=service: stack.inspect(stack.container(s), "{{.State.Health.Status}}") == "healthy")  # type: ignore[misc]
+        until(lambda s=service: stack.inspect(stack.container(s), "{{.State.Health.Status}}") == "healthy")  # type: ignore[misc]  # mypy infers no lambda that has a default
 
 
 def test_a_created_task_is_found_by_search(stack: TasksStack, http: httpx.Client) -> None:

@@ -73,11 +73,11 @@ VALUES = st.one_of(
 def _write(client: redis.Redis, key: str, kind: str, value: object) -> None:
     writes: dict[str, Callable[[object], object]] = {
         "string": lambda v: client.set(key, v),  # type: ignore[arg-type]  # as the strategy made it
-        "list": lambda v: client.rpush(key, *v),  # type: ignore[misc]
-        "hash": lambda v: client.hset(key, mapping=v),  # type: ignore[arg-type]
-        "zset": lambda v: client.zadd(key, v),  # type: ignore[arg-type]
-        "set": lambda v: client.sadd(key, *v),  # type: ignore[misc]
-        "stream": lambda v: client.xadd(key, v),  # type: ignore[arg-type]
+        "list": lambda v: client.rpush(key, *v),  # type: ignore[misc]  # redis-py's annotations are narrower than what it takes
+        "hash": lambda v: client.hset(key, mapping=v),  # type: ignore[arg-type]  # redis-py's annotations are narrower than what it takes
+        "zset": lambda v: client.zadd(key, v),  # type: ignore[arg-type]  # redis-py's annotations are narrower than what it takes
+        "set": lambda v: client.sadd(key, *v),  # type: ignore[misc]  # redis-py's annotations are narrower than what it takes
+        "stream": lambda v: client.xadd(key, v),  # type: ignore[arg-type]  # redis-py's annotations are narrower than what it takes
     }
     client.delete(key)
     writes[kind](value)

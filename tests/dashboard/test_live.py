@@ -31,7 +31,7 @@ def test_counts_add_up(board: MakeBoard, start: Start) -> None:
     expected = {"pubsub": 600, "queue": 300, "reliable": 300, "stream": 300}
     until(lambda: page.pattern("stream")["totals"]["sent"] == 300)
     for name, received in expected.items():
-        until(lambda name=name, received=received: page.pattern(name)["totals"]["received"] == received)  # type: ignore[misc]
+        until(lambda name=name, received=received: page.pattern(name)["totals"]["received"] == received)  # type: ignore[misc]  # mypy infers no lambda that has a default
     for name, received in expected.items():
         view = page.pattern(name)
         totals = view["totals"]
@@ -261,7 +261,7 @@ def test_hostile_messages_are_data_and_nothing_else(board: MakeBoard, start: Sta
     with opened(page) as (stream,):
         for text in texts:
             client.rpush("message_queue", wire(text, sender=text[:100]))
-            until(lambda text=text: [line for line in stream.seen() if line["text"] == text[:200]])  # type: ignore[misc]
+            until(lambda text=text: [line for line in stream.seen() if line["text"] == text[:200]])  # type: ignore[misc]  # mypy infers no lambda that has a default
 
         # Then each arrives as it was, in JSON, and nothing else came of it
         kinds = {kind for kind, _ in stream.events}

@@ -1,6 +1,5 @@
 """`python -m lab bench` in its smallest form: whether it measures and shows, never how fast anything is."""
 
-import json
 import math
 import os
 import signal
@@ -99,8 +98,9 @@ def test_who_could_not_take_part_is_in_the_data_and_not_in_the_picture() -> None
     )
     result = Result(context={"server": "x"}, figures=[_figure("naive loop", 10), failed])
 
-    row = json.loads(result.to_json())["figures"][1]
-    assert (row["failure"], row["median"], row["to_naive"]) == ("not there", None, None)
+    written = Result.from_json(result.to_json())
+    assert written.figures[1].failure == "not there"
+    assert math.isnan(written.ratio(written.figures[1], "naive loop"))
     assert "a peer" not in svg(result)
 
 
@@ -121,15 +121,16 @@ def test_a_small_run_gives_a_table_json_and_a_picture_and_leaves_nothing(tmp_pat
 
     assert bench.returncode == 0, err
     assert "townpost reliable" in out
-    result = json.loads((tmp_path / "bench.json").read_text())
-    rows = {(row["measure"], row["contestant"], row["quantity"]): row for row in result["figures"]}
+    result = Result.from_json((tmp_path / "data" / "bench.json").read_text())
+    rows = {(row.measure, row.contestant, row.quantity): row for row in result.figures}
     drained = rows["drain", "townpost queue", "drain"]
-    assert drained["failure"] == ""
-    assert drained["median"] > 0
-    assert drained["to_naive"] > 0
-    assert drained["to_limit"] > 0
-    assert rows["memory", "townpost reliable", "memory"]["to_limit"] == pytest.approx(1, abs=0.1)
-    picture = ET.parse(tmp_path / "bench.svg").getroot()  # noqa: S314 - our own
+    assert drained.failure == ""
+    assert min(drained.values) > 0
+    assert result.ratio(drained, "naive loop") > 0
+    assert result.ratio(drained, drained.limit) > 0
+    kept = rows["memory", "townpost reliable", "memory"]
+    assert result.ratio(kept, kept.limit) == pytest.approx(1, abs=0.1)
+    picture = ET.parse(tmp_path / "data" / "bench.svg").getroot()  # noqa: S314 - our own
     assert "townpost queue" in "".join(picture.itertext())
     with redis.Redis(port=server.port) as client:
         assert client.dbsize() == 0

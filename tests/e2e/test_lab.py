@@ -1,6 +1,5 @@
 """`python -m lab faults` as a person or CI runs it: what it prints, writes and returns, and leaves behind."""
 
-import json
 import os
 import signal
 import subprocess
@@ -14,6 +13,7 @@ import pytest
 
 from lab import faults_command
 from lab.processes import ROOT
+from lab.report import data
 from lab.trials.subjects import SUBJECTS, SUSPECTS
 
 pytestmark = pytest.mark.slow
@@ -56,10 +56,10 @@ def test_it_prints_and_writes_the_matrix(tmp_path: Path) -> None:
     assert "nothing goes wrong" in printed
     assert "planted fault 'handles-twice' under 'nothing': convicted" in printed
     assert "[  7/7]" in progress
-    matrix = json.loads((out / "faults.json").read_text())
-    assert [cell["verdict"]["lost"] for cell in matrix["cells"] if cell["fault"] == "nothing"] == [0, 0]
+    matrix = data.loads((out / "data" / "faults.json").read_text())
+    assert [cell.verdict and cell.verdict.lost for cell in matrix.cells if cell.fault == "nothing"] == [0, 0]
     assert "| Sentinel failover | \N{MIDDLE DOT} not run yet |" in (out / "faults.md").read_text()
-    assert ET.parse(out / "faults.svg").getroot().tag.endswith("svg")  # noqa: S314 - our own
+    assert ET.parse(out / "data" / "faults.svg").getroot().tag.endswith("svg")  # noqa: S314 - our own
     assert list(tmp_path.iterdir()) == [out]
 
 

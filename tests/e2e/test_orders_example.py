@@ -71,7 +71,7 @@ def order(number: int, **others: object) -> dict[str, object]:
 def put(client: redis.Redis, *orders: dict[str, object]) -> None:
     pipeline = client.pipeline()
     for one in orders:
-        pipeline.xadd("orders", {"message": Message.create("order", data=one).encode()})  # type: ignore[arg-type]
+        pipeline.xadd("orders", {"message": Message.create("order", data=one).encode()})  # type: ignore[arg-type]  # redis-py's annotations are narrower than what it takes
     pipeline.execute()
 
 

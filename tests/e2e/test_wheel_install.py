@@ -96,7 +96,7 @@ def test_the_command_helps(programs: Path, mine: Path) -> None:
 
     assert (helped.returncode, helped.stderr) == (0, "")
     assert helped.stdout.startswith("usage: townpost ")
-    assert version.stdout == "townpost 0.1.0\n"
+    assert version.stdout == "townpost 0.2.0\n"
 
 
 def test_a_users_own_modules_are_theirs(programs: Path, mine: Path) -> None:

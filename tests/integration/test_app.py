@@ -32,7 +32,7 @@ class Unfinished(BaseModel):
 
 
 def order(number: object, **others: str | None) -> Message:
-    return Message.create(f"#{number}", data={"number": number}, **others)  # type: ignore[dict-item, arg-type]
+    return Message.create(f"#{number}", data={"number": number}, **others)  # type: ignore[dict-item, arg-type]  # **others is of several types
 
 
 @KEPT
@@ -416,7 +416,7 @@ def test_what_cannot_be_served_is_refused_with_its_reason(
 ) -> None:
     app = App(settings=settings("redis://127.0.0.1:1"))
     for function, options in registered:
-        app.handler("orders", **options)(function)  # type: ignore[arg-type, type-var]
+        app.handler("orders", **options)(function)  # type: ignore[arg-type, type-var]  # **options is of several types
 
     with pytest.raises(SettingError, match=said):
         app.subscriptions()
@@ -425,7 +425,7 @@ def test_what_cannot_be_served_is_refused_with_its_reason(
 @pytest.mark.parametrize("name", ["", 7, None])
 def test_a_handler_has_the_name_of_a_queue(name: object) -> None:
     app = App(settings=settings("redis://127.0.0.1:1"))
-    app.handler(name)(_plain)  # type: ignore[arg-type]
+    app.handler(name)(_plain)  # type: ignore[arg-type]  # it is refused, which is the test
 
     with pytest.raises(SettingError, match=f"^{name!r} names no queue"):
         app.subscriptions()
@@ -433,7 +433,7 @@ def test_a_handler_has_the_name_of_a_queue(name: object) -> None:
 
 def test_a_decorator_without_its_name_is_refused_where_it_stands() -> None:
     with pytest.raises(SettingError, match=r'write it as @app.handler\("orders"\)'):
-        App().handler(_plain)  # type: ignore[arg-type]
+        App().handler(_plain)  # type: ignore[arg-type]  # it is refused, which is the test
 
 
 async def _async_middleware(_delivery: Delivery) -> AsyncIterator[None]:

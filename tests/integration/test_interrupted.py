@@ -189,7 +189,7 @@ def test_no_wait_is_left_on_the_server_when_one_is_interrupted(settings: Setting
             pass
         raise TimeUpError
 
-    listener._connection.wait = wait  # type: ignore[method-assign]
+    listener._connection.wait = wait  # type: ignore[method-assign]  # the fault, put where the method was
     with pytest.raises(TimeUpError):
         listener.take(1)
 
@@ -206,13 +206,13 @@ def test_what_came_amid_the_interruption_goes_back(settings: Settings, client: r
     real = listener._connection.wait
 
     def wait(*_: object, **__: object) -> bool:
-        listener._connection.wait = real  # type: ignore[method-assign]
+        listener._connection.wait = real  # type: ignore[method-assign]  # the fault, put where the method was
         client.rpush(Q, "taken", "other")
         while client.llen(Q) != 1:
             pass
         raise TimeUpError
 
-    listener._connection.wait = wait  # type: ignore[method-assign]
+    listener._connection.wait = wait  # type: ignore[method-assign]  # the fault, put where the method was
     with pytest.raises(TimeUpError):
         listener.take(1)
 
@@ -241,19 +241,19 @@ def test_a_subscriber_that_was_interrupted_hears_the_next_one(settings: Settings
 
 def test_an_interrupted_leader_leaves_the_others_an_error_and_no_reply(settings: Settings) -> None:
     with Publisher(settings=settings) as publisher:
-        rounds = publisher._rounds
-        other = rounds.queue(b"*1\r\n$4\r\nPING\r\n", 1)
+        rounds = publisher._read().rounds
+        other = rounds.queue([("PING",)])
 
         def interrupt(*_: object) -> None:
             raise TimeUpError
 
-        publisher._connection.replies = interrupt  # type: ignore[assignment]
+        rounds._connection.replies = interrupt  # type: ignore[assignment]  # the fault, put where the method was
         with pytest.raises(TimeUpError):
             publisher.send([Message.create("x")])
 
         with pytest.raises(UnavailableError, match="interrupted"):
             rounds.result(other)
-        assert not publisher._connection.connected
+        assert not publisher._read().rounds._connection.connected
 
 
 @pytest.mark.slow

@@ -114,7 +114,7 @@ def test_names_without_end_fill_no_memory(server: Server) -> None:
         for n in range(3000):
             sending.send(Message.create("x"), to=f"user {n}")
 
-        destinations = sending._core.destinations
+        destinations = sending._read().core.destinations
         assert len(destinations._made) <= 1000
         assert len(destinations._senders) <= 1000
 
@@ -205,13 +205,13 @@ def test_a_server_that_becomes_ready_in_time_gets_the_message(server: Server, cl
     client.execute_command("REPLICAOF", "127.0.0.1", "1")
     asked = threading.Event()
     sending = publisher(server.url)
-    receipts = sending._core.receipts
+    receipts = sending._read().core.receipts
 
     def seen(*arguments: object) -> object:
         asked.set()
         return receipts(*arguments)  # type: ignore[arg-type]  # as they came
 
-    sending._core.receipts = seen  # type: ignore[assignment, method-assign]
+    sending._read().core.receipts = seen  # type: ignore[assignment, method-assign]  # the fault, put where the method was
 
     def mend() -> None:
         asked.wait(10)

@@ -39,13 +39,13 @@ def test_what_is_reported_is_what_is_stored(server: Server, client: redis.Redis)
 
 def test_who_sends_at_the_same_moment_shares_a_round_trip(server: Server) -> None:
     with publisher(server) as shared, ThreadPoolExecutor(20) as pool:
-        send = Mock(wraps=shared._connection.send)
-        shared._connection.send = send  # type: ignore[method-assign]
+        send = Mock(wraps=shared._read().rounds._connection.send)
+        shared._read().rounds._connection.send = send  # type: ignore[method-assign]  # the fault, put where the method was
 
         # Given one that holds the connection while twenty others want to send
-        with shared._rounds.lock:
+        with shared._read().rounds.lock:
             waiting = [pool.submit(shared.send, [Message.create("x")]) for _ in range(20)]
-            while len(shared._rounds._queued) < 20:
+            while len(shared._read().rounds._queued) < 20:
                 pass
         for each in waiting:
             each.result()
@@ -80,7 +80,7 @@ def test_threads_with_different_wishes_do_not_meet(server: Server, client: redis
                 pool.submit(shared.send, [Message.create(f"{n}")], on=["reliable"], delay=60),
                 pool.submit(shared.send, [Message.create("x" * 2_000_000)]),
             ]
-        outcomes = [_outcome(future.result) for future in futures]  # type: ignore[arg-type]
+        outcomes = [_outcome(future.result) for future in futures]  # type: ignore[arg-type]  # mypy does not know the futures' type
 
     assert outcomes == [("queue", "reliable"), ("queue",), ("reliable",), UnsendableError] * 60
     assert client.llen(Q) == 120
@@ -135,8 +135,8 @@ def test_a_connection_that_redis_closed_while_it_was_idle_is_replaced(
 ) -> None:
     with publisher(server, pattern) as idle:
         idle.send([Message.create("before")])
-        client.client_kill_filter(_id=str(idle._connection.client_id))
-        while any(int(one["id"]) == idle._connection.client_id for one in client.client_list()):
+        client.client_kill_filter(_id=str(idle._read().rounds._connection.client_id))
+        while any(int(one["id"]) == idle._read().rounds._connection.client_id for one in client.client_list()):
             pass
 
         receipts = idle.send([Message.create("after")])

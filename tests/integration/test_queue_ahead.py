@@ -9,6 +9,7 @@ from messages import wire
 from lab.proxy import Proxy
 from lab.server import Server
 from townpost.counts import Counts
+from townpost.errors import RefusedError, UnavailableError
 from townpost.patterns import queue
 from townpost.patterns.queue import QueueListener
 from townpost.redis.connection import Connection
@@ -113,3 +114,64 @@ def test_a_queue_that_runs_dry_with_a_request_on_its_way_is_waited_for(
     assert len(listener.take(250)) == 0
     (late,) = fill(client, 1)
     assert list(listener.take(250).payloads) == [late]
+
+
+def ahead(listener: QueueListener, client: redis.Redis) -> None:
+    """The listener has taken a batch, and has asked for the next one."""
+    fill(client, 601)
+    listener.take(250)
+    listener.take(250)
+    assert client.llen(Q) == 100
+
+
+def cut(client: redis.Redis) -> None:
+    for one in client.client_list():
+        if one["name"] == "townpost-ahead":
+            client.client_kill_filter(_id=one["id"])
+
+
+@pytest.fixture
+def named(server: Server) -> Iterator[QueueListener]:
+    listener = QueueListener(
+        Settings.read(redis_url=server.url), Connection(server.url, name="townpost-ahead"), Counts()
+    )
+    listener.open()
+    yield listener
+    listener.close()
+
+
+def test_a_next_batch_that_redis_refuses_is_an_error(listener: QueueListener, client: redis.Redis) -> None:
+    # Given a next batch that was taken, and one after it, asked for when the key was no list any more
+    ahead(listener, client)
+    client.delete(Q)
+    client.set(Q, "no list")
+    listener.take(250)
+
+    with pytest.raises(RefusedError, match="another type of value"):
+        listener.take(250)
+
+
+def test_a_connection_that_breaks_while_a_batch_is_on_its_way_is_opened_anew(
+    named: QueueListener, client: redis.Redis
+) -> None:
+    ahead(named, client)
+    named._connection.wait(1.0)
+    cut(client)
+    named._connection.close()
+
+    with pytest.raises(UnavailableError):
+        named.take(250)
+
+    named.open()
+    assert len(named.take(250).payloads) == 1
+
+
+def test_a_batch_that_cannot_be_given_back_at_the_end_is_told(
+    named: QueueListener, client: redis.Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    ahead(named, client)
+    cut(client)
+
+    named.close()
+
+    assert "that were on their way could not be given back" in caplog.text

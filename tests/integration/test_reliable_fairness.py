@@ -117,10 +117,10 @@ def test_a_split_gives_back_the_rest_in_order_and_the_settlement_ends_what_was_b
     begun[1].fail(ValueError("no"))
 
     # When it is split, twice as after a lost reply
-    batch.overrun_at = 0.0  # type: ignore[attr-defined]
-    first = batch.stop_beginning()  # type: ignore[attr-defined]
+    batch.overrun_at = 0.0  # type: ignore[attr-defined]  # under the surface: not in the protocol's type
+    first = batch.stop_beginning()  # type: ignore[attr-defined]  # under the surface: not in the protocol's type
     for _ in range(2):
-        one.listener._renewer._upkeep.split(one.listener._connection, batch, first, [])  # type: ignore[arg-type]
+        one.listener._renewer._upkeep.split(one.listener._connection, batch, first, [])  # type: ignore[arg-type]  # under the surface: not in the protocol's type
 
     # Then the rest is there for others, and the third can still be answered
     assert consumer().handle() == list("defgh")
@@ -185,7 +185,7 @@ def test_a_split_that_failed_is_tried_again(server: Server, client: redis.Redis)
             assert hold.wait(60)
 
     with working(server, 1, work) as workers:
-        renewer = workers.consumers[0]._listening.listener._renewer  # type: ignore[attr-defined]
+        renewer = workers.consumers[0]._listening.listener._renewer  # type: ignore[attr-defined]  # under the surface: not in the protocol's type
         connect, failures = renewer._connect, [1, 2]
 
         def fail_at_first() -> None:

@@ -33,6 +33,22 @@ def test_an_id_is_handled_once_if_asked_for(consumer: MakeConsumer, publisher: P
     assert 0 < client.pttl(keys.of(Q).once(str(message.id))) <= 60_000
 
 
+def test_what_cannot_be_read_has_no_id_and_keeps_nobody_from_being_handled_once(
+    consumer: MakeConsumer, publisher: Publisher, client: redis.Redis
+) -> None:
+    # Given nothing but garbage, then garbage beside a message that was published twice
+    client.rpush(Q, b"{", b"nonsense")
+    one = consumer(once_seconds=60)
+    assert one.drain(seconds=0.5) == ["?", "?"]
+
+    message = Message.create("once")
+    client.rpush(Q, b"{")
+    publisher.send([message, message])
+
+    assert one.drain(seconds=1.5) == ["?", "once"]
+    assert one.counts.duplicates == 1
+
+
 def test_an_id_in_another_consumers_hands_waits(consumer: MakeConsumer, publisher: Publisher) -> None:
     message = Message.create("once")
     publisher.send([message])

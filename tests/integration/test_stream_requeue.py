@@ -105,8 +105,8 @@ def test_the_same_entry_requeued_twice_comes_twice(
 ) -> None:
     # Given two letters of one entry, as a copy of the dead letters would have them
     mail, bills = groups
-    fields = client.xrange(keys.of(S).dead)[0][1]  # type: ignore[index]
-    client.xadd(keys.of(S).dead, fields)  # type: ignore[arg-type]
+    fields = client.xrange(keys.of(S).dead)[0][1]  # type: ignore[index]  # redis-py's annotations are narrower than what it takes
+    client.xadd(keys.of(S).dead, fields)  # type: ignore[arg-type]  # redis-py's annotations are narrower than what it takes
 
     assert requeue(dead) == 2
 

@@ -130,11 +130,11 @@ def test_a_split_done_twice_changes_nothing(
     upkeep = one.listener._renewer._upkeep
 
     for _ in range(2):
-        upkeep.split(connection, batch, 1, ())  # type: ignore[arg-type]
+        upkeep.split(connection, batch, 1, ())  # type: ignore[arg-type]  # a batch as the listener makes it, held as the protocol's type
 
     assert client.zcard(keys.retries(S, stream_driver.GROUP)) == 2
     assert other.handle() == ["b", "c"]
-    upkeep.split(connection, batch, 1, ())  # type: ignore[arg-type]
+    upkeep.split(connection, batch, 1, ())  # type: ignore[arg-type]  # a batch as the listener makes it, held as the protocol's type
     next(iter(batch)).ack()
     one.flush(batch)
     assert other.handle(seconds=0.3) == []
@@ -150,7 +150,7 @@ def test_any_number_is_given_back_at_once(consumer: MakeConsumer, client: redis.
         pipe.xadd(S, {"message": wire(str(n), count=n + 1)})
     pipe.execute()
     one, other = consumer(lease_seconds=60, prefetch="10000"), consumer(lease_seconds=60, prefetch="10000")
-    one.listener._size.of = lambda limit: limit  # type: ignore[method-assign]
+    one.listener._size.of = lambda limit: limit  # type: ignore[method-assign]  # the fault, put where the method was
     batch = one.take(10_000)
     assert len(batch) == count
 
@@ -225,7 +225,7 @@ def test_a_renewal_tells_that_entries_are_in_other_hands(
 
     client.xclaim(S, stream_driver.GROUP, "somebody", 0, [ids(client)[1]])
     deadline = time.monotonic() + 5
-    while not batch.lost and time.monotonic() < deadline:  # type: ignore[attr-defined]
+    while not batch.lost and time.monotonic() < deadline:  # type: ignore[attr-defined]  # under the surface: not in the protocol's type
         time.sleep(0.01)
 
     assert list(at_work) == []

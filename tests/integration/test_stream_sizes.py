@@ -72,7 +72,7 @@ def test_what_was_given_back_is_taken_a_part_at_a_time(
 ) -> None:
     large(publisher, 60)
     one = consumer(lease_seconds=30)
-    one.listener._size.of = lambda limit: limit  # type: ignore[method-assign]
+    one.listener._size.of = lambda limit: limit  # type: ignore[method-assign]  # the fault, put where the method was
     batch = one.take()
     assert len(batch) == 60
     client.config_set("slowlog-log-slower-than", 20_000)

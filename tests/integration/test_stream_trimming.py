@@ -120,7 +120,8 @@ def test_trimming_reads_no_entry_and_runs_once_a_second(own_server: Server, monk
 
         # And a later one tells who holds it back
         monkeypatch.setattr("townpost.patterns.stream.sender._TRIM_SECONDS", 0)
-        publisher._core.destinations.find(None, None).only._trim_at = 0  # type: ignore[union-attr]
+        only = publisher._read().core.destinations.find(None, None).only
+        only._trim_at = 0  # type: ignore[union-attr]  # there is one destination
         (late,) = publisher.send([Message.create("x" * 45_000)])
         assert late.warning == ""  # as many as one node holds are not told of
 

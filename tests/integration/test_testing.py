@@ -45,7 +45,7 @@ def handle(app: App, body: Callable[[Message], object], *, is_async: bool, **opt
         await asyncio.sleep(0.001)
         body(message)
 
-    app.handler("orders", **options)(acall if is_async else call)  # type: ignore[arg-type]
+    app.handler("orders", **options)(acall if is_async else call)  # type: ignore[arg-type]  # **options is of several types
 
 
 @LISTED

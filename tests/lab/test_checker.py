@@ -1,13 +1,17 @@
 """The checker counts what became of messages; here its evidence is made up, so that the truth is known."""
 
+import ast
 import random
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lab.trials import checker
 from lab.trials.checker import Delivered, Evidence, judge
 
 
@@ -321,12 +325,6 @@ def test_each_message_after_a_later_one_is_out_of_order(order: list[int]) -> Non
 
 def test_the_checker_knows_nothing_of_what_it_judges() -> None:
     """Only the standard library: whatever else it imported would be code under test, or know it."""
-    import ast  # noqa: PLC0415 - for this test alone
-    import sys  # noqa: PLC0415
-    from pathlib import Path  # noqa: PLC0415
-
-    from lab.trials import checker  # noqa: PLC0415
-
     tree = ast.parse(Path(checker.__file__).read_text())
     imported = {
         name.partition(".")[0]

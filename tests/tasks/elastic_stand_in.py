@@ -98,7 +98,7 @@ class Index:
         for order in reversed(body.get("sort", [])):
             ((field, direction),) = order.items()
             hits.sort(
-                key=lambda hit, field=field: hit[0] if field == "_score" else hit[1][field],  # type: ignore[misc]
+                key=lambda hit, field=field: hit[0] if field == "_score" else hit[1][field],  # type: ignore[misc]  # mypy infers no lambda that has a default
                 reverse=direction == "desc",
             )
         page = [{"_source": {k: doc[k] for k in body["_source"]["includes"]}} for _, doc in hits[first : first + size]]

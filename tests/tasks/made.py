@@ -9,7 +9,7 @@ from tasks.task import Change, Task
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
-def task(description: str = "buy milk", *, version: int = 1, change: int = 1, **fields: Any) -> Task:  # noqa: ANN401
+def task(description: str = "buy milk", *, version: int = 1, change: int = 1, **fields: Any) -> Task:  # noqa: ANN401 - of several types, validated where they go
     """With an id of its own unless one is given; created so many seconds after noon as its change says."""
     return Task.model_validate(
         {
@@ -24,7 +24,7 @@ def task(description: str = "buy milk", *, version: int = 1, change: int = 1, **
     )
 
 
-def put(description: str = "buy milk", **fields: Any) -> Change:  # noqa: ANN401
+def put(description: str = "buy milk", **fields: Any) -> Change:  # noqa: ANN401 - of several types, validated where they go
     return Change.to(task(description, **fields))
 
 

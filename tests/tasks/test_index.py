@@ -49,11 +49,11 @@ def remove(settings: TasksSettings) -> None:
         client.indices.delete_index_template(name=name)
 
 
-def found(index: Index, **criteria: Any) -> list[str]:  # noqa: ANN401
+def found(index: Index, **criteria: Any) -> list[str]:  # noqa: ANN401 - of several types, validated where they go
     return [task.description for task in search(index, **criteria).tasks]
 
 
-def search(index: Index, **criteria: Any) -> Hits:  # noqa: ANN401
+def search(index: Index, **criteria: Any) -> Hits:  # noqa: ANN401 - of several types, validated where they go
     return index.search(Criteria.model_validate(criteria))
 
 

@@ -35,7 +35,7 @@ def elastic() -> Iterator[ElasticStandIn]:
         yield elastic
 
 
-def event(kind: str = "created", **fields: Any) -> bytes:  # noqa: ANN401
+def event(kind: str = "created", **fields: Any) -> bytes:  # noqa: ANN401 - of several types, validated where they go
     """As the API would write it."""
     change = put(**fields)
     return Event.model_validate({**dict(change), "event": kind}).message().encode()

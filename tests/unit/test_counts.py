@@ -97,3 +97,11 @@ def test_counts_do_not_share_a_latency() -> None:
     first.latency.add(0.0)
 
     assert second.latency.quantile(1.0) is None
+
+
+def test_totals_are_told_in_words() -> None:
+    counts = Counts(received=1_200, handled=1_100, failed=3, unreadable=2, retried=4, dead=5, recovered=6, late=7)
+
+    told = "1,200 received, 1,100 handled, 3 failed, 2 unreadable, 9 missed"
+    assert counts.in_words({"missed": 9}, redelivers=False) == told
+    assert counts.in_words({"missed": 9}, redelivers=True) == f"{told}, 4 retried, 5 dead, 6 recovered, 7 too late"

@@ -59,3 +59,21 @@ def test_the_last_20_000_are_remembered_and_no_more_than_twice_that() -> None:
 
     assert remembered >= set(range(80_000, 100_000))
     assert len(remembered) <= 40_000
+
+
+def test_what_was_noted_and_asked_for_counts_for_the_room_only_once() -> None:
+    seen = Deduplicator()
+    seen.note(range(10_000))
+    seen.again([10_000])
+
+    seen.note(range(10_001, 25_000))
+
+    assert seen.again([10_001]) == [0]
+
+
+def test_a_single_batch_of_notes_is_never_forgotten_before_it_was_asked_for() -> None:
+    seen = Deduplicator()
+    seen.note([1])
+    seen.note(range(2, 20_002))
+
+    assert seen.again([1, 2]) == [1]

@@ -31,7 +31,7 @@ def failing(error: Exception, *, is_async: bool = False, **options: object) -> A
     def raise_(_: Message) -> None:
         raise error
 
-    app.handler("orders", **options)(araise if is_async else raise_)  # type: ignore[arg-type]
+    app.handler("orders", **options)(araise if is_async else raise_)  # type: ignore[arg-type]  # **options is of several types
     return app
 
 
@@ -262,7 +262,7 @@ def two_queues() -> App:
 )
 def test_what_no_handler_takes_is_an_error_of_the_test(options: dict[str, str], why: str) -> None:
     with pytest.raises(UndeliverableError) as raised:
-        deliver(two_queues(), {}, **options)  # type: ignore[arg-type]
+        deliver(two_queues(), {}, **options)  # type: ignore[arg-type]  # **options is of several types
 
     assert why in str(raised.value)
 

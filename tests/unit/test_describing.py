@@ -36,7 +36,7 @@ def _app() -> App:
 
 
 def _named(name: str, **fields: type) -> type[BaseModel]:
-    return create_model(name, **{field: (kind, ...) for field, kind in fields.items()})  # type: ignore[call-overload, no-any-return]
+    return create_model(name, **{field: (kind, ...) for field, kind in fields.items()})  # type: ignore[call-overload, no-any-return]  # a document is typed as JSON, not as its schema
 
 
 def test_models_of_the_same_name_are_told_apart() -> None:
@@ -61,9 +61,9 @@ def test_models_of_the_same_name_are_told_apart() -> None:
     for queue in models:
         payload = document["components"]["messages"][f"reliable_{queue}_message"]["payload"]
         whole, own = payload["allOf"]
-        assert "timestamp" in resolved(document, whole["$ref"])["properties"]  # type: ignore[index]
+        assert "timestamp" in resolved(document, whole["$ref"])["properties"]  # type: ignore[index]  # a document is typed as JSON, not as its schema
         data = resolved(document, own["properties"]["data"]["$ref"])
-        assert list(data["properties"]) == [queue]  # type: ignore[index]
+        assert list(data["properties"]) == [queue]  # type: ignore[index]  # a document is typed as JSON, not as its schema
 
 
 def test_each_group_of_a_stream_has_its_own_payload() -> None:
@@ -80,8 +80,8 @@ def test_each_group_of_a_stream_has_its_own_payload() -> None:
     taken = {}
     for operation in document["operations"].values():
         (reference,) = operation["messages"]
-        message = resolved(document, resolved(document, reference["$ref"])["$ref"])  # type: ignore[index]
-        taken[operation["title"]] = message["payload"]["allOf"][1]["properties"]["data"]["$ref"]  # type: ignore[index]
+        message = resolved(document, resolved(document, reference["$ref"])["$ref"])  # type: ignore[index]  # a document is typed as JSON, not as its schema
+        taken[operation["title"]] = message["payload"]["allOf"][1]["properties"]["data"]["$ref"]  # type: ignore[index]  # a document is typed as JSON, not as its schema
     assert taken == {"group audit": "#/components/schemas/Order", "group stock": "#/components/schemas/Item"}
 
 
@@ -111,8 +111,8 @@ def resolved(document: dict[str, object], reference: str) -> object:
 def test_every_subscription_is_a_channel_and_every_reference_resolves() -> None:
     document = describe(_app(), "shop")
 
-    assert set(document["channels"]) == {"reliable_orders", "stream_log"}  # type: ignore[call-overload]
-    assert set(document["operations"]) == {"receive_reliable_orders", "receive_stream_log_audit"}  # type: ignore[call-overload]
+    assert set(document["channels"]) == {"reliable_orders", "stream_log"}  # type: ignore[call-overload]  # a document is typed as JSON, not as its schema
+    assert set(document["operations"]) == {"receive_reliable_orders", "receive_stream_log_audit"}  # type: ignore[call-overload]  # a document is typed as JSON, not as its schema
     text = json.dumps(document)
     for part in text.split('"$ref": "')[1:]:
         resolved(document, part.split('"')[0])
@@ -124,9 +124,9 @@ def test_every_subscription_is_a_channel_and_every_reference_resolves() -> None:
 def test_a_payload_is_described_as_its_model(data: dict[str, object], *, fits: bool) -> None:
     document = describe(_app(), "shop")
     payload = resolved(document, "#/components/messages/reliable_orders_order_placed/payload")
-    message = json.loads(Message.create("x", type="order.placed", data=data).encode())  # type: ignore[arg-type]
+    message = json.loads(Message.create("x", type="order.placed", data=data).encode())  # type: ignore[arg-type]  # a document is typed as JSON, not as its schema
 
-    schema = {**payload, "components": document["components"]}  # type: ignore[dict-item]
+    schema = {**payload, "components": document["components"]}  # type: ignore[dict-item]  # a document is typed as JSON, not as its schema
     problems = list(jsonschema.Draft202012Validator(schema).iter_errors(message))
 
     assert (problems == []) is fits

@@ -110,14 +110,14 @@ def test_every_relative_link_leads_somewhere() -> None:
 
 
 def test_the_matrix_and_its_picture_are_what_the_lab_found() -> None:
-    matrix = data.loads((ROOT / "docs" / "faults.json").read_text())
+    matrix = data.loads((ROOT / "docs" / "data" / "faults.json").read_text())
 
     assert f"-->\n{markdown.table(matrix)}<!--" in (ROOT / "docs" / "guarantees.md").read_text()
-    assert picture.draw(matrix) == (ROOT / "docs" / "faults.svg").read_text()
+    assert picture.draw(matrix) == (ROOT / "docs" / "data" / "faults.svg").read_text()
 
 
 def test_the_figures_and_their_picture_are_what_the_bench_found() -> None:
-    result = Result.from_json((ROOT / "docs" / "bench.json").read_text())
+    result = Result.from_json((ROOT / "docs" / "data" / "bench.json").read_text())
 
     assert f"-->\n{tables(result)}<!--" in (ROOT / "docs" / "performance.md").read_text()
-    assert svg(result) == (ROOT / "docs" / "bench.svg").read_text()
+    assert svg(result) == (ROOT / "docs" / "data" / "bench.svg").read_text()

@@ -24,7 +24,7 @@ def drawn_tree() -> dict[str, str | None]:
     """Each class drawn in the docstring, with the one it hangs from."""
     parents: dict[str, str | None] = {}
     branch: list[str] = []
-    for line in inspect.getdoc(errors).splitlines() if errors.__doc__ else []:  # type: ignore[union-attr]
+    for line in inspect.getdoc(errors).splitlines() if errors.__doc__ else []:  # type: ignore[union-attr]  # the module has a docstring
         if found := re.match(r"([│ ├└─]*)(\w+Error)\b", line):
             depth = len(found[1]) // 4
             branch[depth:] = [found[2]]

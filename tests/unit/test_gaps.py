@@ -124,3 +124,26 @@ def test_a_run_that_begins_with_the_next_number_is_expected(watch: GapWatch) -> 
 
     assert watch.expects(run)
     assert not watch.expects(run)
+
+
+def test_the_next_number_of_another_sender_is_not_expected(watch: GapWatch) -> None:
+    heard(watch, 1)
+
+    assert not watch.expects([Message.create("x", sender="b", count=2, epoch="e1")])
+    assert not watch.expects([Message.create("x", sender="a", count=2, epoch="e2")])
+
+
+def test_the_next_number_under_another_epoch_is_a_start(watch: GapWatch) -> None:
+    heard(watch, 1, epoch="e1")
+
+    assert heard(watch, 2, epoch="e2") == []
+    assert heard(watch, 4, epoch="e1") == [Gap("a", 2, 3)]
+
+
+def test_the_longest_jump_that_is_believed_is_ten_million(watch: GapWatch) -> None:
+    assert heard(watch, 1, 10_000_001) == [Gap("a", 2, 10_000_000)]
+    assert heard(watch, 20_000_002) == []
+
+
+def test_without_an_epoch_a_late_number_does_not_start_anew(watch: GapWatch) -> None:
+    assert heard(watch, 7, 8, 2, 9, 10, epoch=None) == []

@@ -4,6 +4,7 @@ import json
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from hypothesis import given
@@ -198,3 +199,48 @@ def test_data_of_129_levels_is_neither_created_nor_read(kind: type[Any]) -> None
         read(wire(data=data))
     with pytest.raises(ValidationError, match="nested deeper than 128 levels"):
         Message.create("deep", data=data)
+
+
+def test_a_message_is_made_with_what_is_given_and_numbered_by_its_maker_or_later() -> None:
+    number = uuid4()
+
+    plain = Message.create("x")
+    given = Message.create("x", id=number, count=4, key="customer 7")
+
+    assert (plain.sender, plain.count, plain.numbered) == ("python-publisher", 1, False)
+    assert (given.id, given.count, given.key, given.numbered) == (number, 4, "customer 7", True)
+    assert Message.create("x", epoch="e").numbered
+
+
+def test_the_time_of_a_message_is_now_in_utc() -> None:
+    assert abs(Message.create("x").timestamp - datetime.now(UTC)) < timedelta(seconds=5)
+
+
+def test_a_number_is_given_and_taken_back() -> None:
+    message = Message.create("x")
+
+    message.set_number(3, "e1")
+    assert (message.count, message.epoch, message.numbered) == (3, "e1", True)
+    assert json.loads(message.encode())["epoch"] == "e1"
+
+    message.clear_number()
+    assert (message.count, message.epoch, message.numbered) == (1, None, False)
+    assert "epoch" not in message.model_fields_set
+
+
+@pytest.mark.parametrize(
+    ("raw", "why"),
+    [
+        (wire(count="5"), "count: should be a valid integer"),
+        (wire(count="5", sender=None), "sender: should be a valid string; count: should be a valid integer"),
+        (wire(data={"a": 1e999}), "data: NaN and Infinity are not JSON"),
+        (b"{", "Invalid JSON: EOF while parsing an object at line 1 column 1"),
+        (wire(timestamp="0001-01-01T00:00:00+14:00"), "timestamp: out of range in UTC"),
+    ],
+    ids=["a field", "two fields", "a value", "no JSON", "a time"],
+)
+def test_what_cannot_be_read_says_why(raw: bytes, why: str) -> None:
+    with pytest.raises(UnreadableError) as caught:
+        read(raw)
+
+    assert str(caught.value) == why

@@ -66,3 +66,20 @@ def test_whatever_happens_it_at_most_doubles_within_1_and_1_000(turns: list[tupl
         prefetch.worked(handled, seconds)
 
         assert 1 <= prefetch.limit <= min(2 * before, 1000)
+
+
+def test_a_slower_handler_is_remembered_for_a_while() -> None:
+    prefetch = Prefetch()
+    after(prefetch, 20, seconds_each=0.01)
+    assert prefetch.limit == 5
+
+    prefetch.worked(5, 0.0)
+
+    assert prefetch.limit < 10
+
+
+def test_a_faster_handler_is_believed_in_time() -> None:
+    prefetch = Prefetch()
+    after(prefetch, 20, seconds_each=0.01)
+
+    assert after(prefetch, 60, seconds_each=0.0001)[-1] in (499, 500)

@@ -28,7 +28,7 @@ class Clock(threading.Event):
 
 
 def session(stop: threading.Event, open_: object = lambda: None) -> Reconnector:
-    made = Reconnector("test", open_, stop, connect_timeout=1e9, where="here")  # type: ignore[arg-type]
+    made = Reconnector("test", open_, stop, connect_timeout=1e9, where="here")  # type: ignore[arg-type]  # a stand-in for a connection
     made.worked = True
     return made
 

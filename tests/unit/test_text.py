@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from townpost.text import excerpt, printable
+from townpost.text import excerpt, printable, told
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))  # half surrogate pairs too
 
@@ -76,3 +76,16 @@ def test_a_character_cut_in_two_is_shown_as_bytes() -> None:
 
 def test_invalid_utf_8_is_shown_as_bytes() -> None:
     assert excerpt(b"ok \xff\xfe") == r"ok \xff\xfe"
+
+
+def test_only_what_steers_a_terminal_is_escaped() -> None:
+    assert printable("Grüße\n") == r"Grüße\n"
+
+
+def test_an_error_tells_what_it_says_or_that_it_cannot() -> None:
+    class SilentError(Exception):
+        def __str__(self) -> str:
+            raise KeyError("no text")
+
+    assert told(ValueError("bad")) == "bad"
+    assert told(SilentError()) == "(its text cannot be had: KeyError)"

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from dashboard.application import _VERSION
 from lab.processes import ROOT
 from townpost.cli import main
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 SETUPTOOLS = PROJECT["tool"]["setuptools"]
 FOLDERS = {"townpost": ROOT / "shared" / "townpost", "townpost_dashboard": ROOT / "dashboard"}
-NOT_SHIPPED = {"Dockerfile"}
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -45,7 +45,7 @@ def test_every_other_file_is_package_data(name: str) -> None:
     listed = {path.relative_to(folder) for pattern in SETUPTOOLS["package-data"][name] for path in folder.glob(pattern)}
 
     for file in _files(folder):
-        if file.suffix != ".py" and file.name not in NOT_SHIPPED:
+        if file.suffix != ".py":
             assert file in listed, file
 
 
@@ -59,3 +59,7 @@ def test_the_core_needs_no_more_than_five_packages() -> None:
     names = [requirement.partition(">=")[0] for requirement in PROJECT["project"]["dependencies"]]
 
     assert sorted(names) == ["hiredis", "pydantic", "pydantic-settings", "python-dotenv", "redis"]
+
+
+def test_the_dashboard_says_the_version_of_the_project() -> None:
+    assert PROJECT["project"]["version"] == _VERSION

@@ -39,7 +39,7 @@ class _Wire:
     def __init__(self) -> None:
         url = os.environ["REDIS_URL"]
         self._connection: Any = redis.ConnectionPool.from_url(url, protocol=2).make_connection()  # it has no types
-        assert isinstance(self._connection, Connection)  # noqa: S101
+        assert isinstance(self._connection, Connection)  # noqa: S101 - it narrows the type
         self._connection.connect()
 
     def send(self, *commands: tuple[str | bytes | int, ...]) -> None:
@@ -50,8 +50,8 @@ class _Wire:
         return self._connection.read_response(disable_decoding=True)
 
     @property
-    def socket(self) -> Any:  # noqa: ANN401
-        return self._connection._sock  # noqa: SLF001
+    def socket(self) -> Any:  # noqa: ANN401 - redis-py has no type for it
+        return self._connection._sock  # noqa: SLF001 - redis-py has no public name for it
 
 
 def _queue(wire: _Wire, _: int) -> None:
@@ -199,4 +199,4 @@ _ROLES: dict[str, Callable[[_Wire, int], None]] = {
 }
 
 if __name__ == "__main__":
-    _ROLES[sys.argv[1]](_Wire(), int(sys.argv[2]) if len(sys.argv) > 2 else 0)  # noqa: PLR2004
+    _ROLES[sys.argv[1]](_Wire(), int(sys.argv[2]) if len(sys.argv) > 2 else 0)  # noqa: PLR2004 - the third argument is optional

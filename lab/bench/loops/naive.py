@@ -99,4 +99,4 @@ _ROLES: dict[str, Callable[[redis.Redis, int], None]] = {
 }
 
 if __name__ == "__main__":
-    _ROLES[sys.argv[1]](redis.Redis.from_url(os.environ["REDIS_URL"]), int(sys.argv[2]) if len(sys.argv) > 2 else 0)  # noqa: PLR2004
+    _ROLES[sys.argv[1]](redis.Redis.from_url(os.environ["REDIS_URL"]), int(sys.argv[2]) if len(sys.argv) > 2 else 0)  # noqa: PLR2004 - the third argument is optional

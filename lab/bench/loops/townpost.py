@@ -64,10 +64,10 @@ _ROLES: dict[str, Callable[[str, int], None]] = {
     "publish": partial(_publish, BATCH),
     "publish-prepared": _publish_prepared,
     "publish-one": partial(_publish, 1),
-    "tasks": partial(_tasks, False),  # noqa: FBT003
-    "tasks-prepared": partial(_tasks, True),  # noqa: FBT003
+    "tasks": partial(_tasks, False),  # noqa: FBT003 - partial: positional
+    "tasks-prepared": partial(_tasks, True),  # noqa: FBT003 - partial: positional
     "listen": _listen,
 }
 
 if __name__ == "__main__":
-    _ROLES[sys.argv[1]](sys.argv[2], int(sys.argv[3]) if len(sys.argv) > 3 else 0)  # noqa: PLR2004
+    _ROLES[sys.argv[1]](sys.argv[2], int(sys.argv[3]) if len(sys.argv) > 3 else 0)  # noqa: PLR2004 - the third argument is optional

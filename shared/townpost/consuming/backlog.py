@@ -131,7 +131,7 @@ class Backlog:
         readable: list[tuple[int, Message]] = []
         for index, message in batch.reading():
             if type(message) is not Message:
-                self._unreadable(batch, index, message)  # type: ignore[arg-type]
+                self._unreadable(batch, index, message)  # type: ignore[arg-type]  # what is no Message is an Unreadable; mypy does not narrow by `type() is not`
                 continue
             if hear is not None:
                 hear(message)

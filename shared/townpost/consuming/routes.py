@@ -10,6 +10,7 @@ import typing
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TypeGuard
 
 from pydantic import BaseModel, PydanticUndefinedAnnotation, PydanticUserError, RootModel, ValidationError
 from pydantic.errors import PydanticInvalidForJsonSchema
@@ -56,7 +57,7 @@ class Route:
     @property
     def model(self) -> type[BaseModel] | None:
         """What its payloads are."""
-        return next((kind for kind in self.kinds if _is_model(kind)), None)  # type: ignore[return-value]
+        return next((kind for kind in self.kinds if _is_model(kind)), None)
 
     def arguments(self, message: Message, delivery: Delivery | None) -> list[object]:
         """What the function is called with.
@@ -93,7 +94,7 @@ class Route:
         kinds, batch = _kinds(function, name)
         for kind in kinds:
             if _is_model(kind):
-                _check_model(typing.cast("type[BaseModel]", kind), name)
+                _check_model(kind, name)
         return cls(
             function=function,
             name=name,
@@ -112,7 +113,7 @@ def _name(function: Callable[..., object]) -> str:
     return printable(str(getattr(function, "__qualname__", type(function).__qualname__)))
 
 
-def _is_model(kind: object) -> bool:
+def _is_model(kind: object) -> TypeGuard[type[BaseModel]]:
     return isinstance(kind, type) and issubclass(kind, BaseModel) and not issubclass(kind, Message)
 
 
@@ -167,7 +168,7 @@ def check_middleware(function: Middleware) -> None:
         SettingError
     """
     name = _name(function)
-    forms = [inspect.unwrap(one) for one in (function, getattr(function, "__call__", None)) if one is not None]  # noqa: B004
+    forms = [inspect.unwrap(one) for one in (function, getattr(function, "__call__", None)) if one is not None]  # noqa: B004 - its signature is looked at, not whether it can be called
     if any(inspect.isasyncgenfunction(form) or inspect.iscoroutinefunction(form) for form in forms):
         raise SettingError(f"the middleware {name} is async: write it as def, it wraps plain and async handlers alike")
     if not any(inspect.isgeneratorfunction(form) for form in forms):

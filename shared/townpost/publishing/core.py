@@ -141,18 +141,18 @@ class Core:
     def _count(self, destination: Destination, receipts: Sequence[Receipt]) -> None:
         with self._counting:
             for receipt in receipts:
-                for counts in (self.counts[receipt.pattern], self._counts_of(destination, receipt.pattern)):
+                place = (receipt.pattern, destination.sources[receipt.pattern])
+                for counts in (self.counts[receipt.pattern], self._by_name.get(place) or self._counts_of(place)):
                     counts.sent += receipt.sent
                     counts.unheard += receipt.unheard
         if self.heartbeat is not None:
             self.heartbeat.begin()
 
-    def _counts_of(self, destination: Destination, pattern: str) -> Counts:
-        """Of the queue, stream or channel; of all further ones together once there are too many."""
-        place = (pattern, destination.settings.name_of(PATTERNS[pattern]))
-        if place not in self._by_name and len(self._by_name) >= _MOST_NAMES:
-            place = (pattern, self.settings.name_of(PATTERNS[pattern]))
-        return self._by_name.setdefault(place, Counts())
+    def _counts_of(self, place: tuple[str, str]) -> Counts:
+        """Of a further queue, stream or channel; of all others together once there are too many."""
+        if len(self._by_name) < _MOST_NAMES:
+            return self._by_name.setdefault(place, Counts())
+        return self._by_name[place[0], self.settings.name_of(PATTERNS[place[0]])]
 
 
 def _places(destination: Destination, messages: Sequence[Message]) -> list[tuple[str, Sequence[Message]]]:

@@ -45,6 +45,8 @@ class Destination:
         self.only = self.senders[0] if len(senders) == 1 else None
         """Its sender, where there is one pattern."""
         self.durable = any(pattern.guarantees.durable for pattern, _ in senders)
+        self.sources = {pattern.name: settings.name_of(pattern) for pattern, _ in senders}
+        """By pattern: the channel, queue or stream."""
         self.place = place
         self.route = settings.route
 

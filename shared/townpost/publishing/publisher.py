@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from types import TracebackType
 from typing import NamedTuple, Self
 from uuid import UUID
@@ -21,15 +22,16 @@ from townpost.publishing.models import Sendable
 from townpost.publishing.rounds import Call, Rounds, connect
 from townpost.receipts import Receipt
 from townpost.redis.backoff import Backoff
-from townpost.redis.connection import Command, Connection, Reply, pack
+from townpost.redis.connection import Command, Connection, Reply
 from townpost.settings import Settings
 
 __all__ = ["Publisher"]
 
 
 class _Parts(NamedTuple):
+    """What the settings decide."""
+
     core: Core
-    connection: Connection
     rounds: Rounds
 
 
@@ -57,19 +59,7 @@ class Publisher:
     @property
     def counts(self) -> Mapping[str, Counts]:
         """By pattern: what Redis has acknowledged."""
-        return self._core.counts
-
-    @property
-    def _core(self) -> Core:
-        return (self._parts or self._read()).core
-
-    @property
-    def _connection(self) -> Connection:
-        return (self._parts or self._read()).connection
-
-    @property
-    def _rounds(self) -> Rounds:
-        return (self._parts or self._read()).rounds
+        return (self._parts or self._read()).core.counts
 
     def _read(self) -> _Parts:
         with self._reading:
@@ -78,16 +68,14 @@ class Publisher:
             return self._parts
 
     def _made(self, settings: Settings) -> _Parts:
+        core = Core(settings, self, report=self._report)
         connection = Connection(settings.url, name="townpost-publisher")
-        return _Parts(Core(settings, self, report=self._report), connection, Rounds(connection, self._connect))
+        open_ = partial(connect, connection, transactions=core.destinations.several)
+        return _Parts(core, Rounds(connection, open_))
 
     def open(self) -> None:
         """Connect; `send` does it by itself after a loss."""
-        with self._rounds.lock:
-            self._connect()
-
-    def _connect(self) -> None:
-        connect(self._connection, transactions=self._core.destinations.several)
+        (self._parts or self._read()).rounds.open()
 
     def send(
         self,
@@ -128,14 +116,15 @@ class Publisher:
             RefusedError: nothing was sent.
         """
         until = time.monotonic() + (0.0 if timeout is None else checked_timeout(timeout))
-        destination, messages, due = self._core.request(messages, on, to, delay, at, (type, key, priority, id))
+        parts = self._parts or self._read()
+        destination, messages, due = parts.core.request(messages, on, to, delay, at, (type, key, priority, id))
         if not messages:
             return []
         with self._order:
-            exchange = Exchange(destination, messages, self._core.write(destination, messages), due)
-            call = self._queue(exchange.commands)
+            exchange = Exchange(destination, messages, parts.core.write(destination, messages), due)
+            call = parts.rounds.queue(exchange.commands)
         try:
-            return self._receipts(exchange, call, until)
+            return _receipts(parts, exchange, call, until)
         except UnavailableError as error:
             error.messages = messages
             raise
@@ -143,10 +132,9 @@ class Publisher:
     def close(self) -> None:
         if self._parts is None:
             return
-        with self._rounds.lock:
-            self._connection.close()
-        if self._core.heartbeat is not None:
-            self._core.heartbeat.close()
+        self._parts.rounds.close()
+        if self._parts.core.heartbeat is not None:
+            self._parts.core.heartbeat.close()
 
     def __enter__(self) -> Self:
         self.open()
@@ -157,30 +145,28 @@ class Publisher:
     ) -> None:
         self.close()
 
-    def _receipts(self, exchange: Exchange, call: Call, until: float) -> list[Receipt]:
-        backoff: Backoff | None = None
-        while True:
-            try:
-                replies = self._rounds.result(call)
-                tidied = self._tidied(exchange.upkeep_commands) if exchange.upkeep_commands else []
-                return self._core.receipts(exchange, replies, tidied)
-            except UnavailableError:
-                backoff = backoff or Backoff()
-                left = until - time.monotonic()
-                if left <= 0:
-                    raise
-                time.sleep(min(backoff.pause(), left))
-            if call.replies is not None:  # Redis is not ready; it may be ready elsewhere
-                with self._rounds.lock:
-                    self._connection.close()
-            call = self._queue(exchange.commands)
 
-    def _queue(self, commands: Sequence[Command]) -> Call:
-        return self._rounds.queue(b"".join(map(pack, commands)), len(commands))
-
-    def _tidied(self, upkeep: Sequence[Command]) -> list[Reply]:
-        """The replies to the upkeep, in a round trip of its own; none if it was not answered."""
+def _receipts(parts: _Parts, exchange: Exchange, call: Call, until: float) -> list[Receipt]:
+    backoff: Backoff | None = None
+    while True:
         try:
-            return self._rounds.result(self._queue(upkeep))
+            replies = parts.rounds.result(call)
+            upkeep = _upkeep(parts.rounds, exchange.upkeep_commands) if exchange.upkeep_commands else []
+            return parts.core.receipts(exchange, replies, upkeep)
         except UnavailableError:
-            return []
+            backoff = backoff or Backoff()
+            left = until - time.monotonic()
+            if left <= 0:
+                raise
+            time.sleep(min(backoff.pause(), left))
+        if call.replies is not None:  # Redis is not ready; it may be ready elsewhere
+            parts.rounds.close()
+        call = parts.rounds.queue(exchange.commands)
+
+
+def _upkeep(rounds: Rounds, commands: Sequence[Command]) -> list[Reply]:
+    """The replies, in a round trip of its own; none if it was not answered."""
+    try:
+        return rounds.result(rounds.queue(commands))
+    except UnavailableError:
+        return []

@@ -2,10 +2,10 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from townpost.errors import UnavailableError
-from townpost.redis.connection import Connection, Reply
+from townpost.redis.connection import Command, Connection, Reply, pack
 
 __all__ = ["MOST_BYTES", "Call", "Rounds", "connect"]
 
@@ -54,9 +54,23 @@ class Rounds:
         self._open = open_
         self._queued: deque[Call] = deque()
 
-    def queue(self, packed: bytes, count: int) -> Call:
-        """To be sent by whoever comes next; `result` is to follow."""
-        call = Call(packed, count)
+    def open(self) -> None:
+        """Connect now.
+
+        Raises:
+            UnavailableError, RefusedError
+        """
+        with self.lock:
+            self._open()
+
+    def close(self) -> None:
+        """Disconnect; the next call connects again."""
+        with self.lock:
+            self._connection.close()
+
+    def queue(self, commands: Sequence[Command]) -> Call:
+        """To be sent with the next round trip; `result` is to follow."""
+        call = Call(b"".join(map(pack, commands)), len(commands))
         self._queued.append(call)
         return call
 

@@ -280,7 +280,7 @@ class ReliableListener:
         self._renewer.release(name)  # it may be held, as one that was made ahead
         return self._claiming.made(name, found, asked_at + self._lease)
 
-    def _note_settled(self, settled: Claim | Part, reply: Reply, repeated: bool) -> None:  # noqa: FBT001
+    def _note_settled(self, settled: Claim | Part, reply: Reply, repeated: bool) -> None:  # noqa: FBT001 - AckPipeline passes its arguments in order
         if isinstance(settled, Part):
             settled.batch.parted(settled)
         match reply:

@@ -230,7 +230,7 @@ class StreamListener:
         self.settle(batch)
         return Batch("stream", [])
 
-    def _note_settled(self, batch: Entries | Part, reply: Reply, repeated: bool) -> None:  # noqa: FBT001
+    def _note_settled(self, batch: Entries | Part, reply: Reply, repeated: bool) -> None:  # noqa: FBT001 - AckPipeline passes its arguments in order
         settled = Settled(reply)
         if isinstance(batch, Part):
             self._note_part(batch)

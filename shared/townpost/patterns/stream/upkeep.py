@@ -39,7 +39,7 @@ class EntriesUpkeep:
                 lost.append(name)
         return lost
 
-    def split(self, connection: Connection, batch: LeasedBatch, first: int, ahead: Sequence[str]) -> Collection[str]:  # noqa: ARG002
+    def split(self, connection: Connection, batch: LeasedBatch, first: int, ahead: Sequence[str]) -> Collection[str]:  # noqa: ARG002 - LeasedUpkeep's signature; a stream has nothing ahead
         """Give back what has no answer from this position on. Done twice, the second time changes nothing."""
         if isinstance(batch, Entries):
             ids = [batch.ids[index] for index in batch.open if index >= first]
