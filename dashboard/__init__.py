@@ -1,1 +1,1 @@
-"""The live web page: what flows, who is at work, what is lost, and what to do about it."""
+"""The live web page: which messages flow, which instances run, what is lost, and what to do about it."""

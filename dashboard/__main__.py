@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _quieten_uvicorn() -> None:
-    """Its warnings and errors, in our form; its greetings not."""
+    """Log its warnings and errors in our form, and nothing below."""
     log = logging.getLogger("uvicorn")
     log.handlers[:] = logging.getLogger("townpost").handlers
     log.setLevel(logging.WARNING)

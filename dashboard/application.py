@@ -1,4 +1,4 @@
-"""The web application: what is listed at the top of dashboard/snapshot.py, each a few lines."""
+"""The web application: what is listed at the top of dashboard/schemas/__init__.py, each a few lines."""
 
 import asyncio
 import logging
@@ -26,13 +26,13 @@ from townpost import (
 
 from . import metrics
 from .bursts import Bursts, BusyError
-from .exchange import MAX_BURST, Login, Publish, Published
 from .guard import COOKIE, Guard, Keys
 from .hub import Hub, event
-from .letters import letters_routes
 from .poller import Poller
+from .queue_routes import queue_routes
+from .schemas.live import History, Problem, Seen, SeenWhole, Session, Snapshot
+from .schemas.requests import MAX_BURST, Login, Publish, Published
 from .settings import DashboardSettings
-from .snapshot import History, Problem, Seen, SeenWhole, Session, Snapshot
 
 __all__ = ["application"]
 
@@ -52,7 +52,7 @@ _STATUS: tuple[tuple[type[TownpostError], int], ...] = (
 
 
 def application(settings: DashboardSettings, poller: Poller, hub: Hub, bursts: Bursts) -> FastAPI:
-    """All of it; nothing runs by itself but what is asked for."""
+    """All routes behind the guard. It starts no task of its own."""
     keys = Keys(settings.dashboard_token)
     app = FastAPI(
         title="Townpost dashboard",
@@ -66,7 +66,7 @@ def application(settings: DashboardSettings, poller: Poller, hub: Hub, bursts: B
     _session_routes(app, settings, keys)
     _live_routes(app, settings, poller, hub, keys)
     _publish_routes(app, bursts)
-    letters_routes(app, settings, poller)
+    queue_routes(app, settings, poller)
     app.mount("/static", GZipMiddleware(StaticFiles(directory=_STATIC)), name="static")
     app.add_middleware(Guard, settings=settings, keys=keys)
     return app
@@ -180,7 +180,7 @@ def _live_routes(app: FastAPI, settings: DashboardSettings, poller: Poller, hub:
 
     @app.get("/healthz")
     async def health() -> JSONResponse:
-        well = poller.standing() < _STALLED_SECONDS
+        well = poller.idle_seconds() < _STALLED_SECONDS
         redis = poller.snapshot.redis
         return JSONResponse({"ok": well, "redis": redis.up, "problem": redis.problem}, 200 if well else 503)
 

@@ -1,4 +1,4 @@
-"""What is published from the page: one message, or a burst of them that goes on by itself in small portions."""
+"""What the page publishes: one message, or a burst of them that its own thread sends in small portions."""
 
 import itertools
 import threading
@@ -21,7 +21,7 @@ from townpost import (
     choose_patterns,
 )
 
-from .exchange import Publish, Published, Went
+from .schemas.requests import Publish, Published, Went
 
 __all__ = ["Bursts", "BusyError"]
 
@@ -35,11 +35,11 @@ _SHOWN_IDS = 10
 
 
 class BusyError(TownpostError):
-    """As many bursts as may be are under way."""
+    """As many bursts run as are allowed."""
 
 
 class Burst:
-    """One of them: written by its thread, read by anyone."""
+    """One burst: its thread writes it, requests read it."""
 
     def __init__(self, number: int, asked: Publish) -> None:
         self.number = number
@@ -51,7 +51,7 @@ class Burst:
         self.finished = threading.Event()
         self.failed: TownpostError | None = None
 
-    def view(self) -> Published:
+    def progress(self) -> Published:
         return Published(
             number=self.number,
             ids=self.ids[:_SHOWN_IDS],
@@ -64,7 +64,7 @@ class Burst:
 
 
 class Bursts:
-    """All of them, the last fifty remembered."""
+    """All bursts; the last fifty are remembered."""
 
     def __init__(self, settings: Settings, stop: threading.Event) -> None:
         self._settings = settings
@@ -77,7 +77,7 @@ class Bursts:
 
     def one(self, number: int) -> Published | None:
         burst = self._known.get(number)
-        return None if burst is None else burst.view()
+        return None if burst is None else burst.progress()
 
     def start(self, asked: Publish) -> Published:
         """Begin, and say where the first of it went; a single message has gone by then, or has not gone at all.
@@ -96,7 +96,7 @@ class Bursts:
             raise SettingError(f"{', '.join(names)} cannot delay a message: use reliable alone")
         with self._lock:
             if sum(not burst.finished.is_set() for burst in self._known.values()) >= _AT_ONCE:
-                raise BusyError(f"{_AT_ONCE} bursts are under way: wait until one has ended")
+                raise BusyError(f"{_AT_ONCE} bursts are running: wait until one has ended")
             burst = Burst(next(self._numbers), asked)
             self._known[burst.number] = burst
             while len(self._known) > _KEPT:
@@ -109,7 +109,7 @@ class Bursts:
         begun.wait(_ANSWER_SECONDS * 2)
         if burst.failed is not None and not burst.sent:
             raise burst.failed
-        return burst.view()
+        return burst.progress()
 
     def _messages(self, asked: Publish, epoch: str, start: int, count: int) -> list[Message]:
         try:

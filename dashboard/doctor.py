@@ -7,8 +7,8 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
-from .reading import Reading
-from .snapshot import Finding, InstanceView, PatternView
+from .collector import Collected
+from .schemas.live import Finding, InstanceStatus, PathStatus
 
 __all__ = ["Config", "examine"]
 
@@ -26,20 +26,20 @@ _ORDER = {"bad": 0, "warning": 1, "note": 2}
 
 
 def examine(
-    reading: Reading,
+    collected: Collected,
     config: Config,
-    patterns: Sequence[PatternView],
-    instances: Sequence[InstanceView],
+    patterns: Sequence[PathStatus],
+    instances: Sequence[InstanceStatus],
     dead_before: Mapping[str, int],
 ) -> list[Finding]:
     """Worst first; `dead_before` is how many dead letters each pattern had a minute ago."""
-    found = [*_server(reading.info, config, patterns), *_replicas(reading.info)]
+    found = [*_server(collected.info, config, patterns), *_replicas(collected.info)]
     found += [*_queues(patterns, dead_before), *_instances(instances)]
     return sorted(found, key=lambda finding: _ORDER[finding.level])
 
 
-def _server(info: Mapping[str, str], config: Config, patterns: Sequence[PatternView]) -> Iterator[Finding]:
-    stores = any(view.durable for view in patterns)
+def _server(info: Mapping[str, str], config: Config, patterns: Sequence[PathStatus]) -> Iterator[Finding]:
+    stores = any(status.durable for status in patterns)
     if not info:
         yield Finding(
             id="info-forbidden",
@@ -98,11 +98,11 @@ def _memory(info: Mapping[str, str]) -> Iterator[Finding]:
         )
 
 
-def _output_buffer(config: Config, patterns: Sequence[PatternView]) -> Iterator[Finding]:
+def _output_buffer(config: Config, patterns: Sequence[PathStatus]) -> Iterator[Finding]:
     words = config.get("client-output-buffer-limit", "").split()
     classes = {words[i]: words[i + 1 : i + _CLASS_FIELDS] for i in range(0, len(words) - 3, _CLASS_FIELDS)}
     numbers = [int(word) for word in classes.get("pubsub", []) if word.isdecimal()]
-    if len(numbers) != _CLASS_FIELDS - 1 or not any(view.fan_out for view in patterns):
+    if len(numbers) != _CLASS_FIELDS - 1 or not any(status.fan_out for status in patterns):
         return
     hard, soft, seconds = numbers
     limits = [limit for limit in (hard, soft) if limit]
@@ -141,72 +141,72 @@ def _replicas(info: Mapping[str, str]) -> Iterator[Finding]:
                 id=f"replica-lag-{name}",
                 level="warning",
                 title=f"Replica {replica.get('ip', '?')}:{replica.get('port', '?')} lags behind",
-                detail=f"State {replica.get('state', 'unknown')}, {behind:,} bytes behind, last heard of {silent} s "
+                detail=f"State {replica.get('state', 'unknown')}, {behind:,} bytes behind, last answer {silent} s "
                 "ago. A failover to it would lose what it has not got.",
                 remedy="Look at its network, disk and log; WAIT or min-replicas-to-write bound the loss.",
                 command="INFO replication",
             )
 
 
-def _queues(patterns: Sequence[PatternView], dead_before: Mapping[str, int]) -> Iterator[Finding]:
+def _queues(patterns: Sequence[PathStatus], dead_before: Mapping[str, int]) -> Iterator[Finding]:
     growing: set[tuple[str, str]] = set()
-    for view in patterns:
-        if view.depth and not view.subscribers and not view.in_flight:
+    for status in patterns:
+        if status.depth and not status.subscribers and not status.in_flight:
             yield Finding(
-                id=f"no-consumer-{view.id}",
+                id=f"no-consumer-{status.id}",
                 level="bad",
-                title=f"{view.depth:,} messages wait on {_where(view)}, and nobody takes them",
-                detail=f"No subscriber of '{view.key}' reports (one of another program would not).",
-                remedy=f"Start a subscriber with PATTERN={view.name} and {view.setting}={view.key}.",
-                command=f"docker compose up -d --scale subscriber=1   # PATTERN={view.name}",
+                title=f"{status.depth:,} messages wait on {_where(status)}, and no subscriber takes them",
+                detail=f"No subscriber of '{status.key}' reports; consumers of other programs do not report.",
+                remedy=f"Start a subscriber with PATTERN={status.name} and {status.setting}={status.key}.",
+                command=f"docker compose up -d --scale subscriber=1   # PATTERN={status.name}",
             )
-        elif view.depth and view.subscribers and (view.oldest_seconds or 0) > _WAITING_SECONDS:
+        elif status.depth and status.subscribers and (status.oldest_seconds or 0) > _WAITING_SECONDS:
             yield Finding(
-                id=f"behind-{view.id}",
+                id=f"behind-{status.id}",
                 level="warning",
-                title=f"The oldest message on {_where(view)} has waited for {view.oldest_seconds or 0:,.0f} s",
-                detail=f"{view.depth:,} wait, {view.handled_rate:,.1f} a second are handled, "
-                f"{view.sent_rate:,.1f} a second are sent.",
+                title=f"The oldest message on {_where(status)} has waited for {status.oldest_seconds or 0:,.0f} s",
+                detail=f"{status.depth:,} wait, {status.handled_rate:,.1f} a second are handled, "
+                f"{status.sent_rate:,.1f} a second are sent.",
                 remedy="Add subscribers, or make the handler faster.",
-                command=f"docker compose up -d --scale subscriber={view.subscribers + 1}",
+                command=f"docker compose up -d --scale subscriber={status.subscribers + 1}",
             )
-        if view.fan_out and view.listeners == 0 and view.sent_rate and view.totals.unheard:  # a glob may listen
+        if status.fan_out and status.listeners == 0 and status.sent_rate and status.totals.unheard:  # a glob may listen
             yield Finding(
-                id=f"no-listener-{view.id}",
+                id=f"no-listener-{status.id}",
                 level="bad",
-                title="The crier speaks to an empty square",
-                detail=f"Messages are published on '{view.key}' and nobody is subscribed: each of them is gone.",
-                remedy=f"Start a subscriber with PATTERN={view.name}.",
+                title=f"No subscribers: messages published on '{status.key}' are dropped",
+                detail="Pub/sub stores nothing, so a message without a subscriber is lost.",
+                remedy=f"Start a subscriber with PATTERN={status.name}.",
                 command="",
             )
-        now, before = view.dead_letters or 0, dead_before.get(view.id, 0)
-        if now > before and (view.name, view.key) not in growing:  # the groups of a stream share its dead letters
-            growing.add((view.name, view.key))
+        now, before = status.dead_letters or 0, dead_before.get(status.id, 0)
+        if now > before and (status.name, status.key) not in growing:  # the groups of a stream share its dead letters
+            growing.add((status.name, status.key))
             yield Finding(
-                id=f"dead-growing-{view.id}",
+                id=f"dead-growing-{status.id}",
                 level="warning",
-                title=f"Dead letters of {view.name} '{view.key}' grow: {now - before:,} more in the last minute",
+                title=f"Dead letters of {status.name} '{status.key}' grow: {now - before:,} more in the last minute",
                 detail=f"{now:,} are there. Messages die after MAX_ATTEMPTS failures or MAX_CRASHES crashes.",
                 remedy="Read their errors, mend the handler, then requeue them.",
-                command=f"python -m townpost dead list --pattern {view.name} --of {shlex.quote(view.key)}",
+                command=f"python -m townpost dead list --pattern {status.name} --of {shlex.quote(status.key)}",
             )
 
 
-def _where(view: PatternView) -> str:
+def _where(status: PathStatus) -> str:
     """The pattern and the name: there may be several queues of one pattern, and groups of one stream."""
-    return f"{view.name} '{view.key}'" + (f" for {view.group}" if view.group else "")
+    return f"{status.name} '{status.key}'" + (f" for {status.group}" if status.group else "")
 
 
-def _instances(instances: Sequence[InstanceView]) -> Iterator[Finding]:
+def _instances(instances: Sequence[InstanceStatus]) -> Iterator[Finding]:
     for one in instances:
-        if one.state == "wedged":
-            loop, seconds = max(one.standing.items(), key=lambda item: item[1])
+        if one.state == "stalled":
+            loop, seconds = max(one.idle_seconds.items(), key=lambda item: item[1])
             yield Finding(
-                id=f"wedged-{one.id}",
+                id=f"stalled-{one.id}",
                 level="bad",
-                title=f"{one.role} {one.host} is wedged",
-                detail=f"Its {loop} loop has stood still for {seconds:,.0f} s, though it reports.",
-                remedy="A handler hangs: look at its log, set HANDLER_TIMEOUT, restart it.",
+                title=f"{one.role} {one.host} is stalled",
+                detail=f"Its {loop} loop has not turned for {seconds:,.0f} s, though it reports.",
+                remedy="Its handler does not return: look at its log, set HANDLER_TIMEOUT, restart it.",
                 command="",
             )
         if one.state != "gone" and one.clock_offset is not None and abs(one.clock_offset) > _CLOCK_SECONDS:

@@ -1,4 +1,4 @@
-"""The feed: messages that the services happened to keep (`MessageSample`), each once, the last five hundred."""
+"""The feed: the last five hundred messages that services kept as samples (`MessageSample`), each once."""
 
 import itertools
 from collections import deque
@@ -10,7 +10,7 @@ from townpost import UnreadableError, read_message
 
 from .instances import Instance, Instances
 from .paths import Path
-from .snapshot import Seen, SeenWhole
+from .schemas.live import Seen, SeenWhole
 
 __all__ = ["Feed", "parsed"]
 
@@ -26,7 +26,7 @@ _Sample: TypeAlias = tuple[float, Path, Literal["sent", "received"], str, str, i
 
 
 class Feed:
-    """Filled by the poller, read by anyone."""
+    """The poller fills it, requests read it."""
 
     def __init__(self) -> None:
         self._lines: deque[SeenWhole] = deque(maxlen=_KEPT)

@@ -98,7 +98,7 @@ class Guard:
 
     def _refusal(self, method: str, path: str, headers: Headers) -> tuple[int, str] | None:
         if _name(headers.get("host", "")) not in self._hosts:
-            return 403, "this dashboard does not go by that host name: DASHBOARD_HOSTS lists those it goes by"
+            return 403, "this dashboard does not serve that host name: DASHBOARD_HOSTS lists those it serves"
         writes = method not in ("GET", "HEAD")
         if path.startswith("/api/") or writes:
             if not _same_site(headers):

@@ -1,6 +1,6 @@
-"""Passes what happens on to every open page: the newest snapshot, and the lines of the feed that came meanwhile.
+"""Sends every open page the newest snapshot and the lines of the feed that came meanwhile.
 
-A page that reads too slowly skips snapshots, and loses the oldest lines beyond a few hundred; it costs nobody else.
+A page that reads too slowly skips snapshots, and loses the oldest lines beyond a few hundred; other pages lose nothing.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ class Hub:
         return len(self._open) >= MOST_PAGES
 
     def send(self, snapshot: bytes, lines: bytes | None) -> None:
-        """To all; both are whole events."""
+        """Send both to every page; each is a whole event."""
         self._last = snapshot
         for page in self._open:
             page.snapshot = snapshot
@@ -47,7 +47,7 @@ class Hub:
             page.new.set()
 
     def close(self) -> None:
-        """Every stream ends."""
+        """End every stream."""
         self._closed = True
         for page in self._open:
             page.new.set()
@@ -73,5 +73,5 @@ class Hub:
 
 
 def event(name: str, data: bytes) -> bytes:
-    """As it goes over the wire; JSON in ASCII has no line ends, in nobody's eyes."""
+    """As it goes over the wire; JSON in ASCII holds no line end of any kind."""
     return b"event: " + name.encode() + b"\ndata: " + data + b"\n\n"

@@ -1,20 +1,20 @@
-"""Who is there, who was, and what they counted: the memory that outlives the reports on Redis.
+"""The instances that run or ran, and what they counted: this memory outlives the reports on Redis.
 
-A report is replaced every second and gone with its instance; the counts of the gone must stay in the sums. So each
-instance is remembered with its last reports, for five minutes after it went, and its counts for good.
+A report is replaced every second and ends with its instance, but the counts must stay in the sums. So each instance is
+remembered with its last reports, for five minutes after it ended, and its counts for good.
 """
 
 from collections import Counter, deque
 from collections.abc import Iterator
 from typing import Literal, TypeAlias
 
+from .collector import Collected
 from .paths import Path, Tally, share
-from .reading import Reading
 from .reports import Report
 
 __all__ = ["BUSY_SECONDS", "Instance", "Instances", "State"]
 
-State: TypeAlias = Literal["working", "idle", "wedged", "silent", "gone"]
+State: TypeAlias = Literal["working", "idle", "stalled", "silent", "gone"]
 
 _FORGET_SECONDS = 300.0
 _MEMORY_SECONDS = 12.0
@@ -25,11 +25,11 @@ _SETTLE_SECONDS = 4.0
 """After an outage instances connect again in their own time."""
 BUSY_SECONDS = 2.0
 _MOST_KNOWN = 2_000
-"""Anyone can write reports."""
+"""A bound: any client can write reports."""
 
 
 class Instance:
-    """One process, as it told of itself."""
+    """One process, as its reports describe it."""
 
     def __init__(self, report: Report) -> None:
         self.id = report.id
@@ -37,9 +37,9 @@ class Instance:
         self.left: Literal["stopped", "vanished"] | None = None
         self.silent = False
         self.reports: deque[Report] = deque()
-        self.hear(report)
+        self.add(report)
 
-    def hear(self, report: Report) -> None:
+    def add(self, report: Report) -> None:
         """Take its newest report, which may be one that is known."""
         self.latest = report
         self.last_seen = report.at
@@ -74,7 +74,7 @@ class Instance:
         if self.silent:
             return "silent"
         if any(seconds > self.stall_seconds for seconds in self.latest.idle_seconds.values()):
-            return "wedged"
+            return "stalled"
         busy = any(seconds > BUSY_SECONDS for seconds in self.latest.idle_seconds.values())
         return "working" if busy or any(sum(rate.values()) for rate in self.rates(now).values()) else "idle"
 
@@ -124,12 +124,12 @@ class Instance:
 
 
 class Instances:
-    """All that were ever seen here."""
+    """All that this dashboard has seen."""
 
     def __init__(self) -> None:
         self._known: dict[str, Instance] = {}
         self.forgotten: dict[Path, Tally] = {}
-        """What those counted who are no longer remembered."""
+        """The counts of instances that are no longer remembered."""
         self._settled_at = 0.0
 
     def __iter__(self) -> Iterator[Instance]:
@@ -141,43 +141,43 @@ class Instances:
         return [i.client_id for i in self._known.values() if i.gone_at is None and i.client_id is not None]
 
     def disturbed(self) -> None:
-        """Redis was away: nobody's connection is what it was."""
+        """Redis was away: every instance has to connect anew."""
         if self._known:
             self._settled_at = float("inf")
 
-    def update(self, reading: Reading) -> None:
-        now = reading.now
+    def update(self, collected: Collected) -> None:
+        now = collected.now
         if self._settled_at == float("inf"):
             self._settled_at = now + _SETTLE_SECONDS
         asked = {i.id: i.client_id for i in self._known.values() if i.gone_at is None}
-        for name, report in reading.reports.items():
+        for name, report in collected.reports.items():
             if (known := self._known.get(name)) is None:
                 self._known[name] = Instance(report)
             else:
-                known.hear(report)
+                known.add(report)
         for instance in self._known.values():
-            self._judge(instance, reading, asked.get(instance.id))
+            self._judge(instance, collected, asked.get(instance.id))
         gone = sorted((i for i in self._known.values() if i.gone_at is not None), key=lambda i: i.gone_at or 0.0)
         old = [i for i in gone if (i.gone_at or 0.0) < now - _FORGET_SECONDS]
         for instance in old or gone[: max(0, len(self._known) - _MOST_KNOWN)]:
             for path, tally in self._known.pop(instance.id).counts.items():
                 self.forgotten.setdefault(path, Counter()).update(tally)
 
-    def _judge(self, instance: Instance, reading: Reading, asked: int | None) -> None:
-        """Whether it is gone: it said so, or its connection is closed, or its report has run out."""
-        now = reading.now
+    def _judge(self, instance: Instance, collected: Collected, asked: int | None) -> None:
+        """Decide whether it is gone: it reported its end, its connection is closed, or its report has expired."""
+        now = collected.now
         if instance.latest.ended:
             instance.gone_at, instance.left, instance.silent = instance.last_seen, "stopped", False
             return
-        fresh = instance.id in reading.reports
-        entered = instance.id in reading.entered
+        fresh = instance.id in collected.reports
+        entered = instance.id in collected.entered
         stale = now - instance.last_seen > _SILENT_SECONDS
         # only a connection that was asked for, and that it has not replaced since, says anything
-        known = reading.connected is not None and asked is not None and asked == instance.client_id
-        closed = known and asked not in (reading.connected or ()) and now > self._settled_at
+        known = collected.connected is not None and asked is not None and asked == instance.client_id
+        closed = known and asked not in (collected.connected or ()) and now > self._settled_at
         if instance.gone_at is not None and (not fresh or closed or stale):
             return
-        connected = known and asked in (reading.connected or ())
+        connected = known and asked in (collected.connected or ())
         instance.silent = stale and (connected or fresh)
         if not entered and not fresh:
             gone, instance.left = True, "stopped"
@@ -189,19 +189,19 @@ class Instances:
             instance.gone_at, instance.left = None, None
 
     def totals(self, path: Path) -> Tally:
-        """Over all there were, each as of its last report."""
+        """Over all instances, each as of its last report."""
         total = share(self.forgotten, path)
         for instance in self._known.values():
             total.update(share(instance.counts, path))
         return total
 
     def on(self, path: Path) -> list[Instance]:
-        """Those who send there, or take as its group does."""
+        """The instances that send there, or take in its group."""
         return [i for i in self if any(_is_on(other, path, i) for other in i.counts)]
 
     @property
     def places(self) -> list[Path]:
-        """Used by anyone remembered, the living first."""
+        """Places that a remembered instance uses, those of running instances first."""
         return list(dict.fromkeys(path.place for instance in self for path in instance.counts))
 
 

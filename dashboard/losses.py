@@ -1,21 +1,20 @@
-"""What was sent since we watch and is nowhere to be found.
+"""Messages that were sent since the dashboard started and are missing now: neither waiting nor received.
 
-The reports of two processes are never of one moment, and neither is a queue's length. So what is astray is known within
-bounds only. At least: what was counted as sent by the moment the lengths were read, less what waited then and what
-was received a second later. At most: what was counted as sent a second later, less what waited, and what had been
-received by then. The most that was ever astray at once in a quiet moment is where we began; what is certainly
-astray beyond that is lost. The least of three looks counts: what a consumer has just in hand passes by.
+The reports of two processes are never of one moment, and neither is a queue's length. So the number of missing messages
+is known within bounds only. At least: what was counted as sent by the moment the lengths were read, less what waited
+then and what was received a second later. At most: what was counted as sent a second later, less what waited, and what
+had been received by then. The least upper bound seen is the baseline: so many may have been missing from the start.
+What exceeds it for certain is lost. The least of three looks counts, since a message in flight is missing for a moment.
 
-Where messages do not come again, what a subscriber had begun and not finished when it vanished is lost too, though it
-was received; at most, as it may have finished them in its last second.
+Where messages are not redelivered, those that a subscriber had begun and not finished when it vanished are lost too,
+though they were received; at most, as it may have finished them in its last second.
 """
 
 from collections import deque
 from collections.abc import Iterable, Sequence
 
-from townpost import PATTERNS
+from townpost import PATTERNS, Depth
 
-from .depths import Depth
 from .instances import Instance, Instances
 from .paths import Path, Tally, share
 
@@ -37,18 +36,18 @@ class _Account:
         self._lengths: deque[tuple[float, int]] = deque(maxlen=_LENGTHS)
         self._looks: deque[int] = deque(maxlen=_LOOKS)
         self._accounted: int | None = None
-        """No more than this was astray when we began: the least bound seen since, as nothing that is astray returns."""
+        """At most so many were missing at the start: the least bound since: a missing message never returns."""
         self._before = 0
         """What was lost before that."""
         self._vanished: dict[str, int] = {}
-        """Who vanished, and how many messages each had begun and not finished."""
+        """Instances that vanished, and how many messages each had begun and not finished."""
         self.disturbed = False
-        """Set when somebody deleted messages on purpose, by whichever thread did."""
+        """Set by the thread of a request that deleted messages on purpose."""
         self.lost = 0
         self.certain = True
 
     def _rebase(self) -> None:
-        """From here on: what is astray now is accounted for."""
+        """Start again: what is missing now is accounted for."""
         self._lengths.clear()
         self._looks.clear()
         self._accounted = None
@@ -70,8 +69,8 @@ class _Account:
         self._lengths.append((now, depth.depth + (depth.in_flight or 0) + (depth.scheduled or 0)))
         alive = [i for i in mine if i.gone_at is None]
         # what was taken is counted when it is handled, a batch of it a moment later; who only sent may be frozen
-        heard = [i.last_seen for i in alive if not i.silent or share(i.counts, self._path)["received"]]
-        latest = min(heard, default=now) - _BATCH_SECONDS
+        reported = [i.last_seen for i in alive if not i.silent or share(i.counts, self._path)["received"]]
+        latest = min(reported, default=now) - _BATCH_SECONDS
         known = [(at, length) for at, length in self._lengths if at <= latest]
         if not known:
             return
@@ -85,12 +84,12 @@ class _Account:
             self.lost = max(self.lost, self._before + min(self._looks) - self._accounted)
 
     @property
-    def in_hand(self) -> int:
-        """Of those who vanished."""
+    def in_flight(self) -> int:
+        """Messages that vanished instances had begun and not finished."""
         return sum(self._vanished.values())
 
     def _note_vanished(self, instances: Iterable[Instance]) -> bool:
-        """Whether anyone new did; one that is back had only lost its connection."""
+        """Whether another instance vanished; one that is back had only lost its connection."""
         new = False
         for one in instances:
             if one.left != "vanished":
@@ -104,7 +103,7 @@ class _Account:
 
     @property
     def _counted(self) -> tuple[str, str]:
-        """What became of a message."""
+        """The counts that say what became of a message."""
         return ("handled", "dead") if self._redelivers else ("received", "unreadable")
 
     def _done(self, totals: Tally) -> int:
@@ -123,7 +122,7 @@ class Losses:
         self._accounts: dict[Path, _Account] = {}
 
     def rebase(self, place: Path) -> None:
-        """Somebody deleted messages on purpose."""
+        """Messages were deleted there on purpose."""
         for path, account in list(self._accounts.items()):
             if path.place == place:
                 account.disturbed = True
@@ -132,5 +131,5 @@ class Losses:
         """How many, and whether that is certain."""
         account = self._accounts.setdefault(path, _Account(path))
         account.look(now, instances.totals(path), depth, instances.on(path))
-        lost = account.lost + account.in_hand
+        lost = account.lost + account.in_flight
         return lost, account.certain or not lost

@@ -1,4 +1,4 @@
-"""One way that messages take: a pattern, the name of its channel, list or stream, and on a stream a consumer group.
+"""One path of messages: a pattern, the name of its channel, list or stream, and on a stream a consumer group.
 
 Everything the dashboard counts is counted by path: two queues of one pattern, and two groups of one stream, have
 nothing in common but their pattern.
@@ -22,7 +22,7 @@ _LONGEST = 500
 
 
 class Path(NamedTuple):
-    """Without a group it is a place: what senders know."""
+    """Without a group it is a place: senders know no groups."""
 
     pattern: str
     name: str
@@ -39,7 +39,7 @@ class Path(NamedTuple):
 
 
 def own_path(settings: Settings, pattern: str) -> Path:
-    """That of a service with these settings."""
+    """The path of a service with these settings."""
     groups = PATTERNS[pattern].guarantees.groups
     return Path(pattern, settings.name_of(PATTERNS[pattern]), settings.consumer_group if groups else "")
 
@@ -57,7 +57,7 @@ def known_as(pattern: str, name: object) -> bool:
 
 
 def share(counts: Mapping[Path, Tally], path: Path) -> Tally:
-    """What of these counts belongs to a path: all of its group's, and what was sent to any."""
+    """The part of these counts that belongs to a path: those of its group, and what was sent for any."""
     found: Tally = Counter()
     for other, tally in counts.items():
         if other.place == path.place:

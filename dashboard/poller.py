@@ -1,4 +1,4 @@
-"""The one that reads from Redis, for all pages together: once a second while anyone looks, else every three."""
+"""Reads from Redis for all pages together: once a second while a page is open or the API is used, else every three."""
 
 import logging
 import threading
@@ -8,18 +8,17 @@ from collections.abc import Callable, Mapping, Sequence
 
 from townpost import PATTERNS, Connection, Counts, Settings, TownpostError, endpoint
 
-from .depths import Oldest
+from .collector import Collected, Collector
 from .doctor import Config, examine
 from .feed import Feed
 from .instances import Instances
 from .losses import Losses
 from .paths import Path, own_path
-from .reading import Reading, read_all
+from .presenters import Counted, difference, instance_status, path_status, redis_status
 from .replies import pairs
 from .reports import number_of
-from .snapshot import History, RedisView, Seen, Snapshot
+from .schemas.live import History, RedisStatus, Seen, Snapshot
 from .sums import Sums
-from .view import Counted, difference, instance_view, pattern_view, redis_view
 
 __all__ = ["NOTHING_YET", "Poller"]
 
@@ -33,7 +32,7 @@ _CONFIG = (
     *("client-output-buffer-limit", "stop-writes-on-bgsave-error"),
 )
 _HISTORY = 300
-_AWAY = RedisView(
+_AWAY = RedisStatus(
     up=False,
     problem="not asked yet",
     since=None,
@@ -58,7 +57,7 @@ NOTHING_YET = Snapshot(
     pages=0,
 )
 _MOST_PLACES = 40
-"""Anyone can write a report that names some: those of our own settings come first, then those of the living."""
+"""A bound, as any client can write a report: our own settings come first, then running instances."""
 _CHARTED = ("sent_rate", "received_rate", "handled_rate", "failed_rate", "depth", "dead_letters")
 
 
@@ -85,13 +84,13 @@ class Poller:
         self._stop = stop
         self._tell = tell
         self._connection = Connection(settings.url, name="townpost-dashboard")
+        self._collector = Collector(settings)
         self._instances = Instances()
         self.losses = Losses()
         self._sums = Sums()
         self.paths: tuple[Path, ...] = ()
         """That are shown; replaced, never changed: other threads read it."""
-        self._oldest: Oldest = {}
-        self._complained = False
+        self._warned = False
         self._history: deque[tuple[float, dict[str, dict[str, float | None]]]] = deque(maxlen=_HISTORY)
         self._config: Config = {}
         self._config_at = -_CONFIG_SECONDS
@@ -108,7 +107,7 @@ class Poller:
         return True  # it only reads
 
     def look(self) -> None:
-        """Somebody wants to know: from any thread."""
+        """A request wants a fresh snapshot: from any thread."""
         if time.monotonic() - self._looked_at > _TURN_SECONDS:
             self._wake.set()
         self._looked_at = time.monotonic()
@@ -134,7 +133,7 @@ class Poller:
     def totals(self) -> list[str]:
         return []
 
-    def standing(self) -> float:
+    def idle_seconds(self) -> float:
         """Seconds since the last turn ended."""
         return time.monotonic() - self.turned
 
@@ -148,7 +147,7 @@ class Poller:
         return History(at=[at for at, _ in kept], paths=lines)
 
     def _pause(self, seconds: float, started: float) -> None:
-        """Until the next turn; one that looks first wakes us, though never twice in a second."""
+        """Until the next turn; a request wakes it earlier, though never twice in a second."""
         deadline = time.monotonic() + max(0.0, seconds)
         while not self._stop.is_set() and (left := deadline - time.monotonic()) > 0:
             if self._wake.wait(min(left, _TURN_SECONDS / 4)):
@@ -161,20 +160,18 @@ class Poller:
             if not self._connection.connected:
                 self._instances.disturbed()
                 self._connection.connect()
-            reading = read_all(
-                self._connection, self._settings, self._places(), self._instances.connections, self._oldest
-            )
+            collected = self._collector.collect(self._connection, self._places(), self._instances.connections)
             self._read_config()
         except TownpostError as error:
             self._connection.close()
             self._away(str(error))
             return
         if not self.snapshot.redis.up:
-            self._since = reading.now
+            self._since = collected.now
             if self.snapshot.number:
                 self._log.info("Redis answers at %s", endpoint(self._settings.url))
-        self._instances.update(reading)
-        self._publish(reading)
+        self._instances.update(collected)
+        self._publish(collected)
 
     def _places(self) -> list[Path]:
         """In the order of the patterns."""
@@ -189,48 +186,51 @@ class Poller:
             (reply,) = self._connection.pipeline([("CONFIG", "GET", *_CONFIG)])
             self._config = {name.decode(): value.decode(errors="replace") for name, value in pairs(reply)}
 
-    def _publish(self, reading: Reading) -> None:
-        now = reading.now
+    def _publish(self, collected: Collected) -> None:
+        now = collected.now
         instances = self._instances
-        views = {path: pattern_view(path, reading, instances, self._counted(path, reading)) for path in reading.depths}
-        self.paths = tuple(views)
+        path_statuses = {
+            path: path_status(path, collected, instances, self._counted(path, collected)) for path in collected.depths
+        }
+        self.paths = tuple(path_statuses)
         self._sums.forget(instances)
-        self._oldest = {path: known for path, known in self._oldest.items() if path in views}
-        self._complain(reading.unreadable)
-        people = [instance_view(instance, now, reading.depths) for instance in instances]
-        self._dead.append((now, {view.id: view.dead_letters or 0 for view in views.values()}))
-        redis = redis_view(reading, since=self._since, rate=self._commands_rate(reading))
+        self._warn_of(collected.unreadable)
+        instance_statuses = [instance_status(instance, now, collected.depths) for instance in instances]
+        self._dead.append((now, {status.id: status.dead_letters or 0 for status in path_statuses.values()}))
+        redis = redis_status(collected, since=self._since, rate=self._commands_rate(collected))
         self._send(
             Snapshot(
                 number=self.snapshot.number + 1,
                 at=now,
                 redis=redis,
-                patterns=list(views.values()),
-                difference=difference(views, instances),
-                instances=people,
-                findings=examine(reading, self._config, list(views.values()), people, self._dead[0][1]),
-                unreadable_reports=reading.unreadable,
+                patterns=list(path_statuses.values()),
+                difference=difference(path_statuses, instances),
+                instances=instance_statuses,
+                findings=examine(
+                    collected, self._config, list(path_statuses.values()), instance_statuses, self._dead[0][1]
+                ),
+                unreadable_reports=collected.unreadable,
                 pages=self._pages,
             ),
             self.feed.take(instances),
         )
-        self._history.append((now, {view.id: _charted(view.model_dump()) for view in views.values()}))
+        self._history.append((now, {status.id: _charted(status.model_dump()) for status in path_statuses.values()}))
 
-    def _counted(self, path: Path, reading: Reading) -> Counted:
-        now, instances = reading.now, self._instances
+    def _counted(self, path: Path, collected: Collected) -> Counted:
+        now, instances = collected.now, self._instances
         if PATTERNS[path.pattern].guarantees.fan_out:
             lost, certain = self._sums.missed(path, now, instances)
         else:
-            lost, certain = self.losses.of(path, now, reading.depths[path], instances)
+            lost, certain = self.losses.of(path, now, collected.depths[path], instances)
         return Counted(
             self._sums.of(path, now, instances), self._sums.rising(path, now, instances), lost=lost, certain=certain
         )
 
-    def _complain(self, unreadable: int) -> None:
+    def _warn_of(self, unreadable: int) -> None:
         """Once, until all can be read again."""
-        if unreadable and not self._complained:
+        if unreadable and not self._warned:
             self._log.warning("%d reports of instances on Redis cannot be read, and are passed over", unreadable)
-        self._complained = unreadable > 0
+        self._warned = unreadable > 0
 
     def _away(self, problem: str) -> None:
         before = self.snapshot
@@ -250,17 +250,17 @@ class Poller:
         self.snapshot = snapshot
         self._pages = self._tell(snapshot, lines)
 
-    def _commands_rate(self, reading: Reading) -> float | None:
-        done = reading.info.get("total_commands_processed", "")
-        before, self._commands = self._commands, (reading.now, number_of(done)) if done.isdecimal() else None
-        if before is None or self._commands is None or reading.now <= before[0]:
+    def _commands_rate(self, collected: Collected) -> float | None:
+        done = collected.info.get("total_commands_processed", "")
+        before, self._commands = self._commands, (collected.now, number_of(done)) if done.isdecimal() else None
+        if before is None or self._commands is None or collected.now <= before[0]:
             return None
-        return max(0.0, (self._commands[1] - before[1]) / (reading.now - before[0]))
+        return max(0.0, (self._commands[1] - before[1]) / (collected.now - before[0]))
 
 
-def _charted(view: Mapping[str, object]) -> dict[str, float | None]:
-    values = {key: view[key] for key in _CHARTED}
-    latency = view["latency"]
+def _charted(status: Mapping[str, object]) -> dict[str, float | None]:
+    values = {key: status[key] for key in _CHARTED}
+    latency = status["latency"]
     if isinstance(latency, dict):
         values |= latency
     return {key: value if isinstance(value, int | float) else None for key, value in values.items()}

@@ -1,14 +1,8 @@
-"""Plain Python out of what Redis answers; a refusal (an ACL may forbid a command) is None, like what is not known."""
-
-import hiredis
+"""Plain Python out of what Redis answers; a refusal (an ACL may forbid a command) is empty, like what is not known."""
 
 from townpost import Reply
 
-__all__ = ["bytes_of", "fields", "floats", "info", "number", "pairs"]
-
-
-def number(reply: Reply) -> int | None:
-    return reply if isinstance(reply, int) else None
+__all__ = ["bytes_of", "floats", "info", "pairs"]
 
 
 def bytes_of(reply: Reply) -> list[bytes]:
@@ -26,19 +20,7 @@ def floats(reply: Reply) -> dict[str, float]:
     return {name.decode(errors="replace"): float(score) for name, score in pairs(reply)}
 
 
-def fields(reply: Reply) -> dict[str, Reply]:
-    """Of a flat list whose values may be anything."""
-    flat = reply if isinstance(reply, list) else []
-    return {
-        name.decode(errors="replace"): value
-        for name, value in zip(flat[::2], flat[1::2], strict=False)
-        if isinstance(name, bytes)
-    }
-
-
 def info(reply: Reply) -> dict[str, str]:
     """Of INFO; empty where it is forbidden."""
-    if isinstance(reply, hiredis.ReplyError) or not isinstance(reply, bytes):
-        return {}
-    lines = reply.decode(errors="replace").splitlines()
+    lines = reply.decode(errors="replace").splitlines() if isinstance(reply, bytes) else []
     return dict(line.split(":", 1) for line in lines if ":" in line and not line.startswith("#"))

@@ -1,4 +1,4 @@
-"""The report of an instance as it is taken: anyone may have written it, so a field is what it should be, or empty."""
+"""The report of an instance, parsed: any client may have written it, so a field has its type or is empty."""
 
 import json
 from collections import Counter
@@ -26,7 +26,7 @@ _MOST_SECONDS = 1e12
 _MOST_DIGITS = 18
 
 Own = Callable[[str], Path]
-"""By pattern: the path of those who do not say theirs (older versions)."""
+"""By pattern: the path of an instance that does not report its own (older versions)."""
 
 
 class Sample(NamedTuple):
@@ -79,7 +79,7 @@ Seconds = Annotated[float, BeforeValidator(_seconds)]
 
 
 class Report(BaseModel):
-    """What one process told of itself."""
+    """What one process reports of itself."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -106,13 +106,13 @@ class Report(BaseModel):
 def read_report(raw: bytes | str | Mapping[str, object], own: Own) -> Report | None:
     """None for what is no report."""
     try:
-        told = raw if isinstance(raw, Mapping) else json.loads(raw)
-        if not isinstance(told, Mapping):
+        report = raw if isinstance(raw, Mapping) else json.loads(raw)
+        if not isinstance(report, Mapping):
             return None
-        paths = _paths(told, own)
-        patterns, recent = _dict(told.get("patterns")), _dict(told.get("recent"))
-        elsewhere = _elsewhere(told, own)
-        plain = {name: told[name] for name in Report.model_fields if name in told}
+        paths = _paths(report, own)
+        patterns, recent = _dict(report.get("patterns")), _dict(report.get("recent"))
+        elsewhere = _elsewhere(report, own)
+        plain = {name: report[name] for name in Report.model_fields if name in report}
         return Report.model_validate(
             plain
             | {
@@ -125,35 +125,35 @@ def read_report(raw: bytes | str | Mapping[str, object], own: Own) -> Report | N
         return None
 
 
-def _paths(told: Mapping[str, object], own: Own) -> list[Path]:
+def _paths(report: Mapping[str, object], own: Own) -> list[Path]:
     """What it uses: at most one name for each pattern."""
-    said = _dict(told.get("names"))
+    said = _dict(report.get("names"))
     found = []
-    for pattern in _dict(told.get("patterns")):
+    for pattern in _dict(report.get("patterns")):
         if isinstance(pattern, str) and pattern in PATTERNS:
             ours = own(pattern)
             name = said.get(pattern, ours.name)
             if name == ours.name or known_as(pattern, name):
-                found.append(Path(pattern, str(name), ours.group and (_text(told.get("group")) or ours.group)))
+                found.append(Path(pattern, str(name), ours.group and (_text(report.get("group")) or ours.group)))
     return found
 
 
-def _elsewhere(told: Mapping[str, object], own: Own) -> dict[Path, Tally]:
+def _elsewhere(report: Mapping[str, object], own: Own) -> dict[Path, Tally]:
     """What a publisher sent under names that are not those of its settings."""
-    said = told.get("elsewhere")
+    said = report.get("elsewhere")
     found: dict[Path, Tally] = {}
     for one in said[:_MOST] if isinstance(said, list) else ():
         match one:
             case {"pattern": str(pattern), "name": name} if pattern in PATTERNS and known_as(pattern, name):
                 ours = own(pattern)
-                path = Path(pattern, str(name), ours.group and (_text(told.get("group")) or ours.group))
+                path = Path(pattern, str(name), ours.group and (_text(report.get("group")) or ours.group))
                 found[path] = _tally(one)
     return found
 
 
 def _tally(counts: object) -> Tally:
-    told = _dict(counts)
-    return Counter({name: _count(told.get(name)) for name in COUNTED})
+    report = _dict(counts)
+    return Counter({name: _count(report.get(name)) for name in COUNTED})
 
 
 def _buckets(counts: object) -> list[int]:

@@ -35,6 +35,6 @@ class DashboardSettings(Settings):
 
     @property
     def allowed_hosts(self) -> frozenset[str]:
-        """What a browser may have in its address line when it talks to us."""
+        """The host names that a browser may have in its address line."""
         named = {name.strip().lower() for name in self.dashboard_hosts.split(",") if name.strip()}
         return frozenset({"localhost", "127.0.0.1", "::1"} | named)

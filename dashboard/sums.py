@@ -1,4 +1,4 @@
-"""The one place that adds up what instances counted, as of one moment, so that no sum contradicts another.
+"""Adds up what instances counted, as of one moment, so that no sum contradicts another.
 
 Reports are up to a second apart: with the newest of each, more would have been received than was sent. So what became
 of messages is counted up to the last moment for which every sender is known, and what was sent at least up to then.
@@ -18,7 +18,7 @@ _REPORT_SECONDS = 1.0
 _UNCHANGED_SECONDS = 1.5
 """After so long a report that has not been replaced says that nothing was sent meanwhile."""
 _MOST_RATE = 20_000.0
-"""Messages a second that a subscriber can believably have missed of senders that nobody knows."""
+"""Messages a second that a subscriber can believably have missed of senders that do not report."""
 
 
 class Sums:
@@ -31,7 +31,7 @@ class Sums:
         self._since: float | None = None
 
     def of(self, path: Path, now: float, instances: Instances) -> Tally:
-        """Totals to be shown, over all there were."""
+        """Totals to be shown, over all instances that ever ran."""
         mine = instances.on(path)
         known = _known_until(path, now, mine)
         total = share(instances.forgotten, path)
@@ -45,7 +45,7 @@ class Sums:
         return shown
 
     def missed(self, path: Path, now: float, instances: Instances) -> tuple[int, bool]:
-        """Where everyone hears everything: what was never heard, and whether that is certain.
+        """Of pub/sub: how many messages subscribers missed, and whether that is certain.
 
         A gap is a difference of numbers, and a number can be forged: more than was sent cannot have been missed.
         """
@@ -61,7 +61,7 @@ class Sums:
         return total, certain
 
     def rising(self, path: Path, now: float, instances: Instances) -> Tally:
-        """What was counted since we watch: for counters that may only rise, and begin at 0 when we do."""
+        """What was counted since this dashboard started: for counters that begin at 0 and only rise."""
         self._since = now if self._since is None else self._since
         mine = self._rising.setdefault(path, Counter())
         for one in instances.on(path):
@@ -74,13 +74,13 @@ class Sums:
         return mine
 
     def forget(self, instances: Instances) -> None:
-        """What is remembered of those who are not remembered."""
+        """Drop the counts of instances that are no longer remembered."""
         there = {one.id for one in instances}
         self._known = {key: tally for key, tally in self._known.items() if key[0] in there}
 
 
 def _known_until(path: Path, now: float, instances: list[Instance]) -> float:
-    """The last moment for which everyone who sends there is known, be it that they have just begun."""
+    """The last moment for which the counts of every sender there are known."""
     alive = [i for i in instances if i.gone_at is None and not i.silent]
     senders = [i for i in alive if not i.takes or share(i.counts, path)["sent"]]
     seen = [max(i.last_seen, now - _UNCHANGED_SECONDS) for i in senders]

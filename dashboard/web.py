@@ -1,4 +1,4 @@
-"""The loop that serves the pages: uvicorn in a thread of its own, so that signals stay the service's."""
+"""Serves the pages: uvicorn runs in a thread of its own, so that the service handles signals."""
 
 import asyncio
 import contextlib
@@ -17,8 +17,8 @@ from .application import application
 from .bursts import Bursts
 from .hub import Hub, event
 from .poller import Poller
+from .schemas.live import Seen, Snapshot
 from .settings import DashboardSettings
-from .snapshot import Seen, Snapshot
 
 __all__ = ["Web", "bind"]
 
@@ -95,7 +95,7 @@ class Web:
         await watch
 
     async def _watch(self) -> None:
-        """The event loop turns, until the stop."""
+        """Note that the event loop turns, until the stop."""
         while not self._stop.is_set():
             self.turned = time.monotonic()
             await asyncio.sleep(_GLANCE_SECONDS)
@@ -105,10 +105,10 @@ class Web:
     def _tell(self, snapshot: Snapshot, lines: Sequence[Seen]) -> int:
         """From the poller's thread."""
         if self._loop is not None and self._hub.pages:
-            told = event("snapshot", snapshot.model_dump_json(ensure_ascii=True).encode())
+            newest = event("snapshot", snapshot.model_dump_json(ensure_ascii=True).encode())
             seen = event("seen", to_json(lines, ensure_ascii=True)) if lines else None
             with contextlib.suppress(RuntimeError):  # the loop has ended
-                self._loop.call_soon_threadsafe(self._hub.send, told, seen)
+                self._loop.call_soon_threadsafe(self._hub.send, newest, seen)
         return self._hub.pages
 
 

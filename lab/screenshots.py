@@ -41,7 +41,7 @@ def handle(message):
     if "stone" in message.message:
         time.sleep(3600)
 """
-_LETTERS = ("A parcel for the lighthouse, #N", "Bread for the mill, #N", "A love letter to the lighthouse, #N")
+_UNDELIVERABLE = ("A parcel for the lighthouse, #N", "Bread for the mill, #N", "A love letter to the lighthouse, #N")
 
 
 class Town:
@@ -89,7 +89,7 @@ class Town:
         return page
 
     def trouble(self) -> None:
-        """One dies, one stands still, two hear nothing for a moment, and some letters cannot be delivered."""
+        """One dies, one is stalled, two lose their pub/sub connection ; some messages end as dead letters."""
         self.subscribers.pop().kill()
         connection = Connection(self.server.url)
         connection.connect()
@@ -100,7 +100,7 @@ class Town:
         for subscriber in self.subscribers[:2]:
             subscriber.signal(signal.SIGCONT)
         self.publish("A stone for the mason", PATTERN="queue").wait()
-        for text in _LETTERS:
+        for text in _UNDELIVERABLE:
             self.publish(text, "--count", "2", PATTERN="reliable").wait()
         connection.call("RPUSH", "reliable_queue", "Dear all, this is no JSON")
         connection.close()
@@ -152,11 +152,11 @@ def _in_trouble(browser: Browser) -> None:
         town.trouble()
         page.wait_for_timeout(_TROUBLE_SECONDS * 1000)
         _take(page, "fault")
-        page.goto(page.url.split("#")[0] + "#/letters")
+        page.goto(page.url.split("#")[0] + "#/queues")
         page.set_viewport_size(_LOW)
         page.wait_for_selector("tbody tr")
         page.wait_for_timeout(2000)
-        _take(page, "letters")
+        _take(page, "queues")
 
 
 def main() -> int:

@@ -18,7 +18,7 @@ import httpx
 
 from lab.processes import Process
 from lab.server import Server
-from townpost import Settings, endpoint
+from townpost import PATTERNS, Settings, endpoint
 
 __all__ = ["options", "run"]
 
@@ -183,7 +183,7 @@ class _Story:
     def caught_up(self) -> None:
         """What the indexer says when it has."""
         assert self._indexer is not None  # noqa: S101 - services() started it
-        if self.pattern == "pubsub":
+        if not PATTERNS[self.pattern].guarantees.durable:
             self._show("indexer", self._indexer, "healed")
             return
         for change in self._changes_unheard:

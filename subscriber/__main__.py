@@ -2,7 +2,7 @@
 
 Usage: python -m subscriber          listen until SIGTERM or SIGINT
        python -m subscriber health   0 if the service that writes HEALTH_FILE is well
-       python -m subscriber dead|scheduled|in-hand --help
+       python -m subscriber dead|scheduled|in-flight --help
                                      what could not be handled, is to be handled later, is being handled
 """
 
@@ -25,7 +25,7 @@ from townpost import (
     supervise,
 )
 
-_COMMANDS = ("dead", "scheduled", "in-hand")
+_COMMANDS = ("dead", "scheduled", "in-flight", "in-hand")
 _SWITCH_SECONDS = 0.0005
 """With Python's own 5 ms, a thread that computes makes one that waits for Redis ten times slower."""
 

@@ -6,7 +6,7 @@ import { get } from "./api.js";
 import { plural } from "./format.js";
 import { History } from "./history.js";
 import * as instances from "./instances.js";
-import * as letters from "./letters.js";
+import * as queues from "./queues.js";
 import * as login from "./login.js";
 import * as messages from "./messages.js";
 import * as overview from "./overview.js";
@@ -15,7 +15,7 @@ import { Stream } from "./stream.js";
 import { bindTheme } from "./switch.js";
 import * as tryIt from "./try-it.js";
 
-const SCREENS = { overview, instances, messages, letters, "try-it": tryIt, doctor };
+const SCREENS = { overview, instances, messages, queues, "try-it": tryIt, doctor };
 const FEED_KEPT = 500;
 
 const main = document.getElementById("main");
@@ -75,9 +75,9 @@ function tallies({ instances: all, patterns, findings }) {
   const dead = deadLetters(patterns);
   const worst = findings.some((one) => one.level === "bad") ? "bad" : "warn";
   const serious = findings.filter((one) => one.level !== "note").length;
-  const stuck = all.some((one) => one.state === "wedged" || one.state === "silent") ? "warn" : "";
-  tally("instances", living, stuck);
-  tally("letters", dead, "bad");
+  const stalled = all.some((one) => one.state === "stalled" || one.state === "silent") ? "warn" : "";
+  tally("instances", living, stalled);
+  tally("queues", dead, "bad");
   tally("doctor", serious, worst);
 }
 

@@ -11,7 +11,7 @@ const WAVES = [
   ["M28-15a25 25 0 0 1 0 28", "M-28-15a25 25 0 0 0 0 28"],
 ];
 
-/** Nobody keeps what the crier cries: sound waves, no letters. */
+/** Pub/sub keeps nothing: sound waves, no letters. */
 function bell() {
   const waves = WAVES.map((pair) => svg("g", { class: "wave" }, ...pair.map((d) => svg("path", { d }))));
   const node = svg("g", { class: "art" }, svg("path", { d: BELL }), ...waves);
@@ -73,7 +73,7 @@ export function writer() {
 }
 
 export const EMPTY = {
-  letters: ["M4 12h36v24H4z", "m5 13 17 13 17-13"],
+  envelope: ["M4 12h36v24H4z", "m5 13 17 13 17-13"],
   bell: ["M10 31c4-3 4-9 4-15a8 8 0 0 1 16 0c0 6 0 12 4 15z", "M19 35a3.4 3.4 0 0 0 6 0"],
   house: ["M8 38V20L22 8l14 12v18z", "M18 38V27h8v11"],
   check: ["M22 5a17 17 0 1 1 0 34 17 17 0 0 1 0-34z", "m14 22 6 6 11-12"],

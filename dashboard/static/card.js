@@ -27,11 +27,11 @@ const MINOR = [
 ];
 const TONES = { lost: "bad", dead: "bad", duplicated: "warn", retried: "warn" };
 const HINTS = {
-  lost: "acknowledged by Redis, and never handled by somebody who should have; a range where a killed subscriber took its last counts with it",
+  lost: "acknowledged by Redis, and not handled by a subscriber that should have; a range where a killed subscriber took its last counts with it",
   duplicated: "seen again by the same subscriber, by id",
   retried: "handed out again after a failure",
   dead: "given up, kept among the dead letters",
-  "in-flight": "in a subscriber's hands now",
+  "in-flight": "taken by a subscriber, not finished yet",
   depth: "in Redis, not yet taken",
   oldest: "how long the oldest has waited",
 };

@@ -29,7 +29,7 @@ export class Screen {
       render: (one, row) => this.#cells(one, row),
       decorate: (row, one) => (row.dataset.state = one.state),
     });
-    this.empty = empty("house", "Nobody is here", "Start a publisher and a subscriber: `docker compose up`, or `make demo`. They appear within seconds.");
+    this.empty = empty("house", "No service is running", "Start a publisher and a subscriber: `docker compose up`, or `make demo`. They appear within seconds.");
     this.node = h("div", { class: "dims" }, head("Instances", this.summary), this.table.node, this.empty);
   }
 
@@ -39,7 +39,7 @@ export class Screen {
     const parts = [
       [count((one) => !one.takes && one.role !== "dashboard" && one.state !== "gone"), "publishing"],
       [count((one) => one.takes && one.state !== "gone"), "listening"],
-      [count((one) => one.state === "wedged"), "wedged"],
+      [count((one) => one.state === "stalled"), "stalled"],
       [count((one) => one.state === "silent"), "silent"],
       [count((one) => one.state === "gone"), "gone in the last five minutes"],
     ];
@@ -103,12 +103,12 @@ function place({ role, state }) {
   return (state === "gone" ? 10 : 0) + (index < 0 ? ROLES.length : index);
 }
 
-const TONES = { silent: "wedged" };
+const TONES = { silent: "stalled" };
 
 function why(one) {
   if (one.state === "gone") return one.left === "stopped" ? "said goodbye" : "killed, crashed or cut off";
-  const standing = Object.entries(one.standing);
-  if (one.state === "wedged") return standing.map(([loop, since]) => `${loop} stands still for ${seconds(since)}`).join(", ");
+  const idle = Object.entries(one.idle_seconds);
+  if (one.state === "stalled") return idle.map(([loop, since]) => `${loop} has not turned for ${seconds(since)}`).join(", ");
   if (one.state === "silent") return "connected, but does not report";
   return one.error ? one.error.slice(0, 140) : "";
 }

@@ -47,7 +47,7 @@ export class Screen {
     const known = new Set([...this.pattern.options].map((option) => option.value));
     for (const { name } of patterns) if (!known.has(name)) this.pattern.append(h("option", { value: name }, name));
     const rate = patterns.reduce((sum, view) => sum + view.sent_rate + view.received_rate, 0);
-    put(this.note, this.paused ? `Paused; ${plural(this.missed, "line")} came since.` : rate > 40 ? "A sample: more passes by than anyone can read." : "Every message, as it passes by.");
+    put(this.note, this.paused ? `Paused; ${plural(this.missed, "line")} came since.` : rate > 40 ? "A sample: there are too many to show each." : "Every message.");
   }
 
   seen(lines) {

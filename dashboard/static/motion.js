@@ -1,4 +1,4 @@
-// One clock for everything that moves; it stands still while nobody looks.
+// One clock for everything that moves; it stops while the page is hidden.
 
 import { reducedMotion } from "./dom.js";
 

@@ -79,11 +79,11 @@ export class Scene {
     }
   }
 
-  /** Draw anew only when somebody came or went, or the room changed. */
+  /** Draw anew only when an instance came or went, or the size changed. */
   #draw() {
     const width = Math.round(this.node.clientWidth);
     if (!this.view || !width) return;
-    const shape = [width, ...[...this.writers, ...this.listeners].map((one) => one.id + one.state + this.#stuck(one))].join(" ");
+    const shape = [width, ...[...this.writers, ...this.listeners].map((one) => one.id + one.state + this.#stalled(one))].join(" ");
     if (shape === this.shape) return;
     this.shape = shape;
     this.width = width;
@@ -124,7 +124,7 @@ export class Scene {
     const x = this.width - (this.width < 420 ? 62 : 96);
     this.houses = shown.map((one, index) => {
       const door = { x: x - 14, y: places[index] };
-      const state = one.state === "gone" ? "gone" : this.#stuck(one) ? "wedged" : "";
+      const state = one.state === "gone" ? "gone" : this.#stalled(one) ? "stalled" : "";
       const node = at(x, places[index], house(), state, title(one));
       const label = text(x + 20, places[index] + 4, "start");
       this.lines.append(svg("path", { class: state === "gone" ? "road off" : "road", d: road(this.exit, door) }));
@@ -139,13 +139,13 @@ export class Scene {
     if (!this.listeners.length) {
       const end = { x: x - 14, y: MIDDLE };
       this.lines.append(svg("path", { class: "road off", d: road(this.exit, end) }));
-      this.things.append(at(x, MIDDLE, house(), "gone", "nobody"), text(x + 4, MIDDLE + 32, "", "nobody"));
+      this.things.append(at(x, MIDDLE, house(), "gone", "none"), text(x + 4, MIDDLE + 32, "", "none"));
     }
   }
 
   /** A loop of another pattern may stand still; this one goes on. */
-  #stuck(one) {
-    return one.state === "wedged" && this.pattern in one.standing;
+  #stalled(one) {
+    return one.state === "stalled" && this.pattern in one.idle_seconds;
   }
 
   #drawRedis() {
@@ -178,7 +178,7 @@ export class Scene {
     this.storeLabel.setAttribute("class", stored.tone);
     for (const place of this.houses) {
       const one = this.listeners.find((listener) => listener.id === place.id);
-      if (one) put(place.label, place.state === "gone" ? "gone" : place.state === "wedged" ? "stuck" : `${rate(this.speed(one))}/s`);
+      if (one) put(place.label, place.state === "gone" ? "gone" : place.state === "stalled" ? "stalled" : `${rate(this.speed(one))}/s`);
     }
     const kept = view.stored ?? view.depth ?? 0; // what is handled stays in a ledger
     const full = Math.ceil(Math.min(1, Math.log10(1 + kept) / 4) * this.slots.length);
@@ -267,11 +267,11 @@ function title(instance, otherwise = "") {
 function store(view) {
   if (view.depth === null) {
     const lost = view.sent_rate > 0 && view.listeners === 0;
-    return lost ? { words: "nobody hears it", tone: "tone-bad" } : { words: "keeps nothing", tone: "" };
+    return lost ? { words: "no subscribers", tone: "tone-bad" } : { words: "keeps nothing", tone: "" };
   }
   const parts = [`${brief(view.depth)} waiting`];
   if (view.stored !== null) parts.unshift(`${brief(view.stored)} kept`);
-  if (view.in_flight) parts.push(`${brief(view.in_flight)} in hand`);
+  if (view.in_flight) parts.push(`${brief(view.in_flight)} in flight`);
   if (view.dead_letters) parts.push(`${brief(view.dead_letters)} dead`);
   return { words: parts.join(" · "), tone: view.depth > 0 && view.subscribers === 0 ? "tone-warn" : "" };
 }

@@ -29,7 +29,7 @@ export class Stream {
     };
     for (const name of ["session", "snapshot", "seen"]) source.addEventListener(name, take(name));
     source.addEventListener("error", () => {
-      // the browser tries again by itself unless the answer was an error: then somebody is to ask why
+      // the browser tries again by itself unless the answer was an error: then `refused` asks why
       if (source.readyState === EventSource.CLOSED) setTimeout(() => this.source === source && this.on.refused(), AGAIN_MS);
     });
   }

@@ -142,7 +142,7 @@ class Sent {
     for (const { pattern, unheard, said, warning } of went) {
       const line = this.lines.get(pattern);
       if (!line) continue;
-      put(line.said, asked > 1 && unheard ? `${said}; ${count(unheard)} heard by nobody` : said);
+      put(line.said, asked > 1 && unheard ? `${said}; ${count(unheard)} had no subscriber` : said);
       put(line.warning, warning);
     }
     put(this.problem, problem);

@@ -1,4 +1,4 @@
-// The overview's first line: how things stand, in words; with both patterns, the exact difference.
+// The overview's first line: what is lost, in words; with both patterns, the exact difference.
 
 import { h, put } from "./dom.js";
 import { count, plural } from "./format.js";
@@ -20,16 +20,16 @@ export class Verdict {
     put(this.detail, detail);
     this.figures.hidden = !difference;
     if (!difference) return;
-    const [sent, crier, office] = this.cells;
+    const [sent, pubsub, queue] = this.cells;
     put(sent.value, count(difference.sent));
     put(sent.label, "sent both ways");
-    put(crier.value, count(difference.lost_pubsub));
-    put(crier.label, "lost by the crier");
+    put(pubsub.value, count(difference.lost_pubsub));
+    put(pubsub.label, "lost on pubsub");
     const unsure = uncertain(snapshot);
-    put(office.value, unsure ? `0–${count(difference.lost_queue)}` : count(difference.lost_queue));
-    put(office.label, "lost by the post office");
-    crier.value.className = difference.lost_pubsub ? "bad" : "";
-    office.value.className = difference.lost_queue && !unsure ? "bad" : "";
+    put(queue.value, unsure ? `0–${count(difference.lost_queue)}` : count(difference.lost_queue));
+    put(queue.label, "lost on the queue");
+    pubsub.value.className = difference.lost_pubsub ? "bad" : "";
+    queue.value.className = difference.lost_queue && !unsure ? "bad" : "";
   }
 }
 
@@ -40,26 +40,26 @@ function uncertain({ difference }) {
 
 /** The same ids on both paths: a control experiment. */
 function compare(difference, snapshot) {
-  const { sent, unheard, missed, lost_pubsub: crier, lost_queue: office } = difference;
+  const { sent, unheard, missed, lost_pubsub: pubsub, lost_queue: queue } = difference;
   if (!sent) return nothing(snapshot);
-  if (!crier && !office) {
-    return ["So far the same on both paths.", "Stop a subscriber for a while, or restart Redis, and the two part: what the crier cries meanwhile is gone, the post office keeps it."];
+  if (!pubsub && !queue) {
+    return ["So far the same on both paths.", "Stop a subscriber for a while, or restart Redis, and they differ: pubsub drops what is published meanwhile, the queue keeps it."];
   }
   const parts = [];
-  if (unheard) parts.push(`${plural(unheard, "message")} went out while nobody listened`);
-  const deaf = missed.filter((one) => one.missed);
-  const total = deaf.reduce((all, one) => all + one.missed, 0);
-  if (total) parts.push(`${plural(deaf.length, "subscriber")} missed ${count(total)} while away or too slow`);
+  if (unheard) parts.push(`${plural(unheard, "message")} had no subscriber`);
+  const gaps = missed.filter((one) => one.missed);
+  const total = gaps.reduce((all, one) => all + one.missed, 0);
+  if (total) parts.push(`${plural(gaps.length, "subscriber")} missed ${count(total)} while away or too slow`);
   const why = parts.length ? `On pubsub ${parts.join("; ")}. ` : "";
-  const kept = office ? `The queue lost ${count(office)}: taken by a subscriber that died with them.` : "The queue kept every one of them until somebody came.";
+  const kept = queue ? `The queue lost ${count(queue)}: taken by a subscriber that died with them.` : "The queue kept every message until a subscriber took it.";
   if (uncertain(snapshot)) {
-    return [`The crier lost ${count(crier)}, the post office ${count(office)} at most.`, `${why}A subscriber was killed, and with it what it had in hand from the queue and the counts of its last second.`];
+    return [`pubsub lost ${count(pubsub)}, the queue ${count(queue)} at most.`, `${why}A subscriber was killed, and with it what it had in flight from the queue and the counts of its last second.`];
   }
-  const gap = crier - office;
+  const gap = pubsub - queue;
   const title =
-    gap > 0 ? `The crier lost ${count(gap)} more than the post office.`
-    : gap < 0 ? `The post office lost ${count(-gap)} more than the crier.`
-    : `Both lost ${count(crier)}.`;
+    gap > 0 ? `pubsub lost ${count(gap)} more than the queue.`
+    : gap < 0 ? `The queue lost ${count(-gap)} more than pubsub.`
+    : `Both lost ${count(pubsub)}.`;
   return [title, why + kept];
 }
 
@@ -70,9 +70,9 @@ function sum(snapshot) {
   const lossy = snapshot.patterns.filter((view) => view.lost && view.lost_certain);
   if (!lossy.length && unsure.length) {
     const most = unsure.reduce((all, view) => all + view.lost, 0);
-    return [`${plural(most, "message")} lost at most.`, `${places(unsure)}. A subscriber was killed, and with it the counts of its last second; what it had in hand from a queue is gone.`];
+    return [`${plural(most, "message")} lost at most.`, `${places(unsure)}. A subscriber was killed, and with it the counts of its last second; what it had in flight from a queue is gone.`];
   }
-  if (!lossy.length) return ["Nothing is lost.", "Every message that Redis acknowledged was handled, waits, or is in somebody's hands."];
+  if (!lossy.length) return ["Nothing is lost.", "Every message that Redis acknowledged was handled, waits, or is in flight."];
   const total = lossy.reduce((all, view) => all + view.lost, 0);
   return [`${plural(total, "message")} lost.`, `${places(lossy)}. The doctor and the instances say what happened.`];
 }
@@ -83,8 +83,8 @@ function places(views) {
 }
 
 function nothing(snapshot) {
-  const someone = snapshot.instances.some((one) => one.state !== "gone" && one.role !== "dashboard");
-  return someone
-    ? ["Nothing has been sent yet.", "The services are here. Send something under “Try it”, or start a publisher."]
-    : ["Nobody is here yet.", "Start a publisher and a subscriber: docker compose up, or make demo."];
+  const running = snapshot.instances.some((one) => one.state !== "gone" && one.role !== "dashboard");
+  return running
+    ? ["Nothing has been sent yet.", "The services run. Send something under “Try it”, or start a publisher."]
+    : ["No service is running yet.", "Start a publisher and a subscriber: docker compose up, or make demo."];
 }

@@ -16,7 +16,7 @@ def strike(town: Town) -> None:
     for _ in range(_TIMES):
         for payload in _GARBAGE:
             town.run(0.02)
-            if town.subject.name == "stream":
+            if town.subject.groups:
                 town.client.xadd(town.subject.key, {"message": payload})
             elif town.subject.fan_out:
                 town.client.publish(town.subject.key, payload)

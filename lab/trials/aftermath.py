@@ -54,7 +54,7 @@ def left_in_redis(town: Town) -> list[str]:
     if not (town.subject.ours and town.subject.redelivers):
         return []
     key = town.subject.key
-    if town.subject.name == "stream":
+    if town.subject.groups:
         groups = town.client.xinfo_groups(key)
         return [
             f"{group['pending']} pending, lag {group['lag']}" for group in groups if group["pending"] or group["lag"]

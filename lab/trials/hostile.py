@@ -89,7 +89,7 @@ class HostileHand:
 
     def _send(self, payload: bytes) -> None:
         """What cannot be read, where messages are."""
-        if self._subject.name == "stream":
+        if self._subject.groups:
             self._client.xadd(self._subject.key, {self._some(): payload})
         elif self._subject.fan_out:
             self._client.publish(self._subject.key, payload)

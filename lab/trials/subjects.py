@@ -32,6 +32,11 @@ class Subject:
     """How many messages are at work at once in one consumer."""
 
     @property
+    def groups(self) -> bool:
+        """Whether it writes to a stream."""
+        return self.promises is not None and self.promises.groups
+
+    @property
     def redelivers(self) -> bool:
         return self.promises is not None and self.promises.redelivers
 
@@ -74,7 +79,7 @@ def _naive(name: str, key: str) -> Subject:
         name=f"naive-{name}",
         title=f"naive {name}",
         key=key,
-        fan_out=name == "pubsub",
+        fan_out=PATTERNS[name].guarantees.fan_out,
         promises=None,
         ours=False,
         listen=("lab.trials.naive", "listen", name),

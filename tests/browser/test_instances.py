@@ -47,7 +47,7 @@ def test_one_that_stops_in_order_is_not_called_killed(start: Start, serve: Serve
     expect(visit.page.locator("tr[data-state=gone]")).to_contain_text("said goodbye")
 
 
-def test_one_that_hangs_is_called_wedged(
+def test_one_that_hangs_is_called_stalled(
     start: Start, serve: Serve, look: Look, handler: Callable[[str], dict[str, str]]
 ) -> None:
     # Given a handler that never comes back
@@ -61,8 +61,8 @@ def test_one_that_hangs_is_called_wedged(
 
     # Then the page says so, and which loop
     row = visit.page.locator("tbody tr", has_text="subscriber")
-    expect(row).to_contain_text("wedged")
-    expect(row).to_contain_text("queue stands still")
+    expect(row).to_contain_text("stalled")
+    expect(row).to_contain_text("queue has not turned")
 
 
 def test_one_that_is_frozen_is_called_silent(start: Start, serve: Serve, look: Look) -> None:
@@ -81,6 +81,6 @@ def test_one_that_is_frozen_is_called_silent(start: Start, serve: Serve, look: L
 def test_nobody_is_an_answer_too(serve: Serve, look: Look) -> None:
     visit = look(serve())
 
-    expect(visit.page.locator("h1")).to_have_text("Nobody is here yet.")
+    expect(visit.page.locator("h1")).to_have_text("No service is running yet.")
     visit.go("doctor")
     expect(visit.page.locator("main")).to_contain_text("Doctor")

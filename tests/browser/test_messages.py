@@ -118,7 +118,7 @@ def test_hostile_dead_letters_are_text_too(client: Redis, serve: Serve, look: Lo
     client.xadd("{reliable_queue}:dead", letter)  # type: ignore[arg-type]  # its types are not covariant
     visit = look(serve(PATTERN="reliable"))
 
-    visit.go("letters")
+    visit.go("queues")
 
     expect(visit.page.locator("tbody tr")).to_contain_text("onerror='window.broken = 1'")
     visit.page.locator("tbody .plain").click()

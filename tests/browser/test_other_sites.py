@@ -114,7 +114,7 @@ def test_the_token_opens_the_page(serve: Serve, look: Look) -> None:
     token.fill("open sesame")
     enter.click()
     expect(visit.page.locator("#live")).to_have_text("live")
-    expect(visit.page.locator("h1")).to_have_text("Nobody is here yet.")
+    expect(visit.page.locator("h1")).to_have_text("No service is running yet.")
     assert visit.page.evaluate("document.cookie") == ""
 
 

@@ -15,7 +15,7 @@ def test_cards_show_what_flows(start: Start, serve: Serve, look: Look) -> None:
     # When somebody opens the page
     visit = look(serve())
 
-    # Then each pattern has a card with its promise, and the crier's words are heard twice
+    # Then each pattern has a card with its promise, and pub/sub reaches both subscribers
     for pattern, promise in (("pubsub", "nobody else ever will"), ("queue", "waits")):
         expect(visit.page.locator(f"article[data-pattern={pattern}] header p")).to_contain_text(promise)
     visit.until("document.querySelectorAll('article[data-pattern=pubsub] .scene .house').length === 2")
@@ -26,17 +26,17 @@ def test_cards_show_what_flows(start: Start, serve: Serve, look: Look) -> None:
     assert visit.page.title() == "all is well · Townpost"
 
 
-def test_what_the_crier_loses_is_told_exactly(client: Redis, start: Start, run: Run, serve: Serve, look: Look) -> None:
+def test_what_pubsub_loses_is_shown_exactly(client: Redis, start: Start, run: Run, serve: Serve, look: Look) -> None:
     # Given a page that watches, and nobody who listens
     visit = look(serve())
-    expect(visit.page.locator("h1")).to_have_text("Nobody is here yet.")
+    expect(visit.page.locator("h1")).to_have_text("No service is running yet.")
 
     # When ten messages are sent both ways, and then a subscriber comes
     run("publisher", "--count", "10", "--interval", "0.2")
     start("subscriber").wait_for("Received #10 from queue")
 
     # Then the queue kept them, and pubsub did not
-    expect(visit.page.locator("h1")).to_have_text("The crier lost 10 more than the post office.")
+    expect(visit.page.locator("h1")).to_have_text("pubsub lost 10 more than the queue.")
     assert visit.figure("pubsub", "lost") == "10"
     assert visit.figure("queue", "lost") == "0"
     visit.until("document.title === '10 lost · Townpost'")

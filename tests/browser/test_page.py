@@ -9,7 +9,7 @@ from browsing import Look, Serve
 from conftest import Start
 from playwright.sync_api import expect
 
-SCREENS = ("overview", "instances", "messages", "letters", "try-it", "doctor")
+SCREENS = ("overview", "instances", "messages", "queues", "try-it", "doctor")
 STATIC = Path(__file__).parents[2] / "dashboard" / "static"
 MOST_BYTES = 150_000
 PAINT = """() => new Promise(resolve => {

@@ -20,7 +20,7 @@ def test_a_queue_of_the_librarys_has_a_card_of_its_own(start: Start, run: Run, s
     card = visit.page.locator("article[data-path='reliable:orders']")
     expect(card.locator("[data-figure=received]")).to_have_text("3")
     expect(card.locator(".scene .key")).to_have_text("orders")
-    visit.go("letters")
+    visit.go("queues")
     expect(visit.page.get_by_role("tab", name="Dead letters")).to_be_visible()
     expect(visit.page.get_by_text("No dead letters")).to_be_visible()
     assert not visit.complaints

@@ -9,7 +9,7 @@ import pytest
 import redis
 from board import Board, MakeBoard, until
 from conftest import Start
-from letter_box import NASTY, Q, S, bury
+from dead_letter_box import NASTY, Q, S, bury
 from messages import wire
 
 from lab.processes import Process
@@ -52,7 +52,7 @@ def test_dead_letters_are_listed_page_by_page(page: Board, client: redis.Redis, 
     found, after, pages = [], "", 0
     while True:
         answer = page.json(f"/api/dead/{pattern}?limit=10{after}")
-        found += answer["letters"]
+        found += answer["dead_letters"]
         pages += 1
         if answer["next"] is None:
             break
@@ -72,7 +72,7 @@ def test_they_are_listed_by_reason(page: Board, client: redis.Redis) -> None:
     answer = page.json("/api/dead/reliable?reason=crashed&limit=3")
     rest = page.json(f"/api/dead/reliable?reason=crashed&limit=3&after={answer['next']}")
 
-    assert [letter["reason"] for letter in answer["letters"] + rest["letters"]] == ["crashed"] * 4
+    assert [letter["reason"] for letter in answer["dead_letters"] + rest["dead_letters"]] == ["crashed"] * 4
     assert rest["next"] is None
 
 
@@ -80,7 +80,7 @@ def test_what_a_dead_letter_holds_is_shown_as_it_is(page: Board, client: redis.R
     hostile = bury(client, payload=NASTY, error="<script>alert(1)</script>")
     long = bury(client, "x" * 1_000_000)
 
-    (first, second) = page.json("/api/dead/reliable")["letters"]
+    (first, second) = page.json("/api/dead/reliable")["dead_letters"]
 
     assert first["payload"] == NASTY.decode("utf-8", "backslashreplace")
     assert first["error"] == "<script>alert(1)</script>"
@@ -116,7 +116,7 @@ def test_exactly_the_chosen_ones_are_requeued_or_deleted(
     # Then those, and only those, went where they were to go
     chosen = CHOSEN[choice]
     assert answer.json()["done"] == len(chosen), answer.text
-    left = {letter["id"] for letter in page.json(f"/api/dead/{pattern}")["letters"]}
+    left = {letter["id"] for letter in page.json(f"/api/dead/{pattern}")["dead_letters"]}
     assert left == {id_ for n, id_ in enumerate(ids) if n not in chosen}
     back = set(_waiting(client, pattern))
     assert back == ({f"letter {n}" for n in chosen} if action == "requeue" else set())
@@ -197,21 +197,21 @@ def test_what_is_in_flight_is_shown_with_its_holder(
     start("subscriber", PATTERN=pattern, **hangs).wait_for("connected")
     page.post("/api/publish", {"pattern": pattern, "text": "in hand"})
 
-    found = until(lambda: (f := page.json(f"/api/in-flight/{pattern}"))["flights"] and f)
+    found = until(lambda: (f := page.json(f"/api/in-flight/{pattern}"))["messages"] and f)
 
-    (flight,) = found["flights"]
+    (flight,) = found["messages"]
     assert (found["total"], flight["messages"]) == (1, 1)
     assert json.loads(flight["payload"])["message"] == "in hand"
     assert flight["consumer"]
     until(lambda: page.pattern(pattern)["in_flight"] == 1)
 
 
-def test_tables_of_nothing_are_empty(page: Board, server: Server) -> None:
+def test_listings_of_nothing_are_empty(page: Board, server: Server) -> None:
     assert server.url
     for pattern in ("reliable", "stream"):
-        assert page.json(f"/api/dead/{pattern}") == {"letters": [], "total": 0, "next": None}
+        assert page.json(f"/api/dead/{pattern}") == {"dead_letters": [], "total": 0, "next": None}
         assert page.json(f"/api/scheduled/{pattern}") == {"messages": [], "total": 0}
-        assert page.json(f"/api/in-flight/{pattern}") == {"flights": [], "total": 0}
+        assert page.json(f"/api/in-flight/{pattern}") == {"messages": [], "total": 0}
     assert page.get("/api/dead/queue").status_code == 422
 
 

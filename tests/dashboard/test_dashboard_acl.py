@@ -7,7 +7,7 @@ import board as boards
 import pytest
 import redis
 from board import MakeBoard, until
-from letter_box import Q, S, bury
+from dead_letter_box import Q, S, bury
 from messages import wire
 
 from lab.processes import ROOT
@@ -21,7 +21,7 @@ LINES = [line.split() for line in BLOCK.group(1).splitlines()]
 READS = next(words[2:] for words in LINES if words[:2] == ["dashboard", "reads"])
 WRITES = next(words[2:] for words in LINES if words[:2] == ["dashboard", "writes"])
 COUNTS = next(words[1:] for words in LINES if words[0] == "counts")
-COURTESIES = next(words[1:] for words in LINES if words[0] == "courtesies")
+OPTIONAL = next(words[1:] for words in LINES if words[0] == "optional")
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def _denied(admin: redis.Redis) -> list[object]:
 
 def test_the_documented_rules_are_enough_to_look(board: MakeBoard, server: Server, admin: redis.Redis) -> None:
     # Given a user with just these rights, and something on every pattern
-    admin.execute_command("ACL", "SETUSER", "dashboard", "on", "nopass", *READS, *COUNTS, *COURTESIES)
+    admin.execute_command("ACL", "SETUSER", "dashboard", "on", "nopass", *READS, *COUNTS, *OPTIONAL)
     admin.rpush("message_queue", wire())
     admin.rpush(Q, wire())
     admin.xadd(S, {"message": wire()})
@@ -65,7 +65,7 @@ def test_the_documented_rules_are_enough_to_look(board: MakeBoard, server: Serve
 
 
 def test_the_documented_rules_are_enough_to_act(board: MakeBoard, server: Server, admin: redis.Redis) -> None:
-    admin.execute_command("ACL", "SETUSER", "dashboard", "on", "nopass", *READS, *WRITES, *COUNTS, *COURTESIES)
+    admin.execute_command("ACL", "SETUSER", "dashboard", "on", "nopass", *READS, *WRITES, *COUNTS, *OPTIONAL)
     page = board(url=_url(server), PATTERN="all")
 
     def post(path: str, content: object) -> None:

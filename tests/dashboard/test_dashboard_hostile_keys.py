@@ -21,8 +21,8 @@ from dashboard.application import application
 from dashboard.bursts import Bursts
 from dashboard.hub import Hub
 from dashboard.poller import Poller
+from dashboard.schemas.live import Snapshot
 from dashboard.settings import DashboardSettings
-from dashboard.snapshot import Snapshot
 from lab.server import Server
 from townpost import keys
 
@@ -212,7 +212,7 @@ def test_only_claims_are_in_flight(town: Town, client: redis.Redis) -> None:
     view = next(view for view in poller.snapshot.patterns if view.name == "reliable")
     assert (view.in_flight, view.depth) == (2, 1)
     page = pages.get("/api/in-flight/reliable").json()
-    assert [(flight["consumer"], flight["messages"]) for flight in page["flights"]] == [("house", 2)]
+    assert [(flight["consumer"], flight["messages"]) for flight in page["messages"]] == [("house", 2)]
     assert page["total"] == 1
 
 
@@ -222,7 +222,7 @@ def test_a_count_of_five_thousand_digits_is_none(town: Town, client: redis.Redis
         client.xadd(dead, {"payload": wire(), "reason": "failed", "attempts": "9" * 5000, "crashes": "3"})
 
     for pattern in ("reliable", "stream"):
-        (letter,) = pages.get(f"/api/dead/{pattern}").json()["letters"]
+        (letter,) = pages.get(f"/api/dead/{pattern}").json()["dead_letters"]
         assert (letter["attempts"], letter["crashes"]) == (0, 3)
         assert pages.get(f"/api/dead/{pattern}/{letter['id']}").json()["attempts"] == 0
 

@@ -12,9 +12,9 @@ from board import Board, MakeBoard, until
 from conftest import Start
 from messages import wire
 
+from dashboard.collector import Collected
 from dashboard.doctor import examine
-from dashboard.reading import Reading
-from dashboard.snapshot import Finding
+from dashboard.schemas.live import Finding
 from lab.processes import Process
 from lab.server import Server
 from townpost import keys
@@ -122,7 +122,7 @@ def test_dead_letters_of_a_stream_are_found_once_though_several_groups_read_it(
     assert finding["command"] == "python -m townpost dead list --pattern stream --of events"
 
 
-def test_a_crier_in_an_empty_square_is_found(board: MakeBoard, start: Start) -> None:
+def test_a_channel_without_subscribers_is_found(board: MakeBoard, start: Start) -> None:
     page = board(PATTERN="pubsub")
     start("publisher", PATTERN="pubsub", PUBLISH_INTERVAL="0.05")
 
@@ -156,7 +156,7 @@ def _online(master: redis.Redis) -> bool:
 
 
 def _examined(**info: str) -> list[Finding]:
-    reading = Reading(now=0, round_trip=0, entered={}, reports={}, connected=None, depths={}, info=info)
+    reading = Collected(now=0, round_trip=0, entered={}, reports={}, connected=None, depths={}, info=info)
     return examine(reading, {}, [], [], {})
 
 

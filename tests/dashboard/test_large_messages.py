@@ -63,10 +63,10 @@ def test_no_page_fetches_a_large_message(board: MakeBoard, large: tuple[Server, 
     until(lambda: page.snapshot()["number"] > 4)
     sizes = []
     for pattern in ("reliable", "stream"):
-        (letter,) = page.json(f"/api/dead/{pattern}")["letters"]
+        (letter,) = page.json(f"/api/dead/{pattern}")["dead_letters"]
         whole = page.json(f"/api/dead/{pattern}/{letter['id']}")
         assert whole["truncated"]
-        flights = page.json(f"/api/in-flight/{pattern}")["flights"]
+        flights = page.json(f"/api/in-flight/{pattern}")["messages"]
         sizes += [letter["size"], len(flights)]
     (message,) = page.json("/api/scheduled/reliable")["messages"]
     moved = page.post("/api/scheduled/reliable/now", {"members": [message["member"]]}).json()

@@ -192,7 +192,7 @@ def test_a_frozen_one_is_silent_and_comes_back(board: MakeBoard, start: Start) -
     until(lambda: page.states("subscriber") == ["idle"])
 
 
-def test_one_whose_handler_hangs_is_wedged(
+def test_one_whose_handler_hangs_is_stalled(
     board: MakeBoard, start: Start, client: redis.Redis, handler: Callable[[str], dict[str, str]]
 ) -> None:
     page = board(PATTERN="queue")
@@ -201,9 +201,9 @@ def test_one_whose_handler_hangs_is_wedged(
 
     client.rpush("message_queue", wire())
 
-    until(lambda: page.states("subscriber") == ["wedged"])
-    assert page.instances("subscriber")[0]["standing"]["queue"] > 1
-    assert any(finding["id"].startswith("wedged-") for finding in page.snapshot()["findings"])
+    until(lambda: page.states("subscriber") == ["stalled"])
+    assert page.instances("subscriber")[0]["idle_seconds"]["queue"] > 1
+    assert any(finding["id"].startswith("stalled-") for finding in page.snapshot()["findings"])
 
 
 def test_the_last_error_of_a_handler_is_shown(

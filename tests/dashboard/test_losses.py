@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dashboard.depths import Depth
+from dashboard.collector import Collected
 from dashboard.instances import Instances
 from dashboard.losses import Losses
 from dashboard.paths import Path
-from dashboard.reading import Reading
 from dashboard.reports import Report, read_report
+from townpost import Depth
 
 _QUIET = 12
 
@@ -40,7 +40,7 @@ class Town:
                 if step == int(phase * 10):
                     self.reports[name] = self.report(name, self.now + (step + 1) / 10)
         self.now += 1
-        reading = Reading(
+        reading = Collected(
             now=self.now,
             round_trip=0.001,
             entered=dict.fromkeys(self.reports, self.now),

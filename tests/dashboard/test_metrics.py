@@ -11,8 +11,8 @@ from messages import wire
 from dashboard.instances import Instance
 from dashboard.metrics import exposition
 from dashboard.poller import NOTHING_YET
+from dashboard.presenters import instance_status
 from dashboard.reports import Report
-from dashboard.view import instance_view
 
 board = boards.board
 
@@ -68,7 +68,7 @@ def test_without_redis_it_says_so(board: MakeBoard) -> None:
 
 def test_a_label_cannot_break_out() -> None:
     role = 'a"} 1\nevil 2 \\'
-    one = instance_view(Instance(Report(id="a", role=role, at=1.0)), 1.0, {})
+    one = instance_status(Instance(Report(id="a", role=role, at=1.0)), 1.0, {})
     snapshot = NOTHING_YET.model_copy(update={"instances": [one]})
 
     assert 'townpost_instances{role="a\\"} 1\\nevil 2 \\\\",state="idle"} 1' in exposition(snapshot).splitlines()

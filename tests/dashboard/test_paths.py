@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from messages import wire
 
+from dashboard.collector import Collected
 from dashboard.instances import Instances
 from dashboard.paths import Path, own_path, share
-from dashboard.reading import Reading
 from dashboard.reports import Report, read_report
 from dashboard.sums import Sums
 from lab.server import Server
@@ -109,7 +109,7 @@ def test_letters_of_another_queue_can_be_looked_at_and_no_other_key(
     until(lambda: _views(page, "reliable")["orders", ""]["totals"]["handled"] == 1)  # type: ignore[index]  # JSON
 
 
-def test_what_a_killed_subscriber_had_in_hand_is_lost_on_queue(
+def test_what_a_killed_subscriber_had_in_flight_is_lost_on_queue(
     board: MakeBoard, start: Start, handler: Callable[[str], dict[str, str]]
 ) -> None:
     # Given two subscribers of queue, one with a handler that hangs on one of twelve messages
@@ -158,7 +158,7 @@ OWN = own_path(Settings(), "queue")
 def _seen(instances: Instances, now: float, *reports: Report, left: frozenset[str] = frozenset()) -> None:
     told = {report.id: report for report in reports}
     entered = dict.fromkeys((name for name in told if name not in left), now)
-    instances.update(Reading(now, 0.001, entered, told, connected=set(), depths={}))
+    instances.update(Collected(now, 0.001, entered, told, connected=set(), depths={}))
 
 
 def _report(name: str, at: float, started: float, **counts: int) -> Report:

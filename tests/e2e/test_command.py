@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import redis
 from conftest import Run, Start
-from letter_box import Q, S, bury, left, waiting
+from dead_letter_box import Q, S, bury, left, waiting
 from messages import wire
 from workers import until
 

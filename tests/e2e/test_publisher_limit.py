@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import redis
 from conftest import Run, Start
-from letter_box import Q
+from dead_letter_box import Q
 from messages import parsed, wire
 
 from lab.server import Server

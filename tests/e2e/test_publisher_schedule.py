@@ -1,4 +1,4 @@
-"""The publisher's ways to schedule, and what is scheduled or in hand as the command line lists it."""
+"""The publisher's ways to schedule, and what is scheduled or in flight as the command line lists it."""
 
 import json
 import time
@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import redis
 from conftest import Run
-from letter_box import WIDE, Q, due, waiting
+from dead_letter_box import WIDE, Q, due, waiting
 from messages import wire
 
 from lab.server import Server
@@ -119,16 +119,16 @@ def test_what_is_scheduled_is_listed(run: Run, client: redis.Redis) -> None:
     assert client.llen(Q) == 0
 
 
-def test_what_is_in_hand_is_listed(server: Server, run: Run, client: redis.Redis) -> None:
-    # Given a consumer with two messages in hand
+def test_what_is_in_flight_is_listed(server: Server, run: Run, client: redis.Redis) -> None:
+    # Given a consumer with two messages in flight
     client.rpush(Q, wire(), wire())
     settings = Settings.read(redis_url=server.url, pattern="reliable", prefetch=10)
     listener = ReliableListener(settings, Connection(settings.url), Counts())
     listener.open()
     assert len(listener.take(10)) == 2
 
-    (line,) = run("subscriber", "in-hand", "--json").lines
-    table = run("subscriber", "in-hand", COLUMNS=WIDE)
+    (line,) = run("subscriber", "in-flight", "--json").lines
+    table = run("subscriber", "in-flight", COLUMNS=WIDE)
 
     claim = json.loads(line)
     assert claim["messages"] == 2

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import redis
 from conftest import Run, Start
-from letter_box import due
+from dead_letter_box import due
 from messages import wire
 
 HOUR = 3600

@@ -9,7 +9,7 @@ import redis
 
 from lab.server import Server
 from townpost.patterns import PATTERNS
-from townpost.patterns.letters import DeadLetters, Letter
+from townpost.patterns.dead_letters import DeadLetter, DeadLetters
 from townpost.patterns.reliable.listener import ReliableListener
 from townpost.publishing.publisher import Publisher
 from townpost.settings import Settings
@@ -43,5 +43,5 @@ def leftovers(client: redis.Redis) -> list[bytes]:
     return [key for key in found if not key.startswith(b"townpost:") and not key.endswith((b":forwarder", b":bell"))]
 
 
-def letters(one: Consumer) -> list[Letter]:
+def letters(one: Consumer) -> list[DeadLetter]:
     return DeadLetters(one.listener._connection, PATTERNS["reliable"], Q).all()

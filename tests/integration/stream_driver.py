@@ -11,7 +11,7 @@ import redis
 from lab.server import Server
 from townpost.patterns import PATTERNS
 from townpost.patterns.contract import Batch
-from townpost.patterns.letters import DeadLetters, Letter
+from townpost.patterns.dead_letters import DeadLetter, DeadLetters
 from townpost.patterns.stream.listener import StreamListener
 from townpost.publishing.publisher import Publisher
 from townpost.redis.connection import Connection
@@ -90,5 +90,5 @@ def held(client: redis.Redis) -> tuple[int, int]:
     return int(fields["time_since_delivered"]), int(fields["times_delivered"])
 
 
-def text_of(letter: Letter) -> str:
+def text_of(letter: DeadLetter) -> str:
     return str(json.loads(letter.payload)["message"])

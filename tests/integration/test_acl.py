@@ -13,9 +13,10 @@ from lab.server import Server
 BLOCK = re.search(r"<!-- acl.*?```\n(.*?)```", (ROOT / "docs" / "operations.md").read_text(), re.DOTALL)
 assert BLOCK is not None
 LINES = BLOCK.group(1).splitlines()
-RULES = {tuple(line.split()[:2]): line.split()[2:] for line in LINES if line.startswith(("publisher", "subscriber"))}
+SERVICES = ("publisher", "subscriber", "dashboard")
+RULES = {tuple(line.split()[:2]): line.split()[2:] for line in LINES if line.startswith(SERVICES)}
 COUNTS = next(line.split()[1:] for line in LINES if line.startswith("counts"))
-COURTESIES = next(line.split()[1:] for line in LINES if line.startswith("courtesies"))
+OPTIONAL = next(line.split()[1:] for line in LINES if line.startswith("optional"))
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def users(client: redis.Redis) -> Iterator[redis.Redis]:
 
 
 @pytest.mark.parametrize("pattern", ["both", "reliable", "stream"])
-@pytest.mark.parametrize("more", [[], COUNTS, COUNTS + COURTESIES], ids=["least", "counts", "courtesies"])
+@pytest.mark.parametrize("more", [[], COUNTS, COUNTS + OPTIONAL], ids=["least", "counts", "optional"])
 def test_the_documented_rules_are_enough(
     start: Start, server: Server, users: redis.Redis, pattern: str, more: list[str]
 ) -> None:
@@ -50,7 +51,7 @@ def test_the_documented_rules_are_enough(
 
 SCRIPTS = ROOT / "shared" / "townpost" / "patterns"
 PUBLISHERS = {"reliable": "publish.lua", "stream": "trim.lua"}
-OPERATORS = {"requeue.lua"}
+OPERATORS = {"requeue.lua", "reschedule.lua", "inspect_claims.lua", "inspect_scheduled.lua"}
 
 
 @pytest.mark.parametrize("pattern", ["reliable", "stream"])
@@ -60,3 +61,11 @@ def test_the_documented_rules_allow_every_command_of_the_scripts(pattern: str) -
             service = "publisher" if path.name == PUBLISHERS[pattern] else "subscriber"
             called = {name.lower() for name in re.findall(r"redis\.p?call\('(\w+)'", path.read_text())}
             assert {f"+{name}" for name in called} <= set(RULES[service, pattern]), path.name
+
+
+@pytest.mark.parametrize("name", sorted(OPERATORS - {"requeue.lua"}))
+def test_the_documented_rules_allow_what_an_operator_asks(name: str) -> None:
+    text = (SCRIPTS / "reliable" / name).read_text()
+    called = {word.lower() for word in re.findall(r"redis\.p?call\('(\w+)'", text)}
+
+    assert {f"+{word}" for word in called} <= {*RULES["dashboard", "reads"], *RULES["dashboard", "writes"]}

@@ -13,7 +13,8 @@ from reliable_driver import MakeConsumer, Q, leftovers, letters
 from lab.server import Server
 from townpost import keys
 from townpost.patterns import PATTERNS
-from townpost.patterns.letters import DeadLetters, scheduled
+from townpost.patterns.dead_letters import DeadLetters
+from townpost.patterns.reliable.inspect import scheduled
 from townpost.publishing.publisher import Publisher
 from townpost.redis.connection import Connection
 

@@ -15,7 +15,7 @@ from reliable_driver import Q, leftovers
 from lab.server import Server
 from townpost import keys
 from townpost.patterns import PATTERNS
-from townpost.patterns.letters import DeadLetters
+from townpost.patterns.dead_letters import DeadLetters
 from townpost.redis.connection import Connection
 
 MIB = 1024 * 1024

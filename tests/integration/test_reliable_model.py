@@ -23,7 +23,7 @@ from townpost import keys
 from townpost.counts import Counts
 from townpost.message import Message, read
 from townpost.patterns import PATTERNS
-from townpost.patterns.letters import DeadLetters
+from townpost.patterns.dead_letters import DeadLetters
 from townpost.patterns.reliable import listener as listener_module
 from townpost.patterns.reliable.claims import Claim
 from townpost.patterns.reliable.listener import ReliableListener

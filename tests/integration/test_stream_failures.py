@@ -8,7 +8,7 @@ from messages import wire
 from stream_driver import MakeConsumer, S, held, pending, text_of
 
 from townpost import keys
-from townpost.patterns.letters import DeadLetters
+from townpost.patterns.dead_letters import DeadLetters
 from townpost.publishing.publisher import Publisher
 
 unhurried = stream_driver.unhurried

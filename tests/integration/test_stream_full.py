@@ -11,7 +11,7 @@ from stream_driver import MakeConsumer, S, pending
 from lab.server import Server
 from townpost import keys
 from townpost.message import Message
-from townpost.patterns.letters import DeadLetters
+from townpost.patterns.dead_letters import DeadLetters
 from townpost.publishing.publisher import Publisher
 from townpost.settings import Settings
 

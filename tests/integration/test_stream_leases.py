@@ -10,8 +10,8 @@ from driver import messages
 from stream_driver import MakeConsumer, held, pending
 
 from lab.server import Server
+from townpost.patterns.dead_letters import DeadLetters
 from townpost.patterns.leased import LeasedBatch
-from townpost.patterns.letters import DeadLetters
 from townpost.patterns.stream.entries import Entries
 from townpost.publishing.publisher import Publisher
 from townpost.redis.connection import Connection

@@ -11,7 +11,7 @@ from stream_driver import GROUP, MakeConsumer, S, pending, text_of
 from lab.proxy import Proxy
 from lab.server import Server
 from townpost.errors import UnavailableError
-from townpost.patterns.letters import DeadLetters
+from townpost.patterns.dead_letters import DeadLetters
 from townpost.publishing.publisher import Publisher
 
 consumer = stream_driver.consumer

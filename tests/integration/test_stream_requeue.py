@@ -7,7 +7,7 @@ from driver import messages
 from stream_driver import Consumer, MakeConsumer, S, ids, pending, text_of
 
 from townpost import keys
-from townpost.patterns.letters import DeadLetters
+from townpost.patterns.dead_letters import DeadLetters
 from townpost.publishing.publisher import Publisher
 
 consumer = stream_driver.consumer

@@ -16,7 +16,7 @@ from townpost import keys
 from townpost.consuming.consumer import Consumer
 from townpost.consuming.handlers import _Each
 from townpost.message import Message
-from townpost.patterns.letters import DeadLetters
+from townpost.patterns.dead_letters import DeadLetters
 from townpost.publishing.publisher import Publisher
 from townpost.redis.connection import Connection
 from townpost.settings import Settings

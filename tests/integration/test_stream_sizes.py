@@ -9,7 +9,7 @@ from stream_driver import MakeConsumer, S, pending
 from lab.server import Server
 from townpost import keys
 from townpost.message import Message
-from townpost.patterns.letters import DeadLetters
+from townpost.patterns.dead_letters import DeadLetters
 from townpost.patterns.stream.entries import READ_BYTES
 from townpost.publishing.publisher import Publisher
 

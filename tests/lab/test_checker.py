@@ -360,7 +360,7 @@ def test_a_consumer_that_handles_nothing_any_more_is_not_hidden_by_another() -> 
     at_work = heard(*"xyz", by="a")
 
     verdict = judge(
-        Evidence(attempted=sent(*"xyz"), acknowledged=set("xyz"), delivered=at_work, listeners=["a", "wedged"])
+        Evidence(attempted=sent(*"xyz"), acknowledged=set("xyz"), delivered=at_work, listeners=["a", "stalled"])
     )
 
     assert (verdict.lost, verdict.recovery) == (0, None)

@@ -35,6 +35,7 @@ ROWS: dict[str, Callable[[Guarantees], str]] = {
     "in the order it was sent": lambda g: _yes(g.ordered),
     "can be read again": lambda g: _yes(g.replays),
     "takes priorities and delays": lambda g: _yes(g.schedules),
+    "can remember ids, so that a second copy is not handled": lambda g: _yes(g.remembers),
 }
 
 

@@ -1,4 +1,4 @@
-"""`townpost dead`: what no handler could handle is listed, shown, put back or deleted."""
+"""`townpost dead`: list, show, requeue or delete the messages that no handler could handle."""
 
 import argparse
 import re
@@ -10,7 +10,7 @@ from townpost.cli.listing import moment, print_json, table
 from townpost.cli.queues import add_of, connected, settings_of
 from townpost.errors import SettingError, TownpostError
 from townpost.patterns import PATTERNS
-from townpost.patterns.letters import DeadLetters, Letter
+from townpost.patterns.dead_letters import DeadLetter, DeadLetters
 from townpost.settings import Settings
 from townpost.text import excerpt, printable
 
@@ -73,7 +73,7 @@ def manage(given: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-def _one(letters: DeadLetters, wanted: str) -> Letter:
+def _one(letters: DeadLetters, wanted: str) -> DeadLetter:
     letter = letters.one(_letter_id(wanted))
     if letter is None:
         raise TownpostError(f"there is no dead letter {wanted}")
@@ -103,7 +103,7 @@ def _act(letters: DeadLetters, given: argparse.Namespace) -> int:
     what = f"{given.action} {len(chosen):,} dead letter{'s' * (len(chosen) != 1)}"
     if not given.yes:
         if sys.stdin is None or not sys.stdin.isatty():  # None if it is closed
-            raise SettingError(f"{what}: say --yes where nobody can be asked")
+            raise SettingError(f"{what}: say --yes where there is no terminal to ask at")
         if not _agrees(what):
             print("nothing was done")
             return 1
@@ -113,14 +113,16 @@ def _act(letters: DeadLetters, given: argparse.Namespace) -> int:
     return 0
 
 
-def _as_json(letter: Letter) -> dict[str, object]:
-    return asdict(letter) | {
+def _as_json(letter: DeadLetter) -> dict[str, object]:
+    fields = asdict(letter) | {
         "at": letter.at.isoformat(),
         "payload": letter.payload.decode("utf-8", "backslashreplace"),
     }
+    del fields["size"]  # the payload is whole here
+    return fields
 
 
-def _list(letters: Sequence[Letter], *, as_json: bool) -> None:
+def _list(letters: Sequence[DeadLetter], *, as_json: bool) -> None:
     if as_json:
         for letter in letters:
             print_json(_as_json(letter))

@@ -1,4 +1,4 @@
-"""`townpost health`: the same answer as `python -m subscriber health`, for whatever writes HEALTH_FILE."""
+"""`townpost health`: the same answer as `python -m subscriber health`, for the service that writes HEALTH_FILE."""
 
 import argparse
 

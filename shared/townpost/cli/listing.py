@@ -1,4 +1,4 @@
-"""What was found in Redis, as a table for a person or a JSON object a line for a program."""
+"""Prints what was found in Redis: as a table for a person, or a JSON object a line for a program."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from townpost.text import printable
 __all__ = ["SHOWN", "moment", "print_json", "table", "warn_of_skipped"]
 
 SHOWN = 1_000
-"""So many rows at most, of what may have millions."""
+"""At most so many rows: a queue may have millions."""
 _WHOLE_COLUMNS = 2
 _WIDE = 160
 """Where the output is no terminal, which would say how wide it is."""

@@ -1,4 +1,4 @@
-"""Which queue or stream a command is about, and the connection to its server."""
+"""The queue or stream that a command is about, and the connection to its server."""
 
 import argparse
 import contextlib
@@ -35,7 +35,7 @@ def settings_of(given: argparse.Namespace, pattern: Pattern) -> Settings:
 
 @contextlib.contextmanager
 def connected(settings: Settings) -> Iterator[Connection]:
-    connection = Connection(settings.url, name="townpost-letters")
+    connection = Connection(settings.url, name="townpost-cli")
     try:
         connection.connect()
         yield connection

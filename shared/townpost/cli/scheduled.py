@@ -6,7 +6,7 @@ from townpost import keys
 from townpost.cli.listing import SHOWN, moment, print_json, table, warn_of_skipped
 from townpost.cli.queues import add_of, connected, settings_of
 from townpost.patterns import PATTERNS
-from townpost.patterns.letters import scheduled
+from townpost.patterns.reliable.inspect import scheduled
 from townpost.settings import Settings
 from townpost.text import excerpt
 

@@ -46,17 +46,17 @@ def _check_pattern(where: str, pattern: str, options: Mapping[str, object]) -> N
         why |= dict.fromkeys(("attempts", "backoff"), f"{pattern} hands out each message once, whatever becomes of it")
     if not guarantees.groups:
         why["group"] = f"{pattern} has no groups"
-    if pattern != "reliable":
+    if not guarantees.remembers:
         why["once"] = f"{pattern} does not remember ids"
     for option, reason in why.items():
         if options[option] is not None:
-            choices = [name for name, one in PATTERNS.items() if _takes(name, one.guarantees, option)]
+            choices = [name for name, one in PATTERNS.items() if _takes(one.guarantees, option)]
             raise SettingError(f"{where}: {option}= has no effect, since {reason}: choose {' or '.join(choices)}")
 
 
-def _takes(pattern: str, guarantees: Guarantees, option: str) -> bool:
+def _takes(guarantees: Guarantees, option: str) -> bool:
     if option == "once":
-        return pattern == "reliable"
+        return guarantees.remembers
     return guarantees.groups if option == "group" else guarantees.redelivers
 
 

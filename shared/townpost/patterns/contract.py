@@ -45,6 +45,8 @@ class Guarantees:
     """Each consumer group gets every message, its members share them."""
     schedules: bool
     """Takes a priority and a delay."""
+    remembers: bool = False
+    """Can remember the ids of handled messages, so that a second copy is not handled (ONCE_SECONDS)."""
 
     @property
     def promise(self) -> str:

@@ -42,3 +42,7 @@ class Script:
     def whole(self, keys: Sequence[str | bytes], *arguments: str | bytes | float) -> Command:
         """With its text: for callers that come now and then."""
         return ("EVAL", self._text, len(keys), *keys, *arguments)
+
+    def read_only(self, keys: Sequence[str | bytes], *arguments: str | bytes | float) -> Command:
+        """With its text, where it may write nothing: also on a replica, and for a user who may only read."""
+        return ("EVAL_RO", self._text, len(keys), *keys, *arguments)

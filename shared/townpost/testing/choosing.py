@@ -7,6 +7,7 @@ from typing import TypeAlias
 from townpost.consuming.app import App
 from townpost.consuming.subscriptions import Subscription
 from townpost.errors import TownpostError
+from townpost.patterns import PATTERNS
 
 __all__ = ["QUEUE", "Target", "UndeliverableError", "app_of", "choose"]
 
@@ -55,9 +56,11 @@ def _takes(subscription: Subscription, queue: str | None, group: str | None) -> 
         return False
     if queue is None or subscription.name == queue:
         return True
-    return subscription.pattern == "pubsub" and fnmatch.fnmatchcase(queue, subscription.name)
+    return not PATTERNS[subscription.pattern].guarantees.durable and fnmatch.fnmatchcase(queue, subscription.name)
 
 
 def _described(subscription: Subscription) -> str:
-    group = f", group '{subscription.settings.consumer_group}'" if subscription.pattern == "stream" else ""
+    group = (
+        f", group '{subscription.settings.consumer_group}'" if PATTERNS[subscription.pattern].guarantees.groups else ""
+    )
     return f"'{subscription.name}' ({subscription.pattern}{group})"

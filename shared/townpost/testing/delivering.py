@@ -150,7 +150,8 @@ class _Delivery:
     def is_remembered(self) -> bool:
         """Whether a consumer would know that a message of this id was handled."""
         readable = isinstance(next(iter(self._batch.next_chunk())), Message)
-        return readable and self._subscription.pattern == "reliable" and self._subscription.settings.once_seconds > 0
+        remembers = PATTERNS[self._subscription.pattern].guarantees.remembers
+        return readable and remembers and self._subscription.settings.once_seconds > 0
 
     def call(self) -> None:
         """In this thread, as the thread that takes does where one message is at work at once."""

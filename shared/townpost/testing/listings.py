@@ -3,14 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from townpost import keys
 from townpost.errors import SettingError, UnreadableError
 from townpost.message import Message, read
 from townpost.patterns import PATTERNS
-from townpost.patterns.letters import STAMP, DeadLetters
-from townpost.patterns.letters import scheduled as find_scheduled
-from townpost.patterns.stream.entries import parse
-from townpost.redis.connection import Connection, Reply
+from townpost.patterns.dead_letters import DeadLetters
+from townpost.patterns.inspectors import inspector
+from townpost.patterns.reliable.inspect import scheduled as find_scheduled
+from townpost.redis.connection import Connection
 
 __all__ = ["DeadLetter", "Scheduled", "dead", "scheduled", "sent"]
 
@@ -45,13 +44,10 @@ def sent(connection: Connection, name: str, pattern: str) -> list[Message]:
         SettingError: the pattern keeps nothing.
         UnreadableError: something that is not a message lies there.
     """
-    if pattern == "stream":
-        return [read(payload) for payload in parse(connection.call("XRANGE", name, "-", "+")).payloads]
     if pattern not in PATTERNS or not PATTERNS[pattern].guarantees.durable:
         raise SettingError(f"pattern={pattern!r} keeps nothing that could be listed: choose queue, reliable or stream")
-    urgent = connection.call("ZRANGE", keys.of(name).priority, 0, -1) if pattern == "reliable" else []
-    plain = connection.call("LRANGE", name, 0, -1)
-    return [*(read(member[STAMP:]) for member in _bytes(urgent)), *(read(payload) for payload in _bytes(plain))]
+    kept = inspector(pattern, name, group="", lease_seconds=0).payloads(connection)
+    return [read(payload) for payload in kept]
 
 
 def dead(connection: Connection, name: str) -> list[DeadLetter]:
@@ -74,7 +70,3 @@ def _message(payload: bytes) -> Message | None:
         return read(payload)
     except UnreadableError:
         return None
-
-
-def _bytes(reply: Reply) -> list[bytes]:
-    return [one for one in reply if isinstance(one, bytes)] if isinstance(reply, list) else []

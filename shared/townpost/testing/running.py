@@ -35,6 +35,6 @@ async def run_until_idle(app: App, url: str, *, within: float, timeout: float) -
                 if running.stop.is_set():
                     raise RuntimeError("the app ended by itself: its log says why")
                 if time.monotonic() > deadline:
-                    rest = "; ".join(map(str, left)) or "handlers are at work"
+                    rest = "; ".join(f"{place}: {remaining}" for place, remaining in left) or "handlers are at work"
                     raise TimeoutError(f"the app is not idle after {timeout:g} s: {rest}")
                 await asyncio.sleep(_LOOK_SECONDS)

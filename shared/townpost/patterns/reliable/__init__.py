@@ -21,7 +21,14 @@ from townpost.patterns.reliable.sender import ReliableSender
 __all__ = ["RELIABLE"]
 
 GUARANTEES = Guarantees(
-    durable=True, redelivers=True, fan_out=False, ordered=True, replays=False, groups=False, schedules=True
+    durable=True,
+    redelivers=True,
+    fan_out=False,
+    ordered=True,
+    replays=False,
+    groups=False,
+    schedules=True,
+    remembers=True,
 )
 
 RELIABLE = Pattern("reliable", "reliable", "RELIABLE_QUEUE", GUARANTEES, ReliableSender, ReliableListener)

@@ -4,7 +4,7 @@ import { get, post } from "./api.js";
 import * as dialogs from "./dialogs.js";
 import { h, put } from "./dom.js";
 import { bytes, count, plural, seconds } from "./format.js";
-import { words } from "./letters-dead.js";
+import { words } from "./dead-letters.js";
 import { clip, doing, empty, toast } from "./parts.js";
 import { Table } from "./rows.js";
 import { Selection } from "./selection.js";
@@ -36,7 +36,7 @@ export class ScheduledTab {
       render: (one, row) => this.#cells(one, row),
     });
     this.bar = h("div", { class: "bar" }, this.note, h("span", { class: "grow" }), this.now_, this.purge);
-    this.empty = empty("letters", "Nothing is scheduled", "Delayed messages, and those that failed and will be tried again, wait here. Send one with a delay under “Try it”.");
+    this.empty = empty("envelope", "Nothing is scheduled", "Delayed messages, and those that failed and will be tried again, wait here. Send one with a delay under “Try it”.");
     this.node = h("div", {}, this.bar, this.table.node, this.empty);
     this.empty.hidden = this.table.node.hidden = this.bar.hidden = true;
   }
@@ -74,7 +74,7 @@ export class ScheduledTab {
   }
 
   async #purge(members, button) {
-    const sure = await dialogs.confirm(`Delete ${plural(members.length, "scheduled message")}?`, "Nobody will ever get them. They are gone for good.", "Delete");
+    const sure = await dialogs.confirm(`Delete ${plural(members.length, "scheduled message")}?`, "No subscriber will get them.", "Delete");
     if (!sure) return;
     const done = await doing(button, () => post(`${this.path}/purge`, { members }, this.where));
     if (done) toast(done.said);

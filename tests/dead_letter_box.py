@@ -1,4 +1,4 @@
-"""What the tests of the letters' command line share: letters, where they went, and a terminal."""
+"""What the tests of dead letters share: dead letters, where they went, and a terminal."""
 
 import json
 import os

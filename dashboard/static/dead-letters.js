@@ -24,7 +24,7 @@ export function words({ payload, truncated }) {
   return payload;
 }
 
-export class DeadTab {
+export class DeadLettersTab {
   constructor(view, mayWrite, refresh) {
     this.path = `dead/${view.name}`;
     this.where = { name: view.key, group: view.group };
@@ -42,7 +42,7 @@ export class DeadTab {
       caption: "Dead letters",
       columns: [
         { label: "Select", head: this.selection.head, tick: true },
-        { label: "Letter", wide: true },
+        { label: "Message", wide: true },
         { label: "Reason" },
         { label: "Error", wide: true },
         { label: "Attempts", number: true },
@@ -53,8 +53,8 @@ export class DeadTab {
       render: (letter, row) => this.#cells(letter, row),
     });
     this.bar = h("div", { class: "bar" }, this.reason, h("span", { class: "grow" }), this.requeue, this.purge);
-    this.empty = empty("letters", "No dead letters", "A message that fails too often, or that nobody can read, is set aside here with the reason. Nothing was.");
-    this.none = empty("letters", "None for this reason", "Choose another reason above.");
+    this.empty = empty("envelope", "No dead letters", "A message that fails too often, or that cannot be read, is set aside here with the reason.");
+    this.none = empty("envelope", "None for this reason", "Choose another reason above.");
     this.node = h("div", {}, this.bar, this.table.node, h("p", { class: "after" }, this.more), this.empty, this.none);
     this.empty.hidden = this.none.hidden = this.table.node.hidden = this.more.hidden = this.bar.hidden = true;
   }
@@ -66,7 +66,7 @@ export class DeadTab {
       const letters = [];
       do {
         page = await get(this.path, { ...this.where, limit: PAGE, reason: this.reason.value, after });
-        letters.push(...page.letters);
+        letters.push(...page.dead_letters);
         after = page.next;
       } while (after && letters.length < this.wanted);
       this.letters = letters;
@@ -162,7 +162,7 @@ export class DeadTab {
     return doing(button, async () => {
       const whole = await get(`${this.path}/${letter.id}`, this.where);
       if (whole.truncated) throw new Error(`It has ${bytes(whole.size)}, more than can be edited here (MAX_MESSAGE_BYTES).`);
-      dialogs.edit("Edit and requeue", "The letter leaves the dead and goes back to where it came from, with this content.", whole.payload, "Requeue", async (payload) => {
+      dialogs.edit("Edit and requeue", "The dead letter goes back to where it came from, with this content.", whole.payload, "Requeue", async (payload) => {
         const done = await post(`${this.path}/${letter.id}/edit`, { payload }, this.where);
         toast(done.said);
         await this.refresh();

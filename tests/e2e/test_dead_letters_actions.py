@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import redis
 from conftest import Run, Start
-from letter_box import Q, S, bury, left, on_terminal, waiting
+from dead_letter_box import Q, S, bury, left, on_terminal, waiting
 from messages import wire
 
 from lab.processes import Process
@@ -100,7 +100,7 @@ def test_it_is_not_done_unasked(run: Run, client: redis.Redis, action: str) -> N
     said = run("subscriber", "dead", action, "--all")
 
     assert said.status == 2
-    assert said.lines == [f"subscriber: {action} 2 dead letters: say --yes where nobody can be asked"]
+    assert said.lines == [f"subscriber: {action} 2 dead letters: say --yes where there is no terminal to ask at"]
     assert (left(client), client.llen(Q)) == (2, 0)
 
 

@@ -1,4 +1,4 @@
-"""What a page may ask for beyond the snapshot, and the answers: see the list in dashboard/snapshot.py."""
+"""What a page may ask for beyond the snapshot, and the answers: see the list in dashboard/schemas/__init__.py."""
 
 from typing import Annotated, Literal
 
@@ -11,8 +11,8 @@ __all__ = [
     "DeadPage",
     "Done",
     "Edit",
-    "Flight",
-    "FlightPage",
+    "InFlight",
+    "InFlightPage",
     "Login",
     "Members",
     "Publish",
@@ -65,7 +65,7 @@ class Edit(_Asked):
 
 
 class DeadLetter(BaseModel):
-    """In a table payload is cut to 200 characters and history is left out; alone it has up to MAX_MESSAGE_BYTES."""
+    """In a list the payload is cut to 200 characters and history is empty; alone it has up to MAX_MESSAGE_BYTES."""
 
     id: str
     at: float
@@ -84,7 +84,7 @@ class DeadLetter(BaseModel):
 
 
 class DeadPage(BaseModel):
-    letters: list[DeadLetter]
+    dead_letters: list[DeadLetter]
     """Oldest first."""
     total: int
     """All there are, whatever the reason."""
@@ -116,8 +116,8 @@ class Members(_Asked):
     members: Annotated[list[Annotated[str, Field(max_length=100)]], Field(min_length=1, max_length=1000)]
 
 
-class Flight(BaseModel):
-    """A claim (reliable) or an entry (stream) in a consumer's hands."""
+class InFlight(BaseModel):
+    """A claim (reliable) or an entry (stream) that a consumer has not answered yet."""
 
     id: str
     consumer: str
@@ -131,8 +131,8 @@ class Flight(BaseModel):
     """The first of its messages, cut short."""
 
 
-class FlightPage(BaseModel):
-    flights: list[Flight]
+class InFlightPage(BaseModel):
+    messages: list[InFlight]
     total: int
 
 

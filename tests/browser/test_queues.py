@@ -24,7 +24,7 @@ def bury(client: Redis, text: str, reason: str = "failed") -> str:
 
 def opened(serve: Serve, look: Look) -> Visit:
     visit = look(serve(PATTERN="reliable"))
-    visit.go("letters")
+    visit.go("queues")
     return visit
 
 
@@ -160,7 +160,7 @@ def test_a_read_only_page_offers_nothing_that_changes(client: Redis, serve: Serv
     bury(client, "look, do not touch")
     visit = look(serve(PATTERN="reliable", DASHBOARD_WRITE="off"))
 
-    visit.go("letters")
+    visit.go("queues")
     expect(row(visit, "look, do not touch")).to_be_visible()
     expect(visit.page.locator("#mode")).to_have_text("read-only")
     assert visit.page.get_by_role("button", name="Requeue").count() == 0

@@ -1,19 +1,19 @@
-// Dead letters, what is scheduled, and what is in somebody's hands; one tab each.
+// Dead letters, scheduled messages and messages in flight; one tab each.
 
 import { h, put } from "./dom.js";
 import { brief } from "./format.js";
-import { DeadTab } from "./letters-dead.js";
-import { FlightTab } from "./letters-flight.js";
-import { ScheduledTab } from "./letters-scheduled.js";
+import { DeadLettersTab } from "./dead-letters.js";
+import { InFlightTab } from "./in-flight.js";
+import { ScheduledTab } from "./scheduled.js";
 import { empty, head } from "./parts.js";
 
-export const title = "Letters";
+export const title = "Queues";
 
 const REFRESH_SECONDS = 2;
 const TABS = [
-  ["dead", "Dead letters", "dead_letters", DeadTab],
+  ["dead", "Dead letters", "dead_letters", DeadLettersTab],
   ["scheduled", "Scheduled", "scheduled", ScheduledTab],
-  ["flight", "In flight", "in_flight", FlightTab],
+  ["in-flight", "In flight", "in_flight", InFlightTab],
 ];
 
 export class Screen {
@@ -25,11 +25,11 @@ export class Screen {
       return { name, field, Tab, button, tally };
     });
     this.pattern = h("select", { "aria-label": "Pattern", onchange: () => this.#open() });
-    this.strip = h("div", { class: "tabs", role: "tablist", "aria-label": "Letters", onkeydown: (event) => this.#keys(event) }, ...this.tabs.map(({ button }) => button));
+    this.strip = h("div", { class: "tabs", role: "tablist", "aria-label": "Queues", onkeydown: (event) => this.#keys(event) }, ...this.tabs.map(({ button }) => button));
     this.panel = h("div", { id: "panel", role: "tabpanel" });
-    this.none = empty("letters", "No pattern here keeps letters", "Only reliable and stream hand a message out again, and keep what cannot be handled. Start them: `PATTERN=all docker compose up`, or `PATTERN=all make demo`.");
+    this.none = empty("envelope", "No pattern here hands a message out again", "Only reliable and stream do, and keep what cannot be handled. Start them: `PATTERN=all docker compose up`, or `PATTERN=all make demo`.");
     this.bar = h("div", { class: "bar" }, this.strip, h("span", { class: "grow" }), this.pattern);
-    this.node = h("div", { class: "dims" }, head("Letters", h("p", {}, "What could not be handled, what waits for its time, what is being handled.")), this.bar, this.panel, this.none);
+    this.node = h("div", { class: "dims" }, head("Queues", h("p", {}, "Messages that no handler could handle, messages that are due later, messages that are being handled.")), this.bar, this.panel, this.none);
     this.none.hidden = this.bar.hidden = this.panel.hidden = true; // until something is known
     this.chosen = "dead";
     this.tab = null;

@@ -1,43 +1,4 @@
-"""What a page is told, and what it may ask: the contract between this server and dashboard/static.
-
-    GET  /                        static/index.html; /static/... the rest of that folder
-    GET  /api/session             Session            what this server is and what this page may do
-    POST /api/login, /api/logout  Login -> Session   the token goes into a cookie that scripts cannot read
-    GET  /api/events              server-sent events, see below
-    GET  /api/snapshot            Snapshot           the same once, for scripts
-    GET  /api/history             History            the last five minutes, for charts that are not to begin empty
-    GET  /api/messages            [Seen]             the feed so far, oldest first; ?pattern= &sender= &text= &limit=
-    GET  /api/messages/{number}   SeenWhole          one of them with its JSON
-    GET  /api/dead/{pattern}      DeadPage           ?after=<next of the page before> &limit=50 &reason=
-                                                     this and what follows: &name= &group=, of one of the paths that
-                                                     are shown; without them that of the dashboard's own settings
-    GET  /api/dead/{pattern}/{id} DeadLetter         with its payload, if that is not too long, and history
-    POST /api/dead/{pattern}/requeue, /purge         Choice -> Done
-    POST /api/dead/{pattern}/{id}/edit               Edit -> Done: requeued with other content, which must be a message
-    GET  /api/scheduled/{pattern} ScheduledPage      ?offset=0 &limit=50 (reliable, and retries of the stream)
-    POST /api/scheduled/{pattern}/now, /purge        Members -> Done: hand out at once, delete (reliable)
-    GET  /api/in-flight/{pattern} FlightPage         ?offset=0 &limit=50
-    POST /api/publish             Publish -> Published; with count > 1 it is a burst that goes on by itself
-    GET  /api/bursts/{number}     Published          how far it is
-    GET  /healthz, /metrics, /openapi.json
-
-Every answer that is not a 2xx is a `Problem`: 400 what was asked cannot be done, 401 a token is needed, 403 read-only
-or from another site, 404, 409 Redis refuses, 413 too long, 415 not JSON, 422 not what the model wants, 429 too many
-bursts at once, 503 Redis does not answer.
-
-A POST needs `Content-Type: application/json` and the header `X-Townpost: 1`; a page of another site can send neither
-without our leave. With a token, `Authorization: Bearer ...` or the cookie of /api/login.
-
-Events of /api/events (`new EventSource("/api/events")`); all data is one line of JSON:
-
-    event: session    Session      first
-    event: snapshot   Snapshot     once a second, also while Redis is away (`redis.up` is false then)
-    event: seen       [Seen]       new lines of the feed, at most 50 a second in all; left out when there are none
-
-No snapshot for five seconds means that the dashboard itself is gone: show the data as stale. What came with a message
-is in `text`, `sender`, `error`, `payload` and `history`: cut to a length, otherwise as it was written, so put it on
-the page as text only. Moments are seconds since 1970 by Redis's clock, durations are seconds; None: not known.
-"""
+"""What the server sends to a page, once a second: see the list in dashboard/schemas/__init__.py."""
 
 from typing import Literal
 
@@ -47,12 +8,12 @@ __all__ = [
     "Difference",
     "Finding",
     "History",
-    "InstanceView",
+    "InstanceStatus",
     "Latencies",
     "Missed",
-    "PatternView",
+    "PathStatus",
     "Problem",
-    "RedisView",
+    "RedisStatus",
     "Seen",
     "SeenWhole",
     "Session",
@@ -60,7 +21,7 @@ __all__ = [
     "Totals",
 ]
 
-State = Literal["working", "idle", "wedged", "silent", "gone"]
+State = Literal["working", "idle", "stalled", "silent", "gone"]
 
 
 class _Model(BaseModel):
@@ -89,14 +50,14 @@ class Session(_Model):
     max_message_bytes: int
 
 
-class RedisView(_Model):
+class RedisStatus(_Model):
     """The server."""
 
     up: bool
     problem: str
     """Why not; empty when up."""
     since: float | None
-    """When it went, or came back."""
+    """When it stopped answering, or answered again."""
     round_trip_ms: float | None
     version: str
     role: str
@@ -114,14 +75,14 @@ class Totals(_Model):
 
     sent: int = 0
     unheard: int = 0
-    """Published while nobody listened."""
+    """Published while no subscriber was connected."""
     received: int = 0
     handled: int = 0
     failed: int = 0
     unreadable: int = 0
     duplicates: int = 0
     missed: int = 0
-    """Numbers never heard by a subscriber, each subscriber counted apart (pubsub)."""
+    """Numbers that a subscriber never received, each subscriber counted apart (pubsub)."""
     dropped: int = 0
     retried: int = 0
     dead: int = 0
@@ -138,7 +99,7 @@ class Latencies(_Model):
     p99_ms: float
 
 
-class PatternView(_Model):
+class PathStatus(_Model):
     """One path: a pattern, the name of its channel, list or stream, and on a stream a consumer group. Those of the
     dashboard's own settings, and those that instances report.
     """
@@ -163,11 +124,11 @@ class PatternView(_Model):
     totals: Totals
     """What was received, and what became of it, as of the last moment for which every sender is known."""
     since_start: Totals
-    """The same counts since this dashboard started; they never fall, whoever goes."""
+    """The same counts since this dashboard started; they never fall when an instance ends."""
     lost: int
-    """pubsub: `missed` and `unheard`. Others: sent since we watch, and neither waiting, in flight, dead nor handled
-    (queue: received) by anyone who reports, for three seconds; consumers of other programs report nothing. queue: also
-    what a subscriber that vanished had received and not handled."""
+    """pubsub: `missed` and `unheard`. Others: sent since this dashboard started, and for three seconds neither waiting,
+    in flight, dead nor handled (queue: received) by an instance that reports; consumers of other programs report
+    nothing. queue: also what a subscriber that vanished had received and not handled."""
     lost_certain: bool
     """False: at most so many; a subscriber that vanished took the counts of its last second with it."""
     sent_rate: float
@@ -181,7 +142,7 @@ class PatternView(_Model):
     oldest_seconds: float | None
     """How long the oldest waiting message has waited; None: nothing waits, or it cannot be read."""
     in_flight: int | None
-    """In some consumer's hands, where Redis knows that (reliable, stream)."""
+    """Taken by a consumer and not finished, where Redis knows that (reliable, stream)."""
     scheduled: int | None
     """Delayed, or waiting for another attempt."""
     dead_letters: int | None
@@ -189,9 +150,9 @@ class PatternView(_Model):
     stored: int | None
     """Entries of the stream, handled ones included."""
     instances: list[str]
-    """Ids of those who send or take here, the gone included."""
+    """Ids of the instances that send or take here, the gone included."""
     publishers: int
-    """Instances at work on this path."""
+    """Instances that run and use this path."""
     subscribers: int
     listeners: int | None
     """Connections subscribed to the channel, of any program (pubsub)."""
@@ -211,7 +172,7 @@ class Difference(_Model):
     sent: int
     """On the queue; pubsub was sent the same."""
     unheard: int
-    """Lost on pubsub for everybody: nobody listened."""
+    """Lost on pubsub for every subscriber: none was connected."""
     missed: list[Missed]
     """Lost on pubsub for one subscriber."""
     lost_pubsub: int
@@ -220,7 +181,7 @@ class Difference(_Model):
     lost_queue_certain: bool
 
 
-class InstanceView(_Model):
+class InstanceStatus(_Model):
     """One publisher, subscriber or other service that reports; gone ones are kept for five minutes."""
 
     id: str
@@ -228,10 +189,10 @@ class InstanceView(_Model):
     host: str
     pid: int
     state: State
-    """wedged: it reports, but a loop stands still for longer than its HEALTH_SECONDS. silent: connected, but does not
-    report (stopped, or starved). gone: see `left`."""
+    """stalled: it reports, but one of its loops has not turned for longer than its HEALTH_SECONDS. silent: connected,
+    but does not report (stopped, or starved). gone: see `left`."""
     left: Literal["stopped", "vanished"] | None
-    """stopped: it said goodbye. vanished: killed, crashed or cut off."""
+    """stopped: it reported its end. vanished: killed, crashed or cut off."""
     gone_at: float | None
     started: float
     uptime: float
@@ -250,7 +211,7 @@ class InstanceView(_Model):
     """Whether it consumes: a subscriber, or another program that does."""
     lag: int | None
     """Messages that wait on its paths (where it takes)."""
-    standing: dict[str, float]
+    idle_seconds: dict[str, float]
     """Seconds since each of its loops last turned, where that is over two."""
     clock_offset: float | None
     """Seconds its machine's clock is ahead of Redis's."""
@@ -260,7 +221,7 @@ class InstanceView(_Model):
 
 
 class Finding(_Model):
-    """What the doctor sees."""
+    """What the doctor found."""
 
     id: str
     """Of the kind, e.g. eviction-policy; with the pattern where it is about one."""
@@ -278,10 +239,10 @@ class Snapshot(_Model):
     number: int
     """Rises by one."""
     at: float
-    redis: RedisView
-    patterns: list[PatternView]
+    redis: RedisStatus
+    patterns: list[PathStatus]
     difference: Difference | None
-    instances: list[InstanceView]
+    instances: list[InstanceStatus]
     """Living ones first, by role and id."""
     findings: list[Finding]
     """Worst first; empty: all is well."""

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import redis
 from conftest import Run, Start
-from letter_box import NASTY, WIDE, Q, bury, left, on_terminal
+from dead_letter_box import NASTY, WIDE, Q, bury, left, on_terminal
 from messages import wire
 
 from lab.server import Server
@@ -83,7 +83,8 @@ def test_they_are_selected_by_reason(run: Run, client: redis.Redis, reason: str)
     [
         (("dead", "list"), "no dead letters"),
         (("scheduled",), "nothing is scheduled"),
-        (("in-hand",), "nothing is in hand"),
+        (("in-flight",), "nothing is in flight"),
+        (("in-hand",), "nothing is in flight"),
     ],
 )
 def test_nothing_there_is_said(run: Run, arguments: tuple[str, ...], line: str) -> None:

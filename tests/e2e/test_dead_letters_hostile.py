@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import redis
 from conftest import Run
-from letter_box import WIDE, Field, Q, bury, on_terminal
+from dead_letter_box import WIDE, Field, Q, bury, on_terminal
 from messages import wire
 
 from lab.server import Server
@@ -108,7 +108,9 @@ def test_scheduled_skips_what_is_no_message_and_says_how_many(
 
 
 @pytest.mark.parametrize("form", [(), ("--json",)], ids=["table", "json"])
-def test_in_hand_skips_what_is_no_claim_and_says_how_many(run: Run, client: redis.Redis, form: tuple[str, ...]) -> None:
+def test_in_flight_skips_what_is_no_claim_and_says_how_many(
+    run: Run, client: redis.Redis, form: tuple[str, ...]
+) -> None:
     # Given one claim of ours, one whose key holds no list, and members that are no claims of this queue
     odd = keys.of(Q).claim("odd\x1b[2J\N{RIGHT-TO-LEFT OVERRIDE}", 1)
     client.rpush(CLAIM, "a", "b")
@@ -117,7 +119,7 @@ def test_in_hand_skips_what_is_no_claim_and_says_how_many(run: Run, client: redi
     client.zadd(keys.of(Q).leases, {keys.of(Q).handoff: 2, keys.of("another").claim("c", 1): 3})
     client.zadd(keys.of(Q).leases, {b"\xff": 1, b"": 4})
 
-    said = run("subscriber", "in-hand", *form, COLUMNS=WIDE)
+    said = run("subscriber", "in-flight", *form, COLUMNS=WIDE)
 
     # Then the claims are listed, and the others counted
     assert said.status == 0, said.lines

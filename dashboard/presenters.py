@@ -1,24 +1,23 @@
-"""From what was read and remembered to what a page is told."""
+"""Makes the snapshot that a page gets of what was collected and what is remembered."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from townpost import PATTERNS, Latency
+from townpost import PATTERNS, Depth, Latency, choose_patterns
 
-from .depths import Depth
+from .collector import Collected
 from .instances import BUSY_SECONDS, Instance, Instances
 from .paths import Path, Tally, share
-from .reading import Reading
 from .reports import COUNTED, number_of
-from .snapshot import Difference, InstanceView, Latencies, Missed, PatternView, RedisView, Totals
+from .schemas.live import Difference, InstanceStatus, Latencies, Missed, PathStatus, RedisStatus, Totals
 
-__all__ = ["Counted", "difference", "instance_view", "pattern_view", "redis_view"]
+__all__ = ["Counted", "difference", "instance_status", "path_status", "redis_status"]
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What was added up for one path."""
+    """The sums of one path."""
 
     totals: Tally
     rising: Tally
@@ -26,18 +25,18 @@ class Counted:
     certain: bool
 
 
-def pattern_view(path: Path, reading: Reading, instances: Instances, counted: Counted) -> PatternView:
+def path_status(path: Path, collected: Collected, instances: Instances, counted: Counted) -> PathStatus:
     pattern = PATTERNS[path.pattern]
     guarantees = pattern.guarantees
-    depth = reading.depths.get(path, Depth())
-    now = reading.now
+    depth = collected.depths.get(path, Depth())
+    now = collected.now
     mine = instances.on(path)
     alive = [i for i in mine if i.gone_at is None]
     rates: Counter[str] = Counter()
     for instance in alive:
         for other, speeds in instance.rates(now).items():
             rates.update(share({other: Counter(speeds)}, path))
-    return PatternView(
+    return PathStatus(
         id=path.id,
         name=path.pattern,
         label=pattern.label,
@@ -71,12 +70,12 @@ def pattern_view(path: Path, reading: Reading, instances: Instances, counted: Co
     )
 
 
-def difference(views: Mapping[Path, PatternView], instances: Instances) -> Difference | None:
-    """Between the two paths that the same senders use, where there are such."""
-    pair = _pair(views, instances)
+def difference(statuses: Mapping[Path, PathStatus], instances: Instances) -> Difference | None:
+    """Between a pub/sub path and a queue that the same senders use, where there are such."""
+    pair = _pair(statuses, instances)
     if pair is None:
         return None
-    pubsub, queue = views[pair[0]], views[pair[1]]
+    pubsub, queue = statuses[pair[0]], statuses[pair[1]]
     missed = [
         Missed(instance=i.id, received=counts["received"], missed=counts["missed"])
         for i in instances
@@ -92,8 +91,8 @@ def difference(views: Mapping[Path, PatternView], instances: Instances) -> Diffe
     )
 
 
-def _pair(views: Mapping[Path, PatternView], instances: Instances) -> tuple[Path, Path] | None:
-    ours = [[path for path in views if path.pattern == name] for name in ("pubsub", "queue")]
+def _pair(statuses: Mapping[Path, PathStatus], instances: Instances) -> tuple[Path, Path] | None:
+    ours = [[path for path in statuses if path.pattern == pattern.name] for pattern in choose_patterns("both")]
     pairs = [(pubsub, queue) for pubsub in ours[0] for queue in ours[1]]
     used = [
         (pubsub, queue)
@@ -105,7 +104,7 @@ def _pair(views: Mapping[Path, PatternView], instances: Instances) -> tuple[Path
     return next(iter([*used, *pairs]), None)
 
 
-def instance_view(instance: Instance, now: float, depths: Mapping[Path, Depth]) -> InstanceView:
+def instance_status(instance: Instance, now: float, depths: Mapping[Path, Depth]) -> InstanceStatus:
     rates: Counter[str] = Counter()
     for mine in instance.rates(now).values():
         rates.update(mine)
@@ -114,7 +113,7 @@ def instance_view(instance: Instance, now: float, depths: Mapping[Path, Depth]) 
         total.update(counts)
     waiting = [depth.depth for path, depth in depths.items() if path in instance.counts and depth.depth is not None]
     latest = instance.latest
-    return InstanceView(
+    return InstanceStatus(
         id=instance.id,
         role=latest.role,
         host=latest.host,
@@ -134,24 +133,24 @@ def instance_view(instance: Instance, now: float, depths: Mapping[Path, Depth]) 
         handled_rate=rates["handled"],
         takes=instance.takes,
         lag=sum(waiting) if instance.takes and waiting else None,
-        standing={name: seconds for name, seconds in latest.idle_seconds.items() if seconds > BUSY_SECONDS},
+        idle_seconds={name: seconds for name, seconds in latest.idle_seconds.items() if seconds > BUSY_SECONDS},
         clock_offset=latest.clock_offset,
         error=latest.error,
         error_at=latest.error_at,
     )
 
 
-def redis_view(reading: Reading, *, since: float | None, rate: float | None) -> RedisView:
-    about = reading.info
+def redis_status(collected: Collected, *, since: float | None, rate: float | None) -> RedisStatus:
+    about = collected.info
 
     def number(name: str) -> int | None:
         return number_of(about[name]) if about.get(name, "").isdecimal() else None
 
-    return RedisView(
+    return RedisStatus(
         up=True,
         problem="",
         since=since,
-        round_trip_ms=reading.round_trip * 1000,
+        round_trip_ms=collected.round_trip * 1000,
         version=about.get("valkey_version") or about.get("redis_version", ""),
         role=about.get("role", ""),
         uptime=number("uptime_in_seconds"),

@@ -1,7 +1,6 @@
-"""Dead letters of the patterns that have them, for an operator; and a look at what is scheduled and in hand.
+"""Dead letters of the patterns that have them, for an operator: listed, requeued, replaced, deleted.
 
-Other programs can write under these keys: what is not as we write it is skipped and counted, or shown as far as it can
-be read.
+Other programs can write to these streams: what is not as we write it is shown as far as it can be read.
 """
 
 import json
@@ -9,33 +8,34 @@ import logging
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Generic, TypeVar
+from datetime import datetime
 
 from townpost import keys
-from townpost.errors import WrongTypeError
 from townpost.patterns.contract import Pattern
+from townpost.patterns.excerpts import Entry
+from townpost.patterns.excerpts import entries as read_entries
+from townpost.patterns.inspection import Excerpt
 from townpost.patterns.scripts import Script
 from townpost.patterns.stream.scripts import GROUPS, REQUEUE, WAITING
-from townpost.redis.connection import Connection, Reply, refusal
+from townpost.redis.connection import Connection, Reply
+from townpost.redis.replies import count_of, moment
 from townpost.text import printable
 
-__all__ = ["STAMP", "DeadLetters", "Letter", "Listing", "in_hand", "scheduled"]
-
-T = TypeVar("T")
+__all__ = ["DeadLetter", "DeadLetters", "Page"]
 
 _REQUEUE = Script("requeue.lua")
 _PAGE = 500
-_LOG = logging.getLogger("townpost.letters")
-STAMP = 21
-"""Characters before the payload of a scheduled message: see publish.lua."""
-_MOST_DIGITS = 18
+_EXCERPTS = 50
+_SCANNED = 2_000
+_MOST_HISTORY = 64 * 1024
+_FIELDS = ("payload", "reason", "error", "attempts", "crashes", "by")
+_UNKNOWN = "unknown"
+_LOG = logging.getLogger("townpost.dead_letters")
 _LAST_ID = f"{2**64 - 1}-{2**64 - 1}"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class DeadLetter:
     """One dead letter."""
 
     id: str
@@ -48,27 +48,40 @@ class Letter:
     by: str
     """The consumer that gave it up."""
     payload: bytes
+    size: int
+    """Bytes of the whole payload: an excerpt has its beginning."""
     history: list[dict[str, object]]
     """Its earlier deaths, if it was requeued before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Excerpts of some dead letters."""
+
+    letters: list[DeadLetter]
+    total: int
+    """All there are, whatever the reason."""
+    next: str | None
+    """The id behind which the next page begins; None: this was the last."""
 
 
 class DeadLetters:
     """Those of one pattern, oldest first."""
 
     def __init__(self, connection: Connection, pattern: Pattern, name: str) -> None:
-        """The link must be open; the name is that of the list or stream."""
+        """The connection must be open; the name is that of the list or stream."""
         self._connection = connection
         self._pattern = pattern
         self._origin = name
         self._key = keys.of(name).dead
 
-    def all(self, reason: str | None = None) -> list[Letter]:
+    def all(self, reason: str | None = None) -> list[DeadLetter]:
         return [letter for letter in self.each() if reason is None or letter.reason == reason]
 
-    def each(self, after: str | None = None, page: int = _PAGE) -> Iterator[Letter]:
-        """Read in pages, so that a million of them hold up nobody; from behind the one of this id."""
+    def each(self, after: str | None = None, page: int = _PAGE) -> Iterator[DeadLetter]:
+        """Read in pages, so that a million of them hold up no other client; from behind the one of this id."""
         start = "-" if after is None else f"({after}"
-        while letters := _letters(self._connection.call("XRANGE", self._key, start, "+", "COUNT", page)):
+        while letters := _whole(self._connection.call("XRANGE", self._key, start, "+", "COUNT", page)):
             yield from letters
             if letters[-1].id == _LAST_ID:
                 return  # there is no id behind it, and Redis refuses to be asked for one
@@ -77,9 +90,43 @@ class DeadLetters:
     def count(self) -> int:
         return _number(self._connection.call("XLEN", self._key))
 
-    def one(self, letter_id: str) -> Letter | None:
-        letters = _letters(self._connection.call("XRANGE", self._key, letter_id, letter_id))
+    def one(self, letter_id: str) -> DeadLetter | None:
+        letters = _whole(self._connection.call("XRANGE", self._key, letter_id, letter_id))
         return letters[0] if letters else None
+
+    def ids(self, reason: str | None = None) -> list[str]:
+        """Without a payload leaving Redis."""
+        found, last = [], ""
+        while entries := self._entries(last, _EXCERPTS, "reason"):
+            found += [entry.id for entry in entries if reason is None or entry.text("reason", _UNKNOWN) == reason]
+            last = entries[-1].id
+        return found
+
+    def page(self, after: str | None, limit: int, reason: str | None = None) -> Page:
+        """Excerpts of some; where few are of that reason the page may be short, with more on the next."""
+        found: list[DeadLetter] = []
+        last, scanned, more = after or "", 0, True
+        while more and len(found) < limit and scanned < _SCANNED:
+            entries = self._entries(last, min(_EXCERPTS, limit - len(found)), *_FIELDS)
+            more = bool(entries)
+            scanned += len(entries)
+            last = entries[-1].id if entries else last
+            letters = [_dead_letter(entry) for entry in entries]
+            found += [letter for letter in letters if reason is None or letter.reason == reason]
+        more = more and bool(self._entries(last, 1, "reason"))
+        return Page(found, self.count(), last if more else None)
+
+    def excerpt(self, letter_id: str, most: int) -> DeadLetter | None:
+        """One of them with its history; of the payload up to so many bytes."""
+        cut = max(most, _MOST_HISTORY)
+        found = read_entries(self._connection, self._key, letter_id, 1, *_FIELDS, "history", cut=cut)
+        return _dead_letter(found[0]) if found and found[0].id == letter_id else None
+
+    def _entries(self, after: str, most: int, *fields: str) -> list[Entry]:
+        """The next ones; none behind the last id there can be, for which Redis refuses to be asked."""
+        if after == _LAST_ID:
+            return []
+        return read_entries(self._connection, self._key, f"({after}" if after else "-", most, *fields)
 
     def requeue(self, ids: Sequence[str]) -> int:
         """Put them back where they came from; how many there still were."""
@@ -99,7 +146,7 @@ class DeadLetters:
         return _number(self._connection.call(*_REQUEUE.whole(keys_, self._pattern.name, payload, letter_id)))
 
     def _requeue_for_groups(self, ids: Sequence[str], payload: bytes | str) -> int:
-        """Each for the group in which it died."""
+        """Each goes to the group in which it died."""
         names = self._connection.call(*GROUPS.whole([self._key], *ids))
         if not isinstance(names, list):
             raise TypeError(f"groups.lua answered {names!r}")
@@ -134,50 +181,6 @@ class DeadLetters:
         return deleted
 
 
-@dataclass(frozen=True, slots=True)
-class Listing(Generic[T]):
-    """What was found, and how many members were skipped because this queue did not write them."""
-
-    rows: list[T]
-    skipped: int
-
-
-def scheduled(connection: Connection, queue: str, most: int) -> Listing[tuple[datetime, bytes]]:
-    """When and what, soonest first."""
-    found = _scored(connection, keys.of(queue).scheduled, most)
-    rows = [(_moment(due), member[STAMP:]) for member, due in found if member[:STAMP].isdigit() and len(member) > STAMP]
-    return Listing(rows, len(found) - len(rows))
-
-
-def in_hand(connection: Connection, queue: str, most: int) -> Listing[tuple[datetime, str, int]]:
-    """Until when, which claim, how many messages."""
-    found = _scored(connection, keys.of(queue).leases, most)
-    prefix = keys.of(queue).claims.encode()
-    claims = [(name, deadline) for name, deadline in found if name.startswith(prefix)]
-    lengths = connection.pipeline([("LLEN", name) for name, _ in claims]) if claims else []
-    rows = []
-    for (name, deadline), length in zip(claims, lengths, strict=True):
-        if isinstance(length, int):
-            rows.append((_moment(deadline), name.decode("utf-8", "backslashreplace"), length))
-        elif not isinstance(error := refusal(str(length)), WrongTypeError):
-            raise error
-    return Listing(rows, len(found) - len(rows))
-
-
-def _scored(connection: Connection, key: str, most: int) -> list[tuple[bytes, float]]:
-    reply = connection.call("ZRANGE", key, 0, most - 1, "WITHSCORES")
-    flat = [item for item in reply if isinstance(item, bytes)] if isinstance(reply, list) else []
-    return [(member, float(score)) for member, score in zip(flat[::2], flat[1::2], strict=True)]
-
-
-def _moment(milliseconds: float) -> datetime:
-    """The nearest that a datetime can be: a score may be infinite, and an entry from the year 584 million."""
-    try:
-        return _EPOCH + timedelta(milliseconds=milliseconds)
-    except OverflowError:
-        return datetime.max.replace(tzinfo=UTC) if milliseconds > 0 else datetime.min.replace(tzinfo=UTC)
-
-
 def _pages(ids: Sequence[str]) -> list[Sequence[str]]:
     return [ids[start : start + _PAGE] for start in range(0, len(ids), _PAGE)]
 
@@ -188,37 +191,36 @@ def _number(reply: Reply) -> int:
     return reply
 
 
-def _letters(reply: Reply) -> list[Letter]:
-    letters = []
+def _whole(reply: Reply) -> list[DeadLetter]:
+    """Of XRANGE."""
+    found = []
     for entry in reply if isinstance(reply, list) else []:
         match entry:
             case [bytes(entry_id), list(flat)]:
                 values = [value for value in flat if isinstance(value, bytes)]
-                letters.append(_letter(entry_id.decode(), dict(zip(values[::2], values[1::2], strict=False))))
-    return letters
+                fields = {
+                    name.decode(errors="replace"): Excerpt(value, len(value))
+                    for name, value in zip(values[::2], values[1::2], strict=False)
+                }
+                found.append(_dead_letter(Entry(entry_id.decode(), fields)))
+    return found
 
 
-def _letter(letter_id: str, fields: dict[bytes, bytes]) -> Letter:
-    """Of whatever stands there: anyone can write to a stream, and the rest must stay readable."""
-
-    def text(name: bytes, default: str = "") -> str:
-        return fields[name].decode("utf-8", "backslashreplace") if name in fields else default
-
-    return Letter(
-        id=letter_id,
-        at=_moment(int(letter_id.split("-", maxsplit=1)[0])),
-        reason=text(b"reason", "unknown"),
-        error=text(b"error"),
-        attempts=_count(text(b"attempts")),
-        crashes=_count(text(b"crashes")),
-        by=text(b"by"),
-        payload=fields.get(b"payload", b""),
-        history=_history(text(b"history", "[]")),
+def _dead_letter(entry: Entry) -> DeadLetter:
+    """Of what any client may have written: a field that cannot be read leaves the others readable."""
+    payload = entry.excerpt("payload")
+    return DeadLetter(
+        id=entry.id,
+        at=moment(int(entry.id.partition("-")[0])),
+        reason=entry.text("reason", _UNKNOWN),
+        error=entry.text("error"),
+        attempts=count_of(entry.text("attempts")),
+        crashes=count_of(entry.text("crashes")),
+        by=entry.text("by"),
+        payload=payload.beginning,
+        size=payload.size,
+        history=_history(entry.text("history", "[]")),
     )
-
-
-def _count(text: str) -> int:
-    return int(text) if text.isdecimal() and len(text) <= _MOST_DIGITS else 0
 
 
 def _history(text: str) -> list[dict[str, object]]:
