@@ -10,7 +10,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeAlias
+from itertools import repeat
+from typing import TypeAlias, cast
 
 from townpost.consuming.demand import Demand
 from townpost.consuming.flights import Flight, Slot, Work
@@ -18,7 +19,7 @@ from townpost.counts import Counts
 from townpost.errors import UnreadableError
 from townpost.message import Message
 from townpost.patterns.contract import Batch
-from townpost.patterns.leased import ACKED, LeasedBatch
+from townpost.patterns.leased import ACKED
 from townpost.verdicts import Policy
 
 __all__ = ["Backlog", "Sift"]
@@ -28,8 +29,7 @@ Sift: TypeAlias = Callable[
     tuple[tuple[int, ...], tuple[Message, ...]],
 ]
 
-_CHUNK = 32
-"""Messages that are read at one go, see `Batch.some`."""
+_ALL_READABLE = frozenset((Message,))
 
 
 class Backlog:
@@ -71,6 +71,7 @@ class Backlog:
         self._settles = settles
         self._lock = threading.Lock()
         """For what is done once a chunk, or a batch."""
+        self._refilling = threading.Lock()
         self._ready: deque[Work] = deque()
         self._waiting: deque[Flight] = deque()
         """Of which something is not ready yet."""
@@ -105,11 +106,17 @@ class Backlog:
         self._counts.handled = sum(slot.handled for slot in slots)
         self._counts.failed = sum(slot.failed for slot in slots)
 
-    def wanted(self) -> int:
-        """How many messages to take; waits until there is room for one. 0 once stopped."""
-        return self._demand.wait(self._unbegun, self._stopped)
+    @property
+    def quick(self) -> bool:
+        """See `Demand.quick`."""
+        return self._demand.quick
 
-    def _unbegun(self) -> int:
+    def wanted(self, stalled: Callable[[], object]) -> int:
+        """How many messages to take; waits until there is room for one, see `Demand.wait`. 0 once stopped."""
+        return self._demand.wait(lambda: self.unbegun, self._stopped, stalled)
+
+    @property
+    def unbegun(self) -> int:
         """Messages; where a worker gets all of a batch at once, batches."""
         return len(self._ready) + (len(self._waiting) if self._whole else self._remaining)
 
@@ -126,48 +133,65 @@ class Backlog:
             self.changed()
         return len(batch)
 
-    def _works(self, flight: Flight) -> Iterator[Work]:
-        batch, hear = flight.batch, self._hear
-        readable: list[tuple[int, Message]] = []
-        for index, message in batch.reading():
-            if type(message) is not Message:
-                self._unreadable(batch, index, message)  # type: ignore[arg-type]  # what is no Message is an Unreadable; mypy does not narrow by `type() is not`
-                continue
-            if hear is not None:
-                hear(message)
-            if not index:
-                self._counts.latency.add(time.time() - message.timestamp.timestamp())  # of one in a batch
+    def _works(self, flight: Flight) -> Iterator[Sequence[Work]]:
+        """What can be handed out, a chunk at a time."""
+        batch, leased = flight.batch, flight.leased
+        indexes: list[int] = []
+        messages: list[Message] = []
+        while batch.position < len(batch) and not (leased is not None and leased.lost):
+            first = batch.position
+            positions, readable = self._readable(batch)
+            if not first and readable:
+                self._counts.latency.add(time.time() - readable[0].timestamp.timestamp())  # of one in a batch
             if self._whole:
-                readable.append((index, message))
+                indexes += positions
+                messages += readable
             else:
-                yield Work(flight, (index,), (message,))
-        if readable:
-            given = [index for index, _ in readable]
-            indexes, messages = self._sift(batch, given, [message for _, message in readable], batch.answered)
-            self._own.failed += len(given) - len(indexes)
-            if messages:
-                yield Work(flight, indexes, messages)
+                # as Work(flight, (position,), (message,)) for each, without a call for each
+                pieces = zip(repeat(flight), zip(positions), zip(readable))
+                yield list(map(tuple.__new__, repeat(Work), pieces))
+        if messages:
+            taken, good = self._sift(batch, indexes, messages, batch.answered)
+            self._own.failed += len(indexes) - len(taken)
+            if good:
+                yield [Work(flight, taken, good)]
+
+    def _readable(self, batch: Batch) -> tuple[Sequence[int], Sequence[Message]]:
+        """The next chunk, without what cannot be read; first its positions."""
+        first, chunk = batch.position, batch.next_chunk()
+        batch.position += len(chunk)
+        if self._hear is None and _ALL_READABLE.issuperset(map(type, chunk)):
+            return range(first, first + len(chunk)), cast("list[Message]", chunk)
+        found: list[tuple[int, Message]] = []
+        for index, message in enumerate(chunk, first):
+            if type(message) is Message:
+                found.append((index, message))
+                if self._hear is not None:
+                    self._hear(message)
+            elif isinstance(message, UnreadableError):
+                self._unreadable(batch, index, message)
+        return [index for index, _ in found], [message for _, message in found]
 
     def next(self, slot: Slot) -> Work | None:
         """For a worker that is free: what it is to begin, if there is anything."""
-        monotonic, demand = time.monotonic, self._demand
+        monotonic, demand, ready = time.monotonic, self._demand, self._ready
         while not self._stopped():
             try:
-                work = self._ready.popleft()
+                work = ready.popleft()
             except IndexError:
-                if self._refill():
+                if self._refill(slot):
                     continue
                 if demand.waits:
-                    demand.look(self._unbegun())
+                    demand.look(self.unbegun)
                 return None
-            batch = work.flight.batch
-            if isinstance(batch, LeasedBatch) and monotonic() > batch.until and not batch.may_begin(work.indexes[0]):
+            batch = work.flight.leased
+            if batch is not None and monotonic() > batch.until and not batch.may_begin(work.indexes[0]):
                 self._withhold(work)
                 continue
             slot.begun += 1
             slot.received += len(work.indexes)
             if demand.waits:
-                demand.look(self._unbegun())
+                demand.look(self.unbegun)
             return work
         return None
 
@@ -177,24 +201,29 @@ class Backlog:
             work.flight.begun -= 1
             self._look_complete(work.flight)
 
-    def _refill(self) -> bool:
-        """Whether something is ready now."""
-        with self._lock:
-            while self._waiting and not self._ready:
-                flight = self._waiting[0]
-                before = flight.batch.position
-                chunk: list[Work] = []
-                for work in flight.iterator:
-                    chunk.append(work)
-                    if len(chunk) == _CHUNK:
-                        break
-                self._remaining -= flight.batch.position - before
-                flight.begun += len(chunk)
-                if len(chunk) < _CHUNK:  # nothing more comes of it
-                    self._waiting.popleft()
-                    self._end(flight, flight.batch.position)
-                self._ready.extend(chunk)
+    def _refill(self, slot: Slot) -> bool:
+        """Whether something is ready now. One worker does it at a time; the others need not wait for that."""
+        if not self._refilling.acquire(blocking=False):
             return bool(self._ready)
+        try:
+            with self._lock:
+                while self._waiting and not self._ready:
+                    self._make_ready(self._waiting[0])
+            slot.refilled = bool(self._ready)
+            return slot.refilled
+        finally:
+            self._refilling.release()
+
+    def _make_ready(self, flight: Flight) -> None:
+        """With the lock: its next chunk."""
+        before = flight.batch.position
+        chunk = next(flight.iterator, None)
+        self._remaining -= flight.batch.position - before
+        flight.begun += len(chunk or ())
+        if chunk is None or flight.batch.position == len(flight.batch):  # nothing more comes of it
+            self._waiting.popleft()
+            self._end(flight, flight.batch.position)
+        self._ready.extend(chunk or ())
 
     def _end(self, flight: Flight, position: int) -> None:
         """With the lock: nothing more of it is begun."""
@@ -232,17 +261,16 @@ class Backlog:
 
     def ended(self, slot: Slot, work: Work, error: Exception | None = None, policy: Policy | None = None) -> None:
         """From the worker: handled, or failed."""
-        flight, indexes = work.flight, work.indexes
-        batch, number = flight.batch, len(indexes)
+        flight, indexes, _ = work
         if error is None:
-            slot.handled += number
-            if isinstance(batch, LeasedBatch):
+            slot.handled += len(indexes)
+            if flight.leased is not None:
                 for index in indexes:
-                    batch.status[index] = ACKED
+                    flight.leased.status[index] = ACKED
         else:
-            slot.failed += number
+            slot.failed += len(indexes)
             for index in indexes:
-                batch.answered(index, error, policy)
+                flight.batch.answered(index, error, policy)
         self._over(slot, flight)
 
     def released(self, slot: Slot, work: Work) -> None:
@@ -252,11 +280,11 @@ class Backlog:
     def _over(self, slot: Slot, flight: Flight) -> None:
         slot.ended += 1
         flight.answered.append(None)
-        if flight.over:
+        if flight.over and len(flight.answered) >= flight.begun:
             with self._lock:
                 self._look_complete(flight)
         if self._demand.waits:
-            self._demand.look(self._unbegun())
+            self._demand.look(self.unbegun)
 
     def dropped(self, slot: Slot) -> None:
         """From a worker that ends without an answer: the lease is left to run out."""
@@ -275,7 +303,7 @@ class Backlog:
     def settled(self, flight: Flight) -> None:
         self.flights.discard(flight)
 
-    def unbegun(self) -> list[Batch]:
+    def cut_all(self) -> list[Batch]:
         """At the end: the batches of which something was not begun."""
         for flight in list(self.flights):
             self.cut(flight)

@@ -29,7 +29,8 @@ class Calls:
         self.routes = routes
         self._source = source
         self._log = log
-        self._only = routes.only
+        self.only = routes.only
+        """The handler of all messages, if there is but one."""
         self._known: set[str] = set()
 
     def route(self, message: Message) -> Route:
@@ -38,7 +39,7 @@ class Calls:
         Raises:
             Reject: nobody does.
         """
-        return self._only or self.routes.of(message)
+        return self.only or self.routes.of(message)
 
     def sifted(
         self,
@@ -48,7 +49,7 @@ class Calls:
         failed: Callable[[int, Exception], object],
     ) -> tuple[tuple[int, ...], tuple[Message, ...]]:
         """Of a batch for a handler of lists, those whose payloads it takes; ``failed`` is called with the others."""
-        route = self._only
+        route = self.only
         if route is None or not route.batch or route.model is None:
             return tuple(indexes), tuple(messages)
         good: list[tuple[int, Message]] = []

@@ -5,6 +5,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from townpost.consuming.acknowledging import Acknowledging
 from townpost.consuming.backlog import Backlog, Sift
@@ -141,7 +142,7 @@ class Concurrent:
             self._end(runner)
 
     def _take_all(self, runner: Runner) -> None:
-        while wanted := self._backlog.wanted():
+        while wanted := self._backlog.wanted(partial(runner.wake, 1)):
             batch = self._listening.take(min(wanted, self._settings.prefetch or _MOST))
             if batch is None:
                 return
@@ -161,7 +162,7 @@ class Concurrent:
         if self._acknowledging is not None:
             self._acknowledging.close()
         else:
-            for batch in self._backlog.unbegun():
+            for batch in self._backlog.cut_all():
                 self._give_back(batch)
         self._listening.close()
 

@@ -10,6 +10,9 @@ from townpost.prefetch import Prefetch
 __all__ = ["Demand"]
 
 _LOOK_SECONDS = 0.1
+_QUICK_LOOK_SECONDS = 0.02
+_QUICK = 500
+"""Messages in 50 ms: from here on a worker that is woken costs more than it does."""
 _LEAST_LIST = 10
 """Messages that a handler of lists is offered at least, if they are there."""
 _MEASURED_SECONDS = 0.001
@@ -42,15 +45,21 @@ class Demand:
         """How many pieces of work are in the hands of workers."""
         return sum([slot.begun - slot.ended for slot in self._slots])
 
-    def wait(self, unbegun: Callable[[], int], stopped: Callable[[], bool]) -> int:
+    @property
+    def quick(self) -> bool:
+        """Whether the handlers are so quick that one worker does as much as many."""
+        return self._prefetch.limit >= _QUICK
+
+    def wait(self, unbegun: Callable[[], int], stopped: Callable[[], bool], stalled: Callable[[], object]) -> int:
         """How many messages to take, given how much is taken and not begun; waits until there is room for one.
 
-        Returns 0 once stopped.
+        Returns 0 once stopped. Meanwhile ``stalled`` is called now and then: handlers that were quick may have begun to
+        wait, and then too few workers are awake.
         """
         started, ended = time.monotonic(), self._ended()
         waited = False
-        self.waits = True
         while not stopped():
+            self.waits = True  # before the look: whoever changes something afterwards sees it
             self._room.clear()
             if room := self._of(unbegun()):
                 self.waits = False
@@ -58,12 +67,14 @@ class Demand:
                     self._measure(self._ended() - ended, time.monotonic() - started)
                 return room
             waited = True
-            self._room.wait(_LOOK_SECONDS)
+            if not self._room.wait(_QUICK_LOOK_SECONDS if self.quick else _LOOK_SECONDS) and unbegun():
+                stalled()
         return 0
 
     def look(self, unbegun: int) -> None:
         """Wakes the thread that takes, if it is to take something: otherwise it would only compete with the workers."""
         if (self._whole or unbegun <= self._prefetch.limit // 2) and self._of(unbegun):
+            self.waits = False  # it is enough to wake it once
             self._room.set()
 
     def wake(self) -> None:

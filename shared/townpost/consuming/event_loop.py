@@ -79,6 +79,16 @@ class LoopRunner:
         return left
 
     def _kick(self, count: int) -> None:
+        """Begin with one worker: if its handlers never wait, it does all of the work, without a task for each."""
+        self._wake(1)
+        if count > 1:
+            self._loop.call_soon(self._kick_others)
+
+    def _kick_others(self) -> None:
+        """Its first handler waits, or it has let others run: a worker for each message that is left."""
+        self._wake(self._backlog.unbegun)
+
+    def _wake(self, count: int) -> None:
         while count and self._idle:
             future = self._idle.popleft()
             if not future.done():
@@ -127,7 +137,7 @@ class LoopRunner:
         raised: BaseException | None = None
         route: Route | None = None
         try:
-            route = calls.route(work.messages[0])
+            route = calls.only or calls.route(work.messages[0])
             worker.work, worker.deadline = work, now + route.timeout
             if route.bare:
                 await route.function(work.messages[0])  # type: ignore[misc]  # it is async, see Routes.add

@@ -44,15 +44,15 @@ class Route:
     timeout: float
     """Seconds."""
     middleware: Sequence[Middleware] = ()
+    bare: bool = field(init=False)
+    """Its function can be called with a message as it is."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "bare", self.kinds == (Message,) and not self.batch and not self.middleware)
 
     @property
     def wants_delivery(self) -> bool:
         return bool(self.middleware) or Delivery in self.kinds
-
-    @property
-    def bare(self) -> bool:
-        """Its function can be called with a message as it is."""
-        return self.kinds == (Message,) and not self.batch and not self.middleware
 
     @property
     def model(self) -> type[BaseModel] | None:

@@ -47,13 +47,19 @@ class Threads:
         self._backlog = backlog
 
     def wake(self, count: int) -> None:
+        if count:
+            self._wake_one()
+
+    def _wake_one(self) -> None:
+        """One that sleeps, or is about to; else a new one, if there may be more. It wakes the next one by itself."""
         with self._idle:
-            more = min(max(0, count - max(0, self._waiting - self._woken)), self._concurrency - self._made)
-            self._made += more
+            sleeping = self._waiting > self._woken
+            new = not sleeping and self._made < self._concurrency
+            self._made += new
             # one that is about to sleep finds that it was woken; to be woken for nothing does no harm
-            self._woken = min(self._woken + count, self._made)
-            self._idle.notify(count)
-        for _ in range(more):
+            self._woken = min(self._woken + (not new), self._made)
+            self._idle.notify()
+        if new:
             threading.Thread(target=self._run, name=self._name, daemon=True).start()
 
     def end(self, seconds: float) -> int:
@@ -68,11 +74,18 @@ class Threads:
     def _run(self) -> None:
         backlog = self._backlog
         slot = backlog.slot()
+        woken = True
         while True:
             work = backlog.next(slot)
             if work is not None:
+                if woken or slot.refilled:
+                    woken = slot.refilled = False
+                    if backlog.unbegun and not backlog.quick:
+                        self._wake_one()
                 self._do(slot, work)
-            elif not self._wait():
+            elif self._wait():
+                woken = True
+            else:
                 return
 
     def _wait(self) -> bool:
