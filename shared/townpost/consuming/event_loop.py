@@ -64,7 +64,9 @@ class LoopRunner:
         self._loop.call_soon_threadsafe(self._sweep)
 
     def wake(self, count: int) -> None:
-        self._loop.call_soon_threadsafe(self._kick, count)
+        # a loop that is woken for nothing sleeps longer than it was to: epoll counts whole milliseconds
+        if self._idle or len(self._workers) < self._concurrency:
+            self._loop.call_soon_threadsafe(self._kick, count)
 
     def end(self, seconds: float) -> int:
         until = time.monotonic() + seconds
@@ -116,9 +118,7 @@ class LoopRunner:
             while not self._ending:
                 work = backlog.next(self._slot)
                 if work is None:
-                    future = self._loop.create_future()
-                    self._idle.append(future)
-                    await future
+                    await self._work_comes()
                 else:
                     await self._do(worker, work)
         except asyncio.CancelledError:
@@ -127,6 +127,13 @@ class LoopRunner:
         finally:
             self._workers.discard(worker)
             self._look_ended()
+
+    async def _work_comes(self) -> None:
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._idle.append(future)
+        if self._backlog.unbegun:  # it came before anybody could see that this worker is idle
+            future.set_result(None)
+        await future
 
     async def _do(self, worker: _Worker, work: Work) -> None:
         calls, batch = self._calls, work.flight.batch
