@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Literal, TypeAlias
 
 from .collector import Collected
-from .paths import Path, Tally, share
+from .paths import Counters, Path, share
 from .reports import Report
 
 __all__ = ["BUSY_SECONDS", "Instance", "Instances", "State"]
@@ -61,11 +61,11 @@ class Instance:
     def takes(self) -> bool:
         """Whether it is a consumer, by what it is or by what it did."""
         return self.role == "subscriber" or any(
-            tally["received"] or tally["unreadable"] for tally in self.counts.values()
+            counters["received"] or counters["unreadable"] for counters in self.counts.values()
         )
 
     @property
-    def counts(self) -> dict[Path, Tally]:
+    def counts(self) -> dict[Path, Counters]:
         return self.reports[-1].counts
 
     def state(self, now: float) -> State:
@@ -104,12 +104,12 @@ class Instance:
             for name, mine in last.buckets.items()
         }
 
-    def counts_at(self, moment: float) -> dict[Path, Tally]:
+    def counts_at(self, moment: float) -> dict[Path, Counters]:
         """As far as they were reported then; empty before its first report."""
         report = self._before(moment)
         return report.counts if report.at <= moment else {}
 
-    def counts_after(self, moment: float) -> dict[Path, Tally]:
+    def counts_after(self, moment: float) -> dict[Path, Counters]:
         """By the first report that knows of all that was before then; the last one if there is none."""
         return next((report.counts for report in self.reports if report.at >= moment), self.counts)
 
@@ -128,7 +128,7 @@ class Instances:
 
     def __init__(self) -> None:
         self._known: dict[str, Instance] = {}
-        self.forgotten: dict[Path, Tally] = {}
+        self.forgotten: dict[Path, Counters] = {}
         """The counts of instances that are no longer remembered."""
         self._settled_at = 0.0
 
@@ -160,8 +160,8 @@ class Instances:
         gone = sorted((i for i in self._known.values() if i.gone_at is not None), key=lambda i: i.gone_at or 0.0)
         old = [i for i in gone if (i.gone_at or 0.0) < now - _FORGET_SECONDS]
         for instance in old or gone[: max(0, len(self._known) - _MOST_KNOWN)]:
-            for path, tally in self._known.pop(instance.id).counts.items():
-                self.forgotten.setdefault(path, Counter()).update(tally)
+            for path, counters in self._known.pop(instance.id).counts.items():
+                self.forgotten.setdefault(path, Counter()).update(counters)
 
     def _judge(self, instance: Instance, collected: Collected, asked: int | None) -> None:
         """Decide whether it is gone: it reported its end, its connection is closed, or its report has expired."""
@@ -188,7 +188,7 @@ class Instances:
         else:
             instance.gone_at, instance.left = None, None
 
-    def totals(self, path: Path) -> Tally:
+    def totals(self, path: Path) -> Counters:
         """Over all instances, each as of its last report."""
         total = share(self.forgotten, path)
         for instance in self._known.values():

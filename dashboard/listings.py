@@ -14,26 +14,26 @@ _MOST_ERROR = 2048
 _MOST_SECONDS = 1e12
 
 
-def dead_letter(letter: DeadLetter, most: int = _EXCERPT) -> requests.DeadLetter:
+def dead_letter(found: DeadLetter, most: int = _EXCERPT) -> requests.DeadLetter:
     """With as many characters of its payload."""
-    shown, truncated = _shown(Excerpt(letter.payload, letter.size), most)
-    fields = parsed(letter.payload)
+    shown, truncated = _shown(Excerpt(found.payload, found.size), most)
+    fields = parsed(found.payload)
     history: list[dict[str, JsonValue]] = [
         {name: value for name, value in death.items() if value is None or isinstance(value, str | int | float)}
-        for death in letter.history
+        for death in found.history
     ]
     return requests.DeadLetter(
-        id=letter.id,
-        at=letter.at.timestamp(),
-        reason=letter.reason[:_EXCERPT],
-        error=letter.error[:_MOST_ERROR],
-        attempts=letter.attempts,
-        crashes=letter.crashes,
-        by=letter.by[:_EXCERPT],
+        id=found.id,
+        at=found.at.timestamp(),
+        reason=found.reason[:_EXCERPT],
+        error=found.error[:_MOST_ERROR],
+        attempts=found.attempts,
+        crashes=found.crashes,
+        by=found.by[:_EXCERPT],
         message_id=_text(fields.get("id")),
         sender=_text(fields.get("sender")),
         payload=shown,
-        size=letter.size,
+        size=found.size,
         truncated=truncated,
         history=history,
     )

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from townpost import PATTERNS, Depth
 
 from .instances import Instance, Instances
-from .paths import Path, Tally, share
+from .paths import Counters, Path, share
 
 __all__ = ["Losses"]
 
@@ -53,7 +53,7 @@ class _Account:
         self._accounted = None
         self._before = self.lost
 
-    def look(self, now: float, totals: Tally, depth: Depth, instances: Sequence[Instance]) -> None:
+    def look(self, now: float, totals: Counters, depth: Depth, instances: Sequence[Instance]) -> None:
         if self.disturbed:
             self.disturbed = False
             self._rebase()
@@ -106,7 +106,7 @@ class _Account:
         """The counts that say what became of a message."""
         return ("handled", "dead") if self._redelivers else ("received", "unreadable")
 
-    def _done(self, totals: Tally) -> int:
+    def _done(self, totals: Counters) -> int:
         return sum(totals[count] for count in self._counted)
 
     def _since(self, moment: float, instances: Iterable[Instance], count: str) -> int:

@@ -11,9 +11,9 @@ from urllib.parse import quote
 
 from townpost import PATTERNS, Settings, has_hash_tag
 
-__all__ = ["SENDING", "Path", "Tally", "known_as", "own_path", "share"]
+__all__ = ["SENDING", "Counters", "Path", "known_as", "own_path", "share"]
 
-Tally: TypeAlias = Counter[str]
+Counters: TypeAlias = Counter[str]
 
 SENDING = ("sent", "unheard")
 """What a sender counts: of the stream, whatever the group."""
@@ -56,10 +56,10 @@ def known_as(pattern: str, name: object) -> bool:
     return has_hash_tag(name) or not braces or not PATTERNS[pattern].guarantees.redelivers
 
 
-def share(counts: Mapping[Path, Tally], path: Path) -> Tally:
+def share(counts: Mapping[Path, Counters], path: Path) -> Counters:
     """The part of these counts that belongs to a path: those of its group, and what was sent for any."""
-    found: Tally = Counter()
-    for other, tally in counts.items():
+    found: Counters = Counter()
+    for other, counters in counts.items():
         if other.place == path.place:
-            found.update(tally if other.group == path.group else {name: tally[name] for name in SENDING})
+            found.update(counters if other.group == path.group else {name: counters[name] for name in SENDING})
     return found

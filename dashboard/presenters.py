@@ -8,7 +8,7 @@ from townpost import PATTERNS, Depth, Latency, choose_patterns
 
 from .collector import Collected
 from .instances import BUSY_SECONDS, Instance, Instances
-from .paths import Path, Tally, share
+from .paths import Counters, Path, share
 from .reports import COUNTED, number_of
 from .schemas.live import Difference, InstanceStatus, Latencies, Missed, PathStatus, RedisStatus, Totals
 
@@ -19,8 +19,8 @@ __all__ = ["Counted", "difference", "instance_status", "path_status", "redis_sta
 class Counted:
     """The sums of one path."""
 
-    totals: Tally
-    rising: Tally
+    totals: Counters
+    rising: Counters
     lost: int
     certain: bool
 
@@ -108,7 +108,7 @@ def instance_status(instance: Instance, now: float, depths: Mapping[Path, Depth]
     rates: Counter[str] = Counter()
     for mine in instance.rates(now).values():
         rates.update(mine)
-    total: Tally = Counter()
+    total: Counters = Counter()
     for counts in instance.counts.values():
         total.update(counts)
     waiting = [depth.depth for path, depth in depths.items() if path in instance.counts and depth.depth is not None]
@@ -161,8 +161,8 @@ def redis_status(collected: Collected, *, since: float | None, rate: float | Non
     )
 
 
-def _totals(tally: Tally) -> Totals:
-    return Totals(**{name: tally[name] for name in COUNTED})
+def _totals(counters: Counters) -> Totals:
+    return Totals(**{name: counters[name] for name in COUNTED})
 
 
 def _latencies(path: Path, alive: Sequence[Instance], now: float) -> Latencies | None:

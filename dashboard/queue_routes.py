@@ -17,7 +17,7 @@ from .settings import DashboardSettings
 __all__ = ["queue_routes"]
 
 Redelivering = Literal["reliable", "stream"]
-LetterId = Annotated[str, InPath(pattern=r"^[0-9]{1,19}-[0-9]{1,19}$")]
+DeadLetterId = Annotated[str, InPath(pattern=r"^[0-9]{1,19}-[0-9]{1,19}$")]
 Offset = Annotated[int, Query(ge=0, le=10_000)]
 Limit = Annotated[int, Query(ge=1, le=200)]
 Name = Annotated[str | None, Query(max_length=500)]
@@ -61,15 +61,15 @@ def _dead_letter_routes(app: FastAPI, settings: DashboardSettings, redis: params
         reason: Annotated[str | None, Query(max_length=100)] = None,
     ) -> DeadPage:
         page = dead.page(after, limit, reason)
-        letters = [listings.dead_letter(letter) for letter in page.letters]
-        return DeadPage(dead_letters=letters, total=page.total, next=page.next)
+        dead_letters = [listings.dead_letter(dead_letter) for dead_letter in page.letters]
+        return DeadPage(dead_letters=dead_letters, total=page.total, next=page.next)
 
-    @app.get("/api/dead/{pattern}/{letter_id}")
-    def dead_letter(dead: Dead, letter_id: LetterId) -> DeadLetter:
-        letter = dead.excerpt(letter_id, settings.max_message_bytes)
-        if letter is None:
+    @app.get("/api/dead/{pattern}/{dead_letter_id}")
+    def dead_letter(dead: Dead, dead_letter_id: DeadLetterId) -> DeadLetter:
+        dead_letter = dead.excerpt(dead_letter_id, settings.max_message_bytes)
+        if dead_letter is None:
             raise HTTPException(404, "this dead letter is no longer there")
-        return listings.dead_letter(letter, settings.max_message_bytes)
+        return listings.dead_letter(dead_letter, settings.max_message_bytes)
 
     @app.post("/api/dead/{pattern}/requeue")
     def requeue(dead: Dead, choice: Choice) -> Done:
@@ -79,11 +79,11 @@ def _dead_letter_routes(app: FastAPI, settings: DashboardSettings, redis: params
     def purge(dead: Dead, choice: Choice) -> Done:
         return _done(dead.purge(_chosen(dead, choice)), "deleted")
 
-    @app.post("/api/dead/{pattern}/{letter_id}/edit")
-    def edit(dead: Dead, letter_id: LetterId, given: Edit) -> Done:
+    @app.post("/api/dead/{pattern}/{dead_letter_id}/edit")
+    def edit(dead: Dead, dead_letter_id: DeadLetterId, given: Edit) -> Done:
         payload = given.payload.encode()
         read_message(payload, settings.max_message_bytes)
-        return _done(dead.replace(letter_id, payload), "requeued with other content")
+        return _done(dead.replace(dead_letter_id, payload), "requeued with other content")
 
 
 def _chosen(dead: DeadLetters, choice: Choice) -> list[str]:

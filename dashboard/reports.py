@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from townpost import PATTERNS, Counts
 
-from .paths import Path, Tally, known_as
+from .paths import Counters, Path, known_as
 
 __all__ = ["COUNTED", "MOST_BYTES", "Own", "Report", "Sample", "number_of", "read_report"]
 
@@ -97,7 +97,7 @@ class Report(BaseModel):
     ended: Annotated[bool, BeforeValidator(lambda value: value is True)] = False
     stall_seconds: Seconds = 0.0
     idle_seconds: Annotated[dict[str, float], BeforeValidator(_waits)] = Field(default_factory=dict)
-    counts: dict[Path, Tally] = Field(default_factory=dict)
+    counts: dict[Path, Counters] = Field(default_factory=dict)
     buckets: dict[Path, list[int]] = Field(default_factory=dict)
     """Of the latency."""
     recent: dict[Path, list[Sample]] = Field(default_factory=dict)
@@ -116,7 +116,7 @@ def read_report(raw: bytes | str | Mapping[str, object], own: Own) -> Report | N
         return Report.model_validate(
             plain
             | {
-                "counts": elsewhere | {path: _tally(patterns[path.pattern]) for path in paths},
+                "counts": elsewhere | {path: _counters(patterns[path.pattern]) for path in paths},
                 "buckets": {path: _buckets(patterns[path.pattern]) for path in paths},
                 "recent": {path: list(_samples(recent.get(path.pattern))) for path in paths},
             }
@@ -138,20 +138,20 @@ def _paths(report: Mapping[str, object], own: Own) -> list[Path]:
     return found
 
 
-def _elsewhere(report: Mapping[str, object], own: Own) -> dict[Path, Tally]:
+def _elsewhere(report: Mapping[str, object], own: Own) -> dict[Path, Counters]:
     """What a publisher sent under names that are not those of its settings."""
     said = report.get("elsewhere")
-    found: dict[Path, Tally] = {}
+    found: dict[Path, Counters] = {}
     for one in said[:_MOST] if isinstance(said, list) else ():
         match one:
             case {"pattern": str(pattern), "name": name} if pattern in PATTERNS and known_as(pattern, name):
                 ours = own(pattern)
                 path = Path(pattern, str(name), ours.group and (_text(report.get("group")) or ours.group))
-                found[path] = _tally(one)
+                found[path] = _counters(one)
     return found
 
 
-def _tally(counts: object) -> Tally:
+def _counters(counts: object) -> Counters:
     report = _dict(counts)
     return Counter({name: _count(report.get(name)) for name in COUNTED})
 

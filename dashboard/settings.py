@@ -20,7 +20,7 @@ def _token(token: str | None) -> str | None:
 def _hosts(names: str) -> str:
     for name in names.split(","):
         if any(c in name.strip() for c in "/@*? "):
-            raise ValueError("host names separated by commas, without a port, e.g. dashboard,town.example.org")
+            raise ValueError("host names separated by commas, without a port, e.g. dashboard,townpost.example.org")
     return names
 
 

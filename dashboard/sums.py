@@ -7,7 +7,7 @@ of messages is counted up to the last moment for which every sender is known, an
 from collections import Counter
 
 from .instances import Instance, Instances
-from .paths import SENDING, Path, Tally, share
+from .paths import SENDING, Counters, Path, share
 from .reports import COUNTED
 
 __all__ = ["Sums"]
@@ -25,12 +25,12 @@ class Sums:
     """Of every path; no count ever falls."""
 
     def __init__(self) -> None:
-        self._shown: dict[Path, Tally] = {}
-        self._rising: dict[Path, Tally] = {}
-        self._known: dict[tuple[str, Path], Tally] = {}
+        self._shown: dict[Path, Counters] = {}
+        self._rising: dict[Path, Counters] = {}
+        self._known: dict[tuple[str, Path], Counters] = {}
         self._since: float | None = None
 
-    def of(self, path: Path, now: float, instances: Instances) -> Tally:
+    def of(self, path: Path, now: float, instances: Instances) -> Counters:
         """Totals to be shown, over all instances that ever ran."""
         mine = instances.on(path)
         known = _known_until(path, now, mine)
@@ -60,7 +60,7 @@ class Sums:
             total += min(told, most)
         return total, certain
 
-    def rising(self, path: Path, now: float, instances: Instances) -> Tally:
+    def rising(self, path: Path, now: float, instances: Instances) -> Counters:
         """What was counted since this dashboard started: for counters that begin at 0 and only rise."""
         self._since = now if self._since is None else self._since
         mine = self._rising.setdefault(path, Counter())
@@ -76,7 +76,7 @@ class Sums:
     def forget(self, instances: Instances) -> None:
         """Drop the counts of instances that are no longer remembered."""
         there = {one.id for one in instances}
-        self._known = {key: tally for key, tally in self._known.items() if key[0] in there}
+        self._known = {key: counters for key, counters in self._known.items() if key[0] in there}
 
 
 def _known_until(path: Path, now: float, instances: list[Instance]) -> float:

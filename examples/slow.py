@@ -1,4 +1,4 @@
-"""A handler that takes two seconds, to have something in hand when its process is killed."""
+"""A handler that takes two seconds, to have something in flight when its process is killed."""
 
 import time
 

@@ -26,7 +26,7 @@ __all__ = [
 MAX_BURST = 10_000
 
 Reason = Literal["failed", "crashed", "unreadable"]
-LetterId = Annotated[str, Field(pattern=r"^[0-9]{1,19}-[0-9]{1,19}$")]
+DeadLetterId = Annotated[str, Field(pattern=r"^[0-9]{1,19}-[0-9]{1,19}$")]
 
 
 class _Asked(BaseModel):
@@ -40,7 +40,7 @@ class Login(_Asked):
 class Choice(_Asked):
     """Exactly one of them."""
 
-    ids: Annotated[list[LetterId], Field(min_length=1, max_length=1000)] | None = None
+    ids: Annotated[list[DeadLetterId], Field(min_length=1, max_length=1000)] | None = None
     reason: Annotated[str, Field(max_length=100)] | None = None
     all: Literal[True] | None = None
 

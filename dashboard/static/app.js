@@ -24,7 +24,7 @@ const banner = document.getElementById("banner");
 const mode = document.getElementById("mode");
 
 /** What every screen may look at. */
-const town = { session: null, snapshot: null, feed: [], history: new History(), speeds: new Speeds() };
+const app = { session: null, snapshot: null, feed: [], history: new History(), speeds: new Speeds() };
 
 let screen = null;
 let shown = "";
@@ -34,22 +34,22 @@ function buildNav() {
   const list = document.getElementById("nav");
   return Object.fromEntries(
     Object.entries(SCREENS).map(([name, { title }]) => {
-      const tally = h("span", { class: "tally", hidden: true });
-      const link = h("a", { href: `#/${name}` }, title, tally);
+      const badge = h("span", { class: "badge", hidden: true });
+      const link = h("a", { href: `#/${name}` }, title, badge);
       list.append(h("li", {}, link));
-      return [name, { link, tally }];
+      return [name, { link, badge }];
     }),
   );
 }
 
 function route() {
   const wanted = location.hash.replace(/^#\//, "").split("?")[0];
-  const name = town.session && !town.session.authenticated ? "login" : wanted in SCREENS ? wanted : "overview";
+  const name = app.session && !app.session.authenticated ? "login" : wanted in SCREENS ? wanted : "overview";
   if (name === shown) return;
   const moved = shown !== "";
   screen?.close?.();
   shown = name;
-  screen = new (name === "login" ? login : SCREENS[name]).Screen(town);
+  screen = new (name === "login" ? login : SCREENS[name]).Screen(app);
   clear(main).append(screen.node);
   for (const [other, { link }] of Object.entries(links)) {
     if (other === name) link.setAttribute("aria-current", "page");
@@ -57,7 +57,7 @@ function route() {
   }
   // not scrollIntoView, which would also move where Tab begins
   if (name in links) document.getElementById("nav").scrollTo({ left: links[name].link.offsetLeft - 60 });
-  if (town.snapshot) show();
+  if (app.snapshot) show();
   if (moved) {
     main.focus({ preventScroll: true });
     scrollTo(0, 0);
@@ -65,20 +65,20 @@ function route() {
 }
 
 function show() {
-  screen.update?.(town.snapshot);
-  tallies(town.snapshot);
-  titleOf(town.snapshot);
+  screen.update?.(app.snapshot);
+  badges(app.snapshot);
+  titleOf(app.snapshot);
 }
 
-function tallies({ instances: all, patterns, findings }) {
+function badges({ instances: all, patterns, findings }) {
   const living = all.filter((one) => one.state !== "gone").length;
   const dead = deadLetters(patterns);
   const worst = findings.some((one) => one.level === "bad") ? "bad" : "warn";
   const serious = findings.filter((one) => one.level !== "note").length;
   const stalled = all.some((one) => one.state === "stalled" || one.state === "silent") ? "warn" : "";
-  tally("instances", living, stalled);
-  tally("queues", dead, "bad");
-  tally("doctor", serious, worst);
+  badge("instances", living, stalled);
+  badge("queues", dead, "bad");
+  badge("doctor", serious, worst);
 }
 
 /** The groups of one stream share theirs. */
@@ -87,8 +87,8 @@ function deadLetters(patterns) {
   return [...places.values()].reduce((sum, number) => sum + number, 0);
 }
 
-function tally(name, number, tone) {
-  const { tally: node } = links[name];
+function badge(name, number, tone) {
+  const { badge: node } = links[name];
   node.hidden = !number;
   put(node, number > 999 ? "999+" : number);
   node.dataset.tone = tone;
@@ -110,15 +110,15 @@ let stale = false;
 
 function freshness(state, seconds) {
   stale = state === "stale";
-  const away = town.snapshot && !town.snapshot.redis.up;
+  const away = app.snapshot && !app.snapshot.redis.up;
   live.dataset.state = stale || away ? "stale" : state;
   const words = stale ? "stale" : away ? "Redis is away" : state;
   put(live.lastElementChild, words);
   if (stale) {
     put(banner, `The dashboard has not answered for ${Math.round(seconds)} s. What you see is from before; trying again by itself.`);
   } else if (away) {
-    const since = Math.max(0, Math.round(town.snapshot.at - (town.snapshot.redis.since ?? town.snapshot.at)));
-    put(banner, `Redis has not answered for ${since} s: ${town.snapshot.redis.problem} What you see is from before.`);
+    const since = Math.max(0, Math.round(app.snapshot.at - (app.snapshot.redis.since ?? app.snapshot.at)));
+    put(banner, `Redis has not answered for ${since} s: ${app.snapshot.redis.problem} What you see is from before.`);
   }
   banner.hidden = !stale && !away;
   main.toggleAttribute("data-stale", stale || away);
@@ -126,16 +126,16 @@ function freshness(state, seconds) {
 }
 
 function take(snapshot) {
-  town.snapshot = snapshot;
-  town.speeds.update(snapshot);
-  town.history.add(snapshot);
+  app.snapshot = snapshot;
+  app.speeds.update(snapshot);
+  app.history.add(snapshot);
   if (screen && !document.hidden) show();
   else titleOf(snapshot);
 }
 
 const stream = new Stream({
   session(session) {
-    town.session = session;
+    app.session = session;
     mode.hidden = session.write;
     put(mode, "read-only");
     mode.title = "Nothing can be changed from this page: DASHBOARD_WRITE is off";
@@ -146,8 +146,8 @@ const stream = new Stream({
   },
   snapshot: take,
   seen(lines) {
-    town.feed.push(...lines);
-    if (town.feed.length > FEED_KEPT) town.feed.splice(0, town.feed.length - FEED_KEPT);
+    app.feed.push(...lines);
+    if (app.feed.length > FEED_KEPT) app.feed.splice(0, app.feed.length - FEED_KEPT);
     if (!document.hidden) screen?.seen?.(lines);
   },
   refused() {
@@ -158,28 +158,28 @@ const stream = new Stream({
 
 /** What this server remembers, before what it has told since it was connected. */
 async function catchUp() {
-  town.feed.length = 0;
+  app.feed.length = 0;
   const [history, feed] = await Promise.all([get("history"), get("messages")]);
-  town.history.begin(history);
-  const told = new Set(town.feed.map((line) => line.number));
-  town.feed.unshift(...feed.filter((line) => !told.has(line.number)));
+  app.history.begin(history);
+  const told = new Set(app.feed.map((line) => line.number));
+  app.feed.unshift(...feed.filter((line) => !told.has(line.number)));
   screen?.seen?.(feed);
 }
 
 /** Also after a login: everything begins. */
 async function begin() {
-  town.session = await get("session");
+  app.session = await get("session");
   route();
-  if (!town.session.authenticated) return stream.close();
+  if (!app.session.authenticated) return stream.close();
   stream.open();
   const first = await get("snapshot");
-  if (!town.snapshot) take(first);
+  if (!app.snapshot) take(first);
 }
 
-town.begin = begin;
+app.begin = begin;
 bindTheme(document.getElementById("theme"));
 addEventListener("hashchange", route);
-document.addEventListener("visibilitychange", () => !document.hidden && town.snapshot && screen && show());
+document.addEventListener("visibilitychange", () => !document.hidden && app.snapshot && screen && show());
 begin().catch(() => {
   shown = "";
   route();

@@ -1,4 +1,4 @@
-// The drawings of the overview: a bell, a post office, a ledger, houses and those who write.
+// The drawings of the overview: a bell, an office, a ledger, houses and those who write.
 
 import { svg } from "./dom.js";
 
@@ -11,7 +11,7 @@ const WAVES = [
   ["M28-15a25 25 0 0 1 0 28", "M-28-15a25 25 0 0 0 0 28"],
 ];
 
-/** Pub/sub keeps nothing: sound waves, no letters. */
+/** Pub/sub keeps nothing: sound waves, nothing on paper. */
 function bell() {
   const waves = WAVES.map((pair) => svg("g", { class: "wave" }, ...pair.map((d) => svg("path", { d }))));
   const node = svg("g", { class: "art" }, svg("path", { d: BELL }), ...waves);

@@ -31,7 +31,7 @@ export class DeadLettersTab {
     this.mayWrite = mayWrite;
     this.refresh = refresh;
     this.wanted = PAGE;
-    this.letters = [];
+    this.deadLetters = [];
     this.total = 0;
     this.selection = new Selection(() => this.#bar());
     this.reason = h("select", { "aria-label": "Reason", onchange: () => this.load() }, h("option", { value: "" }, "Every reason"), ...REASONS.map((reason) => h("option", { value: reason }, reason)));
@@ -49,8 +49,8 @@ export class DeadLettersTab {
         { label: "Age", number: true },
         { label: "", wide: true },
       ],
-      key: (letter) => letter.id,
-      render: (letter, row) => this.#cells(letter, row),
+      key: (deadLetter) => deadLetter.id,
+      render: (deadLetter, row) => this.#cells(deadLetter, row),
     });
     this.bar = h("div", { class: "bar" }, this.reason, h("span", { class: "grow" }), this.requeue, this.purge);
     this.empty = empty("envelope", "No dead letters", "A message that fails too often, or that cannot be read, is set aside here with the reason.");
@@ -63,13 +63,13 @@ export class DeadLettersTab {
     try {
       let page = { next: null };
       let after;
-      const letters = [];
+      const deadLetters = [];
       do {
         page = await get(this.path, { ...this.where, limit: PAGE, reason: this.reason.value, after });
-        letters.push(...page.dead_letters);
+        deadLetters.push(...page.dead_letters);
         after = page.next;
-      } while (after && letters.length < this.wanted);
-      this.letters = letters;
+      } while (after && deadLetters.length < this.wanted);
+      this.deadLetters = deadLetters;
       this.total = page.total;
       this.more.hidden = !page.next;
     } catch (problem) {
@@ -80,16 +80,16 @@ export class DeadLettersTab {
   }
 
   tick() {
-    this.table.update(this.letters);
+    this.table.update(this.deadLetters);
   }
 
   #draw() {
     this.empty.hidden = this.total > 0;
-    this.none.hidden = !this.total || this.letters.length > 0;
-    this.table.node.hidden = !this.letters.length;
+    this.none.hidden = !this.total || this.deadLetters.length > 0;
+    this.table.node.hidden = !this.deadLetters.length;
     this.bar.hidden = !this.total;
-    this.table.update(this.letters);
-    this.selection.keep(this.letters.map((letter) => letter.id));
+    this.table.update(this.deadLetters);
+    this.selection.keep(this.deadLetters.map((deadLetter) => deadLetter.id));
   }
 
   #bar() {
@@ -124,46 +124,46 @@ export class DeadLettersTab {
     return this.load();
   }
 
-  #cells(letter, row) {
-    const parts = (row.parts ??= this.#parts(letter));
-    const tries = letter.crashes ? `${letter.attempts} + ${plural(letter.crashes, "crash", "crashes")}` : String(letter.attempts);
-    return [parts.box, parts.letter, parts.reason, parts.error, tries, seconds(this.now - letter.at), parts.actions];
+  #cells(deadLetter, row) {
+    const parts = (row.parts ??= this.#parts(deadLetter));
+    const tries = deadLetter.crashes ? `${deadLetter.attempts} + ${plural(deadLetter.crashes, "crash", "crashes")}` : String(deadLetter.attempts);
+    return [parts.box, parts.deadLetter, parts.reason, parts.error, tries, seconds(this.now - deadLetter.at), parts.actions];
   }
 
-  #parts(letter) {
-    const text = words(letter);
-    const one = { ids: [letter.id] };
+  #parts(deadLetter) {
+    const text = words(deadLetter);
+    const one = { ids: [deadLetter.id] };
     const button = (label, kind, work) => {
       const node = h("button", { type: "button", class: `row ${kind}`, "aria-label": `${label}: ${text.slice(0, 60)}` }, label);
       node.addEventListener("click", () => work(node));
       return node;
     };
-    const open = h("button", { type: "button", class: "plain", onclick: () => this.#show(open, letter) }, clip(text, "(empty)"));
-    const actions = [button("Requeue", "", (node) => this.#requeue(one, node)), button("Edit", "", (node) => this.#edit(node, letter)), button("Delete", "danger", (node) => this.#purge(one, node))];
+    const open = h("button", { type: "button", class: "plain", onclick: () => this.#show(open, deadLetter) }, clip(text, "(empty)"));
+    const actions = [button("Requeue", "", (node) => this.#requeue(one, node)), button("Edit", "", (node) => this.#edit(node, deadLetter)), button("Delete", "danger", (node) => this.#purge(one, node))];
     return {
-      box: this.selection.box(letter.id, `Select: ${text.slice(0, 60)}`),
-      letter: h("span", { class: "cell" }, open, h("span", { class: "sub" }, letter.sender ? h("span", { dir: "auto" }, `from ${letter.sender}`) : "no readable sender", ` · ${bytes(letter.size)}`)),
-      reason: h("span", { class: "reason", data: { reason: letter.reason } }, letter.reason),
-      error: h("span", { class: "cell" }, clip(letter.error, "–"), letter.by ? h("span", { class: "sub mono" }, letter.by) : null),
+      box: this.selection.box(deadLetter.id, `Select: ${text.slice(0, 60)}`),
+      deadLetter: h("span", { class: "cell" }, open, h("span", { class: "sub" }, deadLetter.sender ? h("span", { dir: "auto" }, `from ${deadLetter.sender}`) : "no readable sender", ` · ${bytes(deadLetter.size)}`)),
+      reason: h("span", { class: "reason", data: { reason: deadLetter.reason } }, deadLetter.reason),
+      error: h("span", { class: "cell" }, clip(deadLetter.error, "–"), deadLetter.by ? h("span", { class: "sub mono" }, deadLetter.by) : null),
       actions: h("div", { class: "actions" }, ...(this.mayWrite() ? actions : [])),
     };
   }
 
-  #show(button, letter) {
+  #show(button, deadLetter) {
     return doing(button, async () => {
-      const whole = await get(`${this.path}/${letter.id}`, this.where);
+      const whole = await get(`${this.path}/${deadLetter.id}`, this.where);
       const past = whole.history.map((death) => `${death.reason ?? "?"}: ${death.error ?? ""}`).join("; ");
       const facts = [["Reason", whole.reason], ["Error", whole.error], ["Attempts", String(whole.attempts)], ["Crashes", whole.crashes ? String(whole.crashes) : ""], ["Given up by", whole.by], ["Earlier deaths", past], ["Size", bytes(whole.size) + (whole.truncated ? ", shown in part" : "")], ["Message id", whole.message_id]];
       dialogs.show("Dead letter", facts, dialogs.pretty(whole.payload));
     });
   }
 
-  #edit(button, letter) {
+  #edit(button, deadLetter) {
     return doing(button, async () => {
-      const whole = await get(`${this.path}/${letter.id}`, this.where);
+      const whole = await get(`${this.path}/${deadLetter.id}`, this.where);
       if (whole.truncated) throw new Error(`It has ${bytes(whole.size)}, more than can be edited here (MAX_MESSAGE_BYTES).`);
       dialogs.edit("Edit and requeue", "The dead letter goes back to where it came from, with this content.", whole.payload, "Requeue", async (payload) => {
-        const done = await post(`${this.path}/${letter.id}/edit`, { payload }, this.where);
+        const done = await post(`${this.path}/${deadLetter.id}/edit`, { payload }, this.where);
         toast(done.said);
         await this.refresh();
       });

@@ -7,7 +7,7 @@ import { head } from "./parts.js";
 export const title = "Sign in";
 
 export class Screen {
-  constructor(town) {
+  constructor(app) {
     const token = h("input", { type: "password", autocomplete: "current-password", required: true });
     const problem = h("p", { class: "bad small", role: "alert" });
     const form = h(
@@ -23,7 +23,7 @@ export class Screen {
       problem.textContent = "";
       try {
         await post("login", { token: token.value });
-        await town.begin();
+        await app.begin();
       } catch (error) {
         problem.textContent = error.message;
       }

@@ -11,8 +11,8 @@ export const title = "Messages";
 const SHOWN = 100;
 
 export class Screen {
-  constructor(town) {
-    this.town = town;
+  constructor(app) {
+    this.app = app;
     this.paused = null;
     this.pause = h("button", { type: "button", "aria-pressed": "false", onclick: () => this.#toggle() }, "Pause");
     this.pattern = h("select", { "aria-label": "Pattern", onchange: () => this.#draw() }, h("option", { value: "" }, "All patterns"));
@@ -56,16 +56,16 @@ export class Screen {
   }
 
   #toggle() {
-    this.paused = this.paused ? null : [...this.town.feed];
+    this.paused = this.paused ? null : [...this.app.feed];
     this.missed = 0;
     this.pause.setAttribute("aria-pressed", String(Boolean(this.paused)));
     put(this.pause, this.paused ? "Go on" : "Pause");
     this.#draw();
-    if (this.town.snapshot) this.update(this.town.snapshot);
+    if (this.app.snapshot) this.update(this.app.snapshot);
   }
 
   #draw() {
-    const feed = this.paused ?? this.town.feed;
+    const feed = this.paused ?? this.app.feed;
     const wanted = feed.filter((line) => this.#wants(line)).slice(-SHOWN).reverse();
     const rows = new Map(wanted.map((line) => [line, this.rows.get(line) ?? this.#row(line)]));
     for (const [line, row] of this.rows) if (!rows.has(line)) row.remove();

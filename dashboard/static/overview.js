@@ -8,8 +8,8 @@ import { Verdict } from "./verdict.js";
 export const title = "Overview";
 
 export class Screen {
-  constructor(town) {
-    this.town = town;
+  constructor(app) {
+    this.app = app;
     this.cards = new Map();
     this.verdict = new Verdict();
     this.grid = h("div", { class: "cards" });
@@ -41,7 +41,7 @@ export class Screen {
         this.cards.set(view.id, card);
         this.grid.insertBefore(card.node, this.grid.children[index] ?? null);
       }
-      this.cards.get(view.id).update(view, snapshot, this.town.history, this.town.speeds);
+      this.cards.get(view.id).update(view, snapshot, this.app.history, this.app.speeds);
     });
     this.#facts(snapshot);
   }
@@ -49,7 +49,7 @@ export class Screen {
   #facts({ redis, pages }) {
     const memory = redis.used_memory === null ? "–" : bytes(redis.used_memory);
     put(this.facts.version, [redis.version, redis.role].filter(Boolean).join(", ") || "–");
-    put(this.facts.where, this.town.session?.redis ?? "–");
+    put(this.facts.where, this.app.session?.redis ?? "–");
     put(this.facts.uptime, seconds(redis.uptime));
     put(this.facts.memory, redis.max_memory ? `${memory} of ${bytes(redis.max_memory)}` : memory);
     put(this.facts.clients, count(redis.clients));

@@ -17,12 +17,12 @@ const TABS = [
 ];
 
 export class Screen {
-  constructor(town) {
-    this.town = town;
+  constructor(app) {
+    this.app = app;
     this.tabs = TABS.map(([name, label, field, Tab]) => {
-      const tally = h("span", { class: "tally" });
-      const button = h("button", { type: "button", role: "tab", id: `tab-${name}`, "aria-controls": "panel", onclick: () => this.#choose(name) }, label, tally);
-      return { name, field, Tab, button, tally };
+      const badge = h("span", { class: "badge" });
+      const button = h("button", { type: "button", role: "tab", id: `tab-${name}`, "aria-controls": "panel", onclick: () => this.#choose(name) }, label, badge);
+      return { name, field, Tab, button, badge };
     });
     this.pattern = h("select", { "aria-label": "Pattern", onchange: () => this.#open() });
     this.strip = h("div", { class: "tabs", role: "tablist", "aria-label": "Queues", onkeydown: (event) => this.#keys(event) }, ...this.tabs.map(({ button }) => button));
@@ -53,7 +53,7 @@ export class Screen {
       this.#open();
     }
     const view = views.find(({ id }) => id === this.pattern.value);
-    for (const { field, tally } of this.tabs) put(tally, brief(view[field] ?? 0));
+    for (const { field, badge } of this.tabs) put(badge, brief(view[field] ?? 0));
     this.tab.now = snapshot.at;
     const counts = [view.dead_letters, view.scheduled, view.in_flight, view.totals.dead, view.totals.retried].join();
     const due = performance.now() - this.asked > REFRESH_SECONDS * 1000;
@@ -77,8 +77,8 @@ export class Screen {
       button.tabIndex = name === this.chosen ? 0 : -1;
     }
     this.panel.setAttribute("aria-labelledby", `tab-${this.chosen}`);
-    this.tab = new Tab(this.town.snapshot.patterns.find(({ id }) => id === this.pattern.value), () => this.town.session?.write, () => this.#refresh());
-    this.tab.now = this.town.snapshot.at;
+    this.tab = new Tab(this.app.snapshot.patterns.find(({ id }) => id === this.pattern.value), () => this.app.session?.write, () => this.#refresh());
+    this.tab.now = this.app.snapshot.at;
     this.panel.replaceChildren(this.tab.node);
     this.#refresh();
   }

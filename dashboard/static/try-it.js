@@ -11,8 +11,8 @@ const LOOK_MS = 500;
 const FOLLOWED = 8;
 
 export class Screen {
-  constructor(town) {
-    this.town = town;
+  constructor(app) {
+    this.app = app;
     this.patterns = h("div", { class: "choices", role: "group", "aria-label": "Patterns" });
     this.text = h("textarea", { rows: 3, required: true, maxlength: 100_000 });
     this.text.value = "Hear ye, hear ye! #N";
@@ -41,7 +41,7 @@ export class Screen {
     this.followed = [];
     this.names = "";
     this.node = h("div", {}, head("Try it", h("p", {}, "Send something, and see where it goes.")), h("div", { class: "halves" }, h("div", {}, this.form, this.closed), h("section", { "aria-label": "What was sent" }, this.hint, this.results)));
-    this.session(town.session);
+    this.session(app.session);
   }
 
   close() {
@@ -77,7 +77,7 @@ export class Screen {
   }
 
   #offer() {
-    const able = new Set(this.town.snapshot.patterns.filter((view) => view.schedules).map((view) => view.name));
+    const able = new Set(this.app.snapshot.patterns.filter((view) => view.schedules).map((view) => view.name));
     const chosen = this.#chosen();
     // what a pattern cannot do is not offered, or the whole would be refused
     this.schedules.hidden = !chosen.length || !chosen.every((name) => able.has(name));
@@ -91,7 +91,7 @@ export class Screen {
     const result = new Sent(asked, chosen);
     const answer = await post("publish", asked);
     result.say(answer);
-    result.look(this.town.feed);
+    result.look(this.app.feed);
     this.hint.hidden = true;
     this.results.prepend(result.node);
     this.followed = [result, ...this.followed].slice(0, FOLLOWED);

@@ -67,7 +67,7 @@ def _judge(report: dict[str, Any], stall_seconds: float) -> str | None:
         return f"Redis has not answered for {now - report['redis']:.0f} s"
     for name, turned in report["turns"].items():
         if now - turned > stall_seconds:
-            return f"the {name} loop has stood still for {now - turned:.0f} s (HEALTH_SECONDS={stall_seconds:g})"
+            return f"the {name} loop has stalled for {now - turned:.0f} s (HEALTH_SECONDS={stall_seconds:g})"
     return None
 
 

@@ -56,7 +56,7 @@ class Loop(Protocol):
 
     @property
     def abandonable(self) -> bool:
-        """Whether a stop may leave it where it is, since nothing is in hand."""
+        """Whether a stop may leave it where it is, since nothing is in flight."""
         ...
 
     def run(self) -> None:

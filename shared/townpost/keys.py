@@ -108,7 +108,7 @@ def of(queue: str) -> QueueKeys:
 
 
 def retries(stream: str, group: str) -> str:
-    """Sorted set: ids, padded, of entries that nobody has in hand, by due time: retries, and what was given back."""
+    """Sorted set: ids, padded, of entries that nobody has in flight, by due time: retries, and what was given back."""
     return f"{_tagged(stream)}:retries:{group}"
 
 

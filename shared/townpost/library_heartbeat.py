@@ -25,7 +25,7 @@ ByName: TypeAlias = Callable[[], dict[tuple[str, str], Counts]]
 
 
 class _Called:
-    """Implements `townpost.heartbeat.Loop` for what is done when its caller says so: it never stands still."""
+    """Implements `townpost.heartbeat.Loop` for what is done when its caller says so: it never stalls."""
 
     abandonable = True
 

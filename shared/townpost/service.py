@@ -1,6 +1,6 @@
 """What every service is: loops in threads, and a main thread that waits for a signal or their end.
 
-On SIGTERM or SIGINT it stops the loops, waits for what they have in hand, and leaves the totals in the log. The main
+On SIGTERM or SIGINT it stops the loops, waits for what they have in flight, and leaves the totals in the log. The main
 thread never talks to Redis, so that nothing Redis does or fails to do can hold up a stop.
 """
 
@@ -78,4 +78,4 @@ class Service:
             time.sleep(_GLANCE_SECONDS / 5)
             if time.monotonic() > said_at:
                 said_at = float("inf")
-                self._log.info("waiting for what is in hand: %s (a second signal ends it at once)", ", ".join(busy))
+                self._log.info("waiting for what is in flight: %s (a second signal ends it at once)", ", ".join(busy))

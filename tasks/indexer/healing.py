@@ -51,7 +51,7 @@ class Healing:
         self.missed = 0
         """Changes that no event told of."""
         self.asking = False
-        """True while nothing is in hand but a question to the API."""
+        """True while nothing is in flight but a question to the API."""
 
     def want(self, reason: str) -> None:
         """Heal at the next turn, if this pattern forgets; otherwise what was missed will come."""
@@ -114,7 +114,7 @@ class Healing:
             self._due = "the index is new"
 
     def _check(self) -> None:
-        """Heal if the cursor stands still although there are newer changes; one look may just be too early."""
+        """Heal if the cursor does not move although there are newer changes; one look may just be too early."""
         cursor = self._writing.progress.cursor
         if self._ask(cursor, 1).last <= cursor:
             self._suspected = None

@@ -21,7 +21,7 @@ from townpost import Batch, Connection, Counts, Delivery, Listening, Message, Pr
 __all__ = ["Indexer"]
 
 _HELD_SECONDS = 60.0
-"""How long a batch waits in hand for the index, before it is given back and taken again under a new lease."""
+"""How long a batch waits in flight for the index, before it is given back and taken again under a new lease."""
 
 
 class Indexer:

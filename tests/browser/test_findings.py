@@ -15,7 +15,7 @@ def test_a_finding_comes_with_its_remedy_and_goes_when_it_is_mended(client: Redi
         # Then the page says so first, with what to do
         finding = visit.page.locator(".finding", has_text="evict")
         expect(finding.locator(".command code")).to_contain_text("CONFIG SET maxmemory-policy noeviction")
-        expect(visit.page.locator("nav a", has_text="Doctor").locator(".tally")).to_be_visible()
+        expect(visit.page.locator("nav a", has_text="Doctor").locator(".badge")).to_be_visible()
     finally:
         # When somebody does it
         client.config_set("maxmemory-policy", "noeviction")
@@ -24,7 +24,7 @@ def test_a_finding_comes_with_its_remedy_and_goes_when_it_is_mended(client: Redi
     expect(visit.page.locator(".finding", has_text="evict")).to_have_count(0, timeout=30_000)
 
 
-def test_letters_that_nobody_collects_are_a_finding(client: Redis, serve: Serve, look: Look) -> None:
+def test_a_queue_without_a_listener_is_a_finding(client: Redis, serve: Serve, look: Look) -> None:
     client.rpush("message_queue", "a", "b")
 
     visit = look(serve(PATTERN="queue"))

@@ -51,8 +51,8 @@ def test_one_that_hangs_is_called_stalled(
     start: Start, serve: Serve, look: Look, handler: Callable[[str], dict[str, str]]
 ) -> None:
     # Given a handler that never comes back
-    hung = handler("import time\n\ndef handle(message):\n    time.sleep(3600)\n")
-    start("subscriber", PATTERN="queue", HEALTH_SECONDS="2", **hung).wait_for("listening")
+    stalled = handler("import time\n\ndef handle(message):\n    time.sleep(3600)\n")
+    start("subscriber", PATTERN="queue", HEALTH_SECONDS="2", **stalled).wait_for("listening")
     visit = look(serve(PATTERN="queue"))
     visit.go("instances")
 

@@ -114,8 +114,8 @@ def test_a_message_of_a_mebibyte_is_cut_short(client: Redis, start: Start, serve
 @pytest.mark.parametrize("field", ["error", "payload"])
 def test_hostile_dead_letters_are_text_too(client: Redis, serve: Serve, look: Look, field: str) -> None:
     text = HOSTILE["an image"]
-    letter = {"payload": wire("x"), "reason": "failed", "error": "x", "attempts": "5", "by": "y"} | {field: text}
-    client.xadd("{reliable_queue}:dead", letter)  # type: ignore[arg-type]  # its types are not covariant
+    dead_letter = {"payload": wire("x"), "reason": "failed", "error": "x", "attempts": "5", "by": "y"} | {field: text}
+    client.xadd("{reliable_queue}:dead", dead_letter)  # type: ignore[arg-type]  # its types are not covariant
     visit = look(serve(PATTERN="reliable"))
 
     visit.go("queues")

@@ -16,7 +16,7 @@ def test_a_queue_of_the_librarys_has_a_card_of_its_own(start: Start, run: Run, s
     # When three are sent there
     run("publisher", "hi", "--count", "3", PATTERN="reliable", RELIABLE_QUEUE="orders")
 
-    # Then its card shows them, its letters can be chosen, and nobody says that nothing was sent
+    # Then its card shows them, its dead letters can be chosen, and nobody says that nothing was sent
     card = visit.page.locator("article[data-path='reliable:orders']")
     expect(card.locator("[data-figure=received]")).to_have_text("3")
     expect(card.locator(".scene .key")).to_have_text("orders")

@@ -17,8 +17,14 @@ def bury(client: Redis, text: str, reason: str = "failed") -> str:
     """One dead letter; its payload."""
     fields = {"id": str(uuid4()), "timestamp": "2026-01-01T00:00:00Z", "message": text, "sender": "me", "count": 1}
     payload = json.dumps(fields)
-    letter = {"payload": payload, "reason": reason, "error": f"{reason} on purpose", "attempts": "5", "by": "somebody"}
-    client.xadd(DEAD, letter)  # type: ignore[arg-type]  # its types are not covariant
+    dead_letter = {
+        "payload": payload,
+        "reason": reason,
+        "error": f"{reason} on purpose",
+        "attempts": "5",
+        "by": "somebody",
+    }
+    client.xadd(DEAD, dead_letter)  # type: ignore[arg-type]  # its types are not covariant
     return payload
 
 
@@ -36,7 +42,7 @@ def confirm(visit: Visit) -> None:
     visit.page.locator("dialog").get_by_role("button", name="Delete").click()
 
 
-def test_one_letter_is_requeued(client: Redis, serve: Serve, look: Look) -> None:
+def test_one_dead_letter_is_requeued(client: Redis, serve: Serve, look: Look) -> None:
     payload = bury(client, "again, please")
     visit = opened(serve, look)
 
@@ -46,7 +52,7 @@ def test_one_letter_is_requeued(client: Redis, serve: Serve, look: Look) -> None
     assert client.lrange(QUEUE, 0, -1) == [payload.encode()]
 
 
-def test_one_letter_is_deleted_only_when_that_is_confirmed(client: Redis, serve: Serve, look: Look) -> None:
+def test_one_dead_letter_is_deleted_only_when_that_is_confirmed(client: Redis, serve: Serve, look: Look) -> None:
     bury(client, "hopeless")
     visit = opened(serve, look)
     delete = row(visit, "hopeless").get_by_role("button", name="Delete")
@@ -101,8 +107,8 @@ def test_all_of_a_reason_and_then_all(client: Redis, serve: Serve, look: Look) -
     assert client.llen(QUEUE) == 3
 
 
-def test_a_letter_is_edited_and_requeued(client: Redis, serve: Serve, look: Look) -> None:
-    # Given a letter whose text is wrong
+def test_a_dead_letter_is_edited_and_requeued(client: Redis, serve: Serve, look: Look) -> None:
+    # Given a dead letter whose text is wrong
     payload = json.loads(bury(client, "wrnog"))
     visit = opened(serve, look)
     row(visit, "wrnog").get_by_role("button", name="Edit").click()

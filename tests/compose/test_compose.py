@@ -110,7 +110,7 @@ def test_the_dashboard_shows_who_runs_and_may_write(stack: Stack) -> None:
         assert json.load(answer)["write"] is True
 
 
-def test_of_three_subscribers_all_hear_the_crier_and_one_gets_the_letter(stack: Stack) -> None:
+def test_of_three_subscribers_all_get_a_publication_and_one_gets_a_queued_message(stack: Stack) -> None:
     # Given three subscribers
     stack.compose("up", "--detach", "--scale", "subscriber=3")
     until(lambda: len({name for name, _ in received(stack.logs("subscriber"), "pub-sub")}) == 3)
@@ -138,7 +138,7 @@ def test_what_was_sent_while_the_subscriber_was_stopped_is_gone_or_waited(stack:
     stack.compose("start", "subscriber")
     until(lambda: max(number for _, number in received(stack.logs("subscriber"), "pub-sub")) > first + 10)
 
-    # Then the crier's words are gone, and the letters were waiting
+    # Then what was published is gone, and what was queued waited
     meanwhile = set(range(first + 2, first + 10))
     log = stack.logs("subscriber")
     assert meanwhile <= {number for _, number in received(log, "queue")}
@@ -160,9 +160,9 @@ def test_a_restart_of_redis_is_survived(stack: Stack) -> None:
     until(lambda: max(n for _, n in received(stack.logs("subscriber"), "queue")) >= start + 3)
     until(lambda: max(n for _, n in received(stack.logs("subscriber"), "pub-sub")) >= start + 3)
     assert stack.inspect(stack.container("subscriber"), "{{.State.StartedAt}}") == before
-    # and every letter since arrived
-    letters = {number for _, number in received(stack.logs("subscriber"), "queue")}
-    assert letters >= set(range(first, start + 4))
+    # and every queued message since arrived
+    queued = {number for _, number in received(stack.logs("subscriber"), "queue")}
+    assert queued >= set(range(first, start + 4))
 
 
 def test_what_is_queued_survives_a_restart_of_redis(stack: Stack) -> None:
@@ -218,7 +218,7 @@ def test_pattern_chooses_the_path(stack: Stack) -> None:
 
 
 def test_the_work_of_a_killed_subscriber_is_taken_up_by_the_others(stack: Stack) -> None:
-    # Given three subscribers with slow work in hand
+    # Given three subscribers with slow work in flight
     stack.compose("rm", "--force", "--stop", "publisher", "subscriber")
     settings = {"PATTERN": "all", "HANDLER": "examples.slow:slow", "LEASE_SECONDS": "3"}
     stack.compose("up", "--detach", "--scale", "subscriber=3", **settings)

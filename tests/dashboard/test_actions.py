@@ -47,7 +47,7 @@ both = pytest.mark.parametrize("pattern", ["reliable", "stream"])
 
 @both
 def test_dead_letters_are_listed_page_by_page(page: Board, client: redis.Redis, pattern: str) -> None:
-    ids = [bury(client, f"letter {n}", origin=_origin(pattern), error=f"error {n}") for n in range(25)]
+    ids = [bury(client, f"text {n}", origin=_origin(pattern), error=f"error {n}") for n in range(25)]
 
     found, after, pages = [], "", 0
     while True:
@@ -58,10 +58,10 @@ def test_dead_letters_are_listed_page_by_page(page: Board, client: redis.Redis, 
             break
         after = f"&after={answer['next']}"
 
-    assert [letter["id"] for letter in found] == ids
+    assert [dead_letter["id"] for dead_letter in found] == ids
     assert (pages, answer["total"]) == (3, 25)
     assert found[3]["error"] == "error 3"
-    assert json.loads(found[3]["payload"])["message"] == "letter 3"
+    assert json.loads(found[3]["payload"])["message"] == "text 3"
     assert abs(found[3]["at"] - time.time()) < 60
 
 
@@ -72,7 +72,7 @@ def test_they_are_listed_by_reason(page: Board, client: redis.Redis) -> None:
     answer = page.json("/api/dead/reliable?reason=crashed&limit=3")
     rest = page.json(f"/api/dead/reliable?reason=crashed&limit=3&after={answer['next']}")
 
-    assert [letter["reason"] for letter in answer["dead_letters"] + rest["dead_letters"]] == ["crashed"] * 4
+    assert [dead_letter["reason"] for dead_letter in answer["dead_letters"] + rest["dead_letters"]] == ["crashed"] * 4
     assert rest["next"] is None
 
 
@@ -109,17 +109,17 @@ def test_exactly_the_chosen_ones_are_requeued_or_deleted(
     # Given four dead letters, two of them of crashes
     origin = _origin(pattern)
     reasons = ["failed", "failed", "crashed", "crashed"]
-    ids = [bury(client, f"letter {n}", reason=reason, origin=origin) for n, reason in enumerate(reasons)]
+    ids = [bury(client, f"text {n}", reason=reason, origin=origin) for n, reason in enumerate(reasons)]
 
     answer = page.post(f"/api/dead/{pattern}/{action}", CHOICES[choice](ids))
 
     # Then those, and only those, went where they were to go
     chosen = CHOSEN[choice]
     assert answer.json()["done"] == len(chosen), answer.text
-    left = {letter["id"] for letter in page.json(f"/api/dead/{pattern}")["dead_letters"]}
+    left = {dead_letter["id"] for dead_letter in page.json(f"/api/dead/{pattern}")["dead_letters"]}
     assert left == {id_ for n, id_ in enumerate(ids) if n not in chosen}
     back = set(_waiting(client, pattern))
-    assert back == ({f"letter {n}" for n in chosen} if action == "requeue" else set())
+    assert back == ({f"text {n}" for n in chosen} if action == "requeue" else set())
 
 
 @pytest.mark.parametrize("choice", [{}, {"ids": []}, {"ids": ["1-1"], "all": True}, {"all": False}, {"ids": ["*"]}])
@@ -131,25 +131,25 @@ def test_a_choice_is_clear_or_refused(page: Board, client: redis.Redis, choice: 
 
 
 @both
-def test_an_edited_letter_arrives(page: Board, client: redis.Redis, start: Start, pattern: str) -> None:
-    # Given a letter that died unreadable
-    letter = bury(client, payload=b'{"message": "broken', reason="unreadable", origin=_origin(pattern))
+def test_an_edited_dead_letter_arrives(page: Board, client: redis.Redis, start: Start, pattern: str) -> None:
+    # Given a dead letter that died unreadable
+    dead_letter = bury(client, payload=b'{"message": "broken', reason="unreadable", origin=_origin(pattern))
 
     # When it is mended and requeued
     mended = wire("mended").decode()
-    assert page.post(f"/api/dead/{pattern}/{letter}/edit", {"payload": mended}).json()["done"] == 1
+    assert page.post(f"/api/dead/{pattern}/{dead_letter}/edit", {"payload": mended}).json()["done"] == 1
 
     # Then a subscriber gets it, and it is dead no more
     start("subscriber", PATTERN=pattern).wait_for("mended", "[Received #1 from")
     assert page.json(f"/api/dead/{pattern}")["total"] == 0
-    assert page.post(f"/api/dead/{pattern}/{letter}/edit", {"payload": mended}).json()["done"] == 0
+    assert page.post(f"/api/dead/{pattern}/{dead_letter}/edit", {"payload": mended}).json()["done"] == 0
 
 
 @pytest.mark.parametrize("payload", ["", "{}", "null", '{"message": "broken', "\u0000"])
 def test_what_is_no_message_is_not_requeued(page: Board, client: redis.Redis, payload: str) -> None:
-    letter = bury(client)
+    dead_letter = bury(client)
 
-    assert page.post(f"/api/dead/reliable/{letter}/edit", {"payload": payload}).status_code == 400
+    assert page.post(f"/api/dead/reliable/{dead_letter}/edit", {"payload": payload}).status_code == 400
     assert page.json("/api/dead/reliable")["total"] == 1
     assert client.llen(Q) == 0
 
@@ -195,13 +195,13 @@ def test_what_is_in_flight_is_shown_with_its_holder(
 ) -> None:
     hangs = handler("import time\ndef handle(message): time.sleep(60)")
     start("subscriber", PATTERN=pattern, **hangs).wait_for("connected")
-    page.post("/api/publish", {"pattern": pattern, "text": "in hand"})
+    page.post("/api/publish", {"pattern": pattern, "text": "in flight"})
 
     found = until(lambda: (f := page.json(f"/api/in-flight/{pattern}"))["messages"] and f)
 
     (flight,) = found["messages"]
     assert (found["total"], flight["messages"]) == (1, 1)
-    assert json.loads(flight["payload"])["message"] == "in hand"
+    assert json.loads(flight["payload"])["message"] == "in flight"
     assert flight["consumer"]
     until(lambda: page.pattern(pattern)["in_flight"] == 1)
 
@@ -265,10 +265,10 @@ def test_a_queue_of_another_type_is_told(page: Board, client: redis.Redis) -> No
     assert (answer.status_code, "QUEUE=message_queue names a key of another type" in answer.text) == (409, True)
 
 
-def test_a_requeued_letter_keeps_its_history(page: Board, client: redis.Redis) -> None:
-    letter = bury(client, error="the first time")
+def test_a_requeued_dead_letter_keeps_its_history(page: Board, client: redis.Redis) -> None:
+    dead_letter = bury(client, error="the first time")
 
-    page.post("/api/dead/reliable/requeue", {"ids": [letter]})
+    page.post("/api/dead/reliable/requeue", {"ids": [dead_letter]})
 
     (past,) = client.hvals(keys.of(Q).history)
     assert [death["error"] for death in json.loads(past)] == ["the first time"]

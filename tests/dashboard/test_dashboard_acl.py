@@ -76,9 +76,9 @@ def test_the_documented_rules_are_enough_to_act(board: MakeBoard, server: Server
     post("/api/publish", {"pattern": "all", "text": "hi"})
     post("/api/publish", {"pattern": "reliable", "text": "hi", "delay": 100, "priority": 3})
     for pattern, origin in (("reliable", Q), ("stream", S)):
-        letters = [bury(admin, origin=origin) for _ in range(3)]
-        post(f"/api/dead/{pattern}/requeue", {"ids": letters[:1]})
-        post(f"/api/dead/{pattern}/{letters[1]}/edit", {"payload": wire().decode()})
+        dead_letters = [bury(admin, origin=origin) for _ in range(3)]
+        post(f"/api/dead/{pattern}/requeue", {"ids": dead_letters[:1]})
+        post(f"/api/dead/{pattern}/{dead_letters[1]}/edit", {"payload": wire().decode()})
         post(f"/api/dead/{pattern}/purge", {"all": True})
     (delayed,) = page.json("/api/scheduled/reliable")["messages"]
     post("/api/scheduled/reliable/now", {"members": [delayed["member"]]})

@@ -98,11 +98,11 @@ class Pages:
         return asyncio.run(ask())
 
 
-Town: TypeAlias = tuple[Poller, Pages]
+Inside: TypeAlias = tuple[Poller, Pages]
 
 
 @pytest.fixture
-def town(server: Server) -> Iterator[Town]:
+def inside(server: Server) -> Iterator[Inside]:
     """The dashboard inside this process, whose turns we make."""
     chosen = DashboardSettings(redis_url=server.url, pattern="all")
     stop = threading.Event()
@@ -121,10 +121,10 @@ def town(server: Server) -> Iterator[Town]:
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(written=st.dictionaries(st.sampled_from(OWN), VALUES, min_size=1, max_size=8))
 def test_whatever_stands_under_our_keys_every_page_is_served(
-    town: Town, client: redis.Redis, written: dict[str, tuple[str, object]]
+    inside: Inside, client: redis.Redis, written: dict[str, tuple[str, object]]
 ) -> None:
     # Given anything under any of the keys that are read
-    poller, pages = town
+    poller, pages = inside
     client.flushall()
     for key, (kind, value) in written.items():
         _write(client, key, kind, value)
@@ -166,8 +166,10 @@ REPORT: dict[str, object] = {"id": "evil", "role": "subscriber", "at": 1.0, "pat
     ],
     ids=str,
 )
-def test_half_a_character_in_a_report_ends_nothing(town: Town, client: redis.Redis, told: dict[str, object]) -> None:
-    poller, pages = town
+def test_half_a_character_in_a_report_ends_nothing(
+    inside: Inside, client: redis.Redis, told: dict[str, object]
+) -> None:
+    poller, pages = inside
     client.set(keys.instance("evil"), json.dumps(REPORT | told))
     client.zadd(keys.instances(), {"evil": client.time()[0]})
 
@@ -180,9 +182,9 @@ def test_half_a_character_in_a_report_ends_nothing(town: Town, client: redis.Red
 
 
 def test_what_is_no_report_is_counted_and_told_once(
-    town: Town, client: redis.Redis, caplog: pytest.LogCaptureFixture
+    inside: Inside, client: redis.Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
-    poller, _ = town
+    poller, _ = inside
     now = client.time()[0]
     for number, nonsense in enumerate((b"[]", b'{"id": ' + b"9" * 5000 + b"}", b"\xff")):
         client.set(keys.instance(f"n{number}"), nonsense)
@@ -197,9 +199,9 @@ def test_what_is_no_report_is_counted_and_told_once(
     ]
 
 
-def test_only_claims_are_in_flight(town: Town, client: redis.Redis) -> None:
+def test_only_claims_are_in_flight(inside: Inside, client: redis.Redis) -> None:
     # Given one claim of two messages among members that are none: the handoff, bytes, another program's
-    poller, pages = town
+    poller, pages = inside
     claim = keys.of(Q).claim("house", 7)
     client.rpush(claim, wire(), wire())
     client.rpush(keys.of(Q).handoff, wire())
@@ -216,21 +218,21 @@ def test_only_claims_are_in_flight(town: Town, client: redis.Redis) -> None:
     assert page["total"] == 1
 
 
-def test_a_count_of_five_thousand_digits_is_none(town: Town, client: redis.Redis) -> None:
-    _, pages = town
+def test_a_count_of_five_thousand_digits_is_none(inside: Inside, client: redis.Redis) -> None:
+    _, pages = inside
     for dead in (keys.of(Q).dead, keys.of(S).dead):
         client.xadd(dead, {"payload": wire(), "reason": "failed", "attempts": "9" * 5000, "crashes": "3"})
 
     for pattern in ("reliable", "stream"):
-        (letter,) = pages.get(f"/api/dead/{pattern}").json()["dead_letters"]
-        assert (letter["attempts"], letter["crashes"]) == (0, 3)
-        assert pages.get(f"/api/dead/{pattern}/{letter['id']}").json()["attempts"] == 0
+        (dead_letter,) = pages.get(f"/api/dead/{pattern}").json()["dead_letters"]
+        assert (dead_letter["attempts"], dead_letter["crashes"]) == (0, 3)
+        assert pages.get(f"/api/dead/{pattern}/{dead_letter['id']}").json()["attempts"] == 0
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["senders that report", "senders that do not"])
-def test_a_forged_number_cannot_set_what_was_lost(town: Town, client: redis.Redis, known: bool) -> None:
+def test_a_forged_number_cannot_set_what_was_lost(inside: Inside, client: redis.Redis, known: bool) -> None:
     # Given a subscriber that believes a forged number
-    poller, _ = town
+    poller, _ = inside
     now = float(client.time()[0])
     told = {"pubsub": {"received": 3, "missed": 999_999_997}}
     client.set(

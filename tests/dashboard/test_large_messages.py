@@ -63,11 +63,11 @@ def test_no_page_fetches_a_large_message(board: MakeBoard, large: tuple[Server, 
     until(lambda: page.snapshot()["number"] > 4)
     sizes = []
     for pattern in ("reliable", "stream"):
-        (letter,) = page.json(f"/api/dead/{pattern}")["dead_letters"]
-        whole = page.json(f"/api/dead/{pattern}/{letter['id']}")
+        (dead_letter,) = page.json(f"/api/dead/{pattern}")["dead_letters"]
+        whole = page.json(f"/api/dead/{pattern}/{dead_letter['id']}")
         assert whole["truncated"]
         flights = page.json(f"/api/in-flight/{pattern}")["messages"]
-        sizes += [letter["size"], len(flights)]
+        sizes += [dead_letter["size"], len(flights)]
     (message,) = page.json("/api/scheduled/reliable")["messages"]
     moved = page.post("/api/scheduled/reliable/now", {"members": [message["member"]]}).json()
 

@@ -27,7 +27,7 @@ def test_counts_add_up(board: MakeBoard, start: Start) -> None:
     # When it sends 300 messages and ends
     assert start("publisher", "hi #N", "--count", "300", PATTERN="all").wait() == 0
 
-    # Then each house heard the crier, and one house collected each letter
+    # Then each subscriber got each publication, and one of them each queued message
     expected = {"pubsub": 600, "queue": 300, "reliable": 300, "stream": 300}
     until(lambda: page.pattern("stream")["totals"]["sent"] == 300)
     for name, received in expected.items():
@@ -61,7 +61,7 @@ def test_both_shows_the_exact_difference(board: MakeBoard, start: Start) -> None
     start("subscriber", PATTERN="both").wait_for("connected", count=2)
     assert start("publisher", "late", "--count", "5", PATTERN="both").wait() == 0
 
-    # Then the queue brought all twelve, the crier five
+    # Then the queue brought all twelve, the channel five
     difference = until(lambda: (d := page.snapshot()["difference"])["unheard"] == 7 and d)
     until(lambda: page.pattern("queue")["totals"]["received"] == 12)
     difference = page.snapshot()["difference"]
@@ -119,7 +119,7 @@ def test_what_somebody_else_takes_is_missed(board: MakeBoard, client: redis.Redi
 def test_after_a_kill_the_loss_is_an_upper_bound(
     board: MakeBoard, start: Start, client: redis.Redis, handler: Callable[[str], dict[str, str]]
 ) -> None:
-    # Given a subscriber with one message in hand, and one that it has handled
+    # Given a subscriber with one message in flight, and one that it has handled
     page = board(PATTERN="queue")
     until(lambda: page.snapshot()["number"] > 4)
     slow = handler("import time\ndef handle(message): time.sleep(60 if message.message == 'slow' else 0)")

@@ -14,14 +14,14 @@ from townpost import Depth
 _QUIET = 12
 
 
-class Town:
+class Simulation:
     """A publisher, a queue and a subscriber in simulated seconds, each seen at a moment of its own."""
 
     def __init__(self, pattern: str, publisher_at: float, subscriber_at: float) -> None:
         self.pattern = pattern
         self.phases = {"publisher": publisher_at, "subscriber": subscriber_at}
         self.counts = {"publisher": 0, "subscriber": 0}
-        self.path = Path(pattern, "town", "house" if pattern == "stream" else "")
+        self.path = Path(pattern, "orders", "house" if pattern == "stream" else "")
         self.reports: dict[str, Report] = {}
         self.instances, self.losses = Instances(), Losses()
         self.now, self.waiting, self.shown = 1000.0, 0, 0
@@ -76,14 +76,14 @@ RATES = st.lists(st.tuples(st.integers(0, 30_000), st.integers(0, 30_000)), min_
 @pytest.mark.parametrize("pattern", ["queue", "reliable", "stream"])
 def test_a_flood_from_the_first_second_on_is_no_loss(pattern: str) -> None:
     # Given reports that are most of a second apart
-    town = Town(pattern, publisher_at=0.0, subscriber_at=0.9)
+    simulation = Simulation(pattern, publisher_at=0.0, subscriber_at=0.9)
 
     for _ in range(10):
-        town.second(sent=20_000, taken=20_000)
+        simulation.second(sent=20_000, taken=20_000)
     for _ in range(_QUIET):
-        town.second(sent=0, taken=30_000)
+        simulation.second(sent=0, taken=30_000)
 
-    assert town.shown == 0
+    assert simulation.shown == 0
 
 
 @settings(deadline=None, max_examples=60)
@@ -91,11 +91,11 @@ def test_a_flood_from_the_first_second_on_is_no_loss(pattern: str) -> None:
 def test_no_more_is_said_to_be_lost_than_is(
     flow: list[tuple[int, int]], losses: list[int], publisher: float, subscriber: float
 ) -> None:
-    town = Town("queue", publisher, subscriber)
+    simulation = Simulation("queue", publisher, subscriber)
 
     for (sent, taken), lost in zip(flow, losses, strict=False):
-        town.second(sent, taken, lost)
-        assert town.shown <= town.counts["publisher"] - town.waiting - town.counts["subscriber"]
+        simulation.second(sent, taken, lost)
+        assert simulation.shown <= simulation.counts["publisher"] - simulation.waiting - simulation.counts["subscriber"]
 
 
 @given(before=st.integers(1, 500), purged=st.integers(1, 500), after=st.integers(1, 500))
@@ -103,38 +103,38 @@ def test_what_was_lost_before_a_purge_stays_lost_and_what_was_purged_is_no_loss(
     before: int, purged: int, after: int
 ) -> None:
     # Given a queue from which some were lost
-    town = Town("queue", 0.2, 0.6)
+    simulation = Simulation("queue", 0.2, 0.6)
     for _ in range(_QUIET):
-        town.second(0, 0)
-    town.second(2000, 0, before)
+        simulation.second(0, 0)
+    simulation.second(2000, 0, before)
     for _ in range(_QUIET):
-        town.second(0, 0)
-    assert town.shown == before
+        simulation.second(0, 0)
+    assert simulation.shown == before
 
     # When somebody deletes others on purpose, and more are lost later
-    town.losses.rebase(town.path.place)
-    town.waiting -= purged
+    simulation.losses.rebase(simulation.path.place)
+    simulation.waiting -= purged
     for _ in range(_QUIET):
-        town.second(0, 0)
-    assert town.shown == before
-    town.second(0, 0, after)
+        simulation.second(0, 0)
+    assert simulation.shown == before
+    simulation.second(0, 0, after)
     for _ in range(_QUIET):
-        town.second(0, 1000)
+        simulation.second(0, 1000)
 
     # Then it is the sum of both
-    assert town.shown == before + after
+    assert simulation.shown == before + after
 
 
 @given(lost=st.integers(1, 1000), publisher=PHASES, subscriber=PHASES)
 def test_all_of_it_is_said_once_it_is_quiet(lost: int, publisher: float, subscriber: float) -> None:
     # Given a quiet beginning
-    town = Town("queue", publisher, subscriber)
+    simulation = Simulation("queue", publisher, subscriber)
     for _ in range(_QUIET):
-        town.second(0, 0)
+        simulation.second(0, 0)
 
     # When some of a flood are lost
-    town.second(2000, 100, lost)
+    simulation.second(2000, 100, lost)
     for _ in range(_QUIET):
-        town.second(0, 1000)
+        simulation.second(0, 1000)
 
-    assert town.shown == lost
+    assert simulation.shown == lost

@@ -92,7 +92,7 @@ def test_each_group_of_a_stream_has_its_own_lag(board: MakeBoard, start: Start) 
     assert [view["subscribers"] for view in views.values()] == [1, 1]  # type: ignore[attr-defined]  # a view is typed as JSON, not as its schema
 
 
-def test_letters_of_another_queue_can_be_looked_at_and_no_other_key(
+def test_dead_letters_of_another_queue_can_be_listed_and_no_other_key(
     board: MakeBoard, start: Start, client: redis.Redis
 ) -> None:
     page = board(PATTERN="reliable")

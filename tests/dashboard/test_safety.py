@@ -38,7 +38,7 @@ def page(shared_server: Server) -> Iterator[Board]:
 @pytest.fixture(scope="module")
 def guarded(shared_server: Server) -> Iterator[Board]:
     """One with a token, and names of its own."""
-    environment = {"DASHBOARD_TOKEN": "open sesame", "DASHBOARD_HOSTS": "town.example, other"}
+    environment = {"DASHBOARD_TOKEN": "open sesame", "DASHBOARD_HOSTS": "townpost.example, other"}
     process = Process("dashboard", environment={"REDIS_URL": shared_server.url, "DASHBOARD_PORT": "0"} | environment)
     one = Board(process)
     yield one
@@ -64,7 +64,7 @@ def test_another_host_name_is_refused(page: Board, host: str, path: str) -> None
 
 
 @pytest.mark.parametrize(
-    "host", ["localhost", "localhost:8321", "127.0.0.1:1", "[::1]:8321", "LOCALHOST", "town.example:80"]
+    "host", ["localhost", "localhost:8321", "127.0.0.1:1", "[::1]:8321", "LOCALHOST", "townpost.example:80"]
 )
 def test_its_own_names_are_taken(guarded: Board, host: str) -> None:
     assert guarded.get("/healthz", Host=host).status_code == 200
@@ -137,7 +137,7 @@ def test_read_only_is_the_default(guarded: Board, path: str) -> None:
 def test_every_route_that_changes_something_is_in_the_test_above(page: Board) -> None:
     posts = {path for path, methods in page.json("/openapi.json")["paths"].items() if "post" in methods}
 
-    named = {path.replace("reliable", "{pattern}").replace("1-1", "{letter_id}") for path in WRITES}
+    named = {path.replace("reliable", "{pattern}").replace("1-1", "{dead_letter_id}") for path in WRITES}
     assert posts - {"/api/login", "/api/logout"} == named
 
 
@@ -332,7 +332,7 @@ def test_a_report_that_anyone_could_have_written_breaks_nothing(page: Board, cli
         ({"DASHBOARD_PORT": "http"}, "DASHBOARD_PORT"),
         ({"DASHBOARD_PORT": "70000"}, "DASHBOARD_PORT"),
         ({"DASHBOARD_HOST": "192.0.2.1"}, "DASHBOARD_HOST"),
-        ({"DASHBOARD_HOSTS": "http://town.example"}, "DASHBOARD_HOSTS"),
+        ({"DASHBOARD_HOSTS": "http://townpost.example"}, "DASHBOARD_HOSTS"),
         ({"DASHBOARD_TOKEN": "s3cret"}, "DASHBOARD_TOKEN"),
         ({"DASHBOARD_WRITE": "perhaps"}, "DASHBOARD_WRITE"),
         ({"PATTERN": "pigeon"}, "PATTERN"),

@@ -13,7 +13,7 @@ SETTINGS = {
         "PATTERN cannot be used: 'pigeon' is not a pattern: choose pubsub, queue",
     ),
     "negative interval": ({"PUBLISH_INTERVAL": "-1"}, "PUBLISH_INTERVAL cannot be used: greater than or equal to 0"),
-    "interval of letters": ({"PUBLISH_INTERVAL": "abc"}, "PUBLISH_INTERVAL cannot be used: a valid number"),
+    "interval that is no number": ({"PUBLISH_INTERVAL": "abc"}, "PUBLISH_INTERVAL cannot be used: a valid number"),
     "port out of range": (
         {"REDIS_PORT": "70000", "REDIS_URL": ""},
         "REDIS_PORT cannot be used: less than or equal to 65535",

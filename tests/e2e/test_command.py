@@ -99,13 +99,13 @@ def test_a_queue_is_named_before_or_after_the_action(
     run: Run, client: redis.Redis, where: str, of: tuple[str, ...]
 ) -> None:
     # Given a dead letter of another queue than that of the settings
-    letter = bury(client, origin="orders")
+    dead_letter = bury(client, origin="orders")
     bury(client)
 
     words = (*of, "list") if where == "before" else ("list", *of)
     listed = run("townpost", "dead", *words, "--json")
 
-    assert [json.loads(line)["id"] for line in listed.lines] == [letter]
+    assert [json.loads(line)["id"] for line in listed.lines] == [dead_letter]
 
 
 @pytest.mark.parametrize("where", ["before", "after"])

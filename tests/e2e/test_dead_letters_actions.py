@@ -137,7 +137,7 @@ def test_at_a_terminal_yes_does_it(server: Server, client: redis.Redis) -> None:
 
 
 def test_those_of_a_stream_go_back_to_the_stream(run: Run, client: redis.Redis) -> None:
-    # Given one letter of each pattern
+    # Given one dead letter of each pattern
     payload = wire("of the stream")
     bury(client, origin=S, payload=payload)
     bury(client, "of the queue")
@@ -146,7 +146,7 @@ def test_those_of_a_stream_go_back_to_the_stream(run: Run, client: redis.Redis) 
     said = run("subscriber", "dead", "--pattern", "stream", "requeue", "--all", "--yes")
 
     assert [json.loads(line)["payload"] for line in listed.lines] == [payload.decode()]
-    # and the letter says nothing of its group, so all of them get it
+    # and the dead letter says nothing of its group, so all of them get it
     (told,) = [line for line in said.lines if line != "requeued 1"]  # on stderr, and either may come first
     assert (said.status, len(said.lines)) == (0, 2)
     assert "1 dead letters go to every group" in told
@@ -172,9 +172,9 @@ def test_a_message_that_fails_can_be_found_and_put_back(start: Start, run: Run, 
     subscriber.stop()
 
     (line,) = run("subscriber", "dead", "--pattern", "stream", "list", "--json").lines
-    letter = json.loads(line)
-    assert (letter["payload"], letter["reason"]) == ("rubbish", "unreadable")
-    assert run("subscriber", "dead", "--pattern", "stream", "requeue", letter["id"], "--yes").status == 0
+    dead_letter = json.loads(line)
+    assert (dead_letter["payload"], dead_letter["reason"]) == ("rubbish", "unreadable")
+    assert run("subscriber", "dead", "--pattern", "stream", "requeue", dead_letter["id"], "--yes").status == 0
 
     assert client.xpending(S, "townpost")["pending"] == 1
     assert client.xlen(S) == 1

@@ -19,9 +19,9 @@ HUGE = "9" * 5_000
 NESTED = "[" * 3_000 + "]" * 3_000
 
 
-def _hostile_letters(client: redis.Redis) -> int:
+def _hostile_dead_letters(client: redis.Redis) -> int:
     """Add dead letters as nobody of us writes them; how many."""
-    letters: list[dict[Field, Field]] = [
+    dead_letters: list[dict[Field, Field]] = [
         {"attempts": HUGE, "crashes": HUGE},
         {"attempts": "-1", "crashes": "١٢"},
         {"reason": ESCAPE, "error": ESCAPE, "by": ESCAPE, "payload": ESCAPE},
@@ -38,16 +38,16 @@ def _hostile_letters(client: redis.Redis) -> int:
         },
         {"history": "{}", "payload": wire()},
     ]
-    for fields in letters:
+    for fields in dead_letters:
         client.xadd(keys.of(Q).dead, fields)
     last = 2**64 - 1
     client.xadd(keys.of(Q).dead, {"payload": "at the end of time"}, id=f"{last}-{last}")
-    return len(letters) + 1
+    return len(dead_letters) + 1
 
 
 @pytest.mark.parametrize("form", [(), ("--json",)], ids=["table", "json"])
 def test_dead_letters_of_others_are_listed(run: Run, client: redis.Redis, form: tuple[str, ...]) -> None:
-    total = _hostile_letters(client)
+    total = _hostile_dead_letters(client)
 
     listed = run("subscriber", "dead", "list", *form, COLUMNS=WIDE)
 
@@ -57,7 +57,7 @@ def test_dead_letters_of_others_are_listed(run: Run, client: redis.Redis, form: 
 
 
 def test_every_dead_letter_of_others_is_shown(run: Run, client: redis.Redis) -> None:
-    _hostile_letters(client)
+    _hostile_dead_letters(client)
     entries: Any = client.xrange(keys.of(Q).dead)
 
     for entry, _ in entries:
@@ -68,7 +68,7 @@ def test_every_dead_letter_of_others_is_shown(run: Run, client: redis.Redis) -> 
 
 
 def test_all_dead_letters_of_others_are_purged(run: Run, client: redis.Redis) -> None:
-    total = _hostile_letters(client)
+    total = _hostile_dead_letters(client)
 
     purged = run("subscriber", "dead", "purge", "--all", "--yes")
 

@@ -106,9 +106,9 @@ def test_one_is_shown_with_everything(run: Run, client: redis.Redis) -> None:
     shown = run("subscriber", "dead", "show", one)
 
     assert shown.status == 0
-    letter = json.loads("\n".join(shown.lines))
-    assert letter["id"] == one
-    assert json.loads(letter["payload"])["message"] == "this one"
+    dead_letter = json.loads("\n".join(shown.lines))
+    assert dead_letter["id"] == one
+    assert json.loads(dead_letter["payload"])["message"] == "this one"
 
 
 @pytest.mark.parametrize("arguments", [("show",), ("requeue", "--yes")])

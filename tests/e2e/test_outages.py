@@ -60,7 +60,7 @@ def test_a_signal_while_retrying_ends_it_at_once(start: Start, module: str) -> N
 def test_a_signal_while_connecting_to_a_silent_host_ends_it_at_once(start: Start, proxy: Proxy, module: str) -> None:
     proxy.timeout = True
     service = start(module, url=proxy.url)
-    service.wait_for("has not answered", "attempt 1")  # the next connection is under way, or about to be
+    service.wait_for("has not answered", "attempt 1")  # the next connection is opening, or about to
 
     started = time.monotonic()
     assert service.stop() == 0

@@ -50,7 +50,7 @@ def test_pattern_chooses_one_path(start: Start, pattern: str, other: str) -> Non
     assert not _printed(subscriber, other)
 
 
-def test_of_three_subscribers_all_hear_the_crier_and_one_gets_the_letter(start: Start) -> None:
+def test_of_three_subscribers_all_get_a_publication_and_one_gets_a_queued_message(start: Start) -> None:
     assert _row("docker compose up --scale subscriber=3")[1:] == ["all three print each message", "exactly one does"]
     subscribers = [start("subscriber") for _ in range(3)]
     for subscriber in subscribers:
@@ -62,8 +62,8 @@ def test_of_three_subscribers_all_hear_the_crier_and_one_gets_the_letter(start: 
         subscriber.wait_for("from pub-sub]", count=20)
     for subscriber in subscribers:
         subscriber.stop()
-    letters = [number for subscriber in subscribers for number in _printed(subscriber, "queue")]
-    assert sorted(letters) == list(range(1, 21))
+    queued = [number for subscriber in subscribers for number in _printed(subscriber, "queue")]
+    assert sorted(queued) == list(range(1, 21))
 
 
 def test_what_was_sent_while_the_subscriber_was_stopped_is_gone_or_waited(start: Start) -> None:
@@ -83,7 +83,9 @@ def test_what_was_sent_while_the_subscriber_was_stopped_is_gone_or_waited(start:
     assert not meanwhile & _printed(again, "pub-sub")
 
 
-def test_a_restart_of_redis_makes_the_publisher_wait_and_loses_no_letter(start: Start, own_server: Server) -> None:
+def test_a_restart_of_redis_makes_the_publisher_wait_and_loses_no_queued_message(
+    start: Start, own_server: Server
+) -> None:
     # Given both at work
     pubsub, queue = _row("docker compose restart redis")[1:]
     assert pubsub == "the publisher waits; what it sends before a subscriber is back is lost, and named"
@@ -122,7 +124,7 @@ def test_the_work_of_a_killed_subscriber_is_handed_over_but_on_queue(
     # Given one message at work with each of them
     names = iter(range(1, 100))
     while not (killed.matching("begun") and other.matching("begun")):
-        text = f"letter {next(names)}"
+        text = f"text {next(names)}"
         start("publisher", text, PATTERN=pattern).wait()
     text = killed.matching("begun")[-1].removeprefix("begun ")
     assert not killed.matching("done ", text)

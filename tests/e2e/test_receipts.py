@@ -37,7 +37,7 @@ def test_what_stands_there_was_acknowledged_even_if_the_publisher_is_killed(
     written = receipts.read_text().splitlines()
     sent = {str(read(raw).id) for raw in client.lrange("message_queue", 0, -1) if isinstance(raw, bytes)}
     assert sent.issuperset(written)
-    assert len(sent) - len(written) <= 500  # the batch in hand
+    assert len(sent) - len(written) <= 500  # the batch in flight
 
 
 def test_a_file_that_cannot_be_opened_is_named_and_nothing_is_sent(run: Run, client: redis.Redis) -> None:

@@ -140,8 +140,8 @@ def test_a_setting_that_cannot_be_used_starts_nothing(folder: Folder) -> None:
 
 
 def test_one_health_file_speaks_for_all(folder: Folder, tmp_path: Path) -> None:
-    # Given an app whose processes report their health, and one of them stands still
-    reporting = """
+    # Given an app whose processes report their health, and one of them stalls
+    healthy = """
 import os, time
 from pathlib import Path
 from townpost.health import write
@@ -158,13 +158,13 @@ class App:
 
 app = App()
 """
-    folder.write("reporting.py", reporting)
+    folder.write("healthy.py", healthy)
     file = tmp_path / "health"
-    service = started(folder, 2, "reporting:app", HEALTH_FILE=str(file))
+    service = started(folder, 2, "healthy:app", HEALTH_FILE=str(file))
 
     # Then the one file names it
     deadline = time.monotonic() + 15
-    while "the queue of process 2 loop has stood still" not in (problem := diagnose(file, 1.0) or ""):
+    while "the queue of process 2 loop has stalled" not in (problem := diagnose(file, 1.0) or ""):
         assert time.monotonic() < deadline, problem
         time.sleep(0.05)
     assert diagnose(file, 60.0) is None

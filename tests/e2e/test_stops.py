@@ -57,10 +57,10 @@ def test_a_broken_pipe_loses_nothing_that_was_not_printed(server: Server, client
     assert heard == sent
 
 
-def test_a_stop_of_queue_while_redis_is_away_handles_what_is_in_hand(
+def test_a_stop_of_queue_while_redis_is_away_handles_what_is_in_flight(
     start: Start, own_server: Server, handler: Callable[[str], dict[str, str]]
 ) -> None:
-    # Given a batch of three in hand
+    # Given a batch of three in flight
     with redis.Redis(port=own_server.port) as client:
         client.rpush("message_queue", *[wire(f"m{n}") for n in range(4)])
     subscriber = start("subscriber", url=own_server.url, PATTERN="queue", PREFETCH="3", **handler(SLOW))
@@ -105,20 +105,20 @@ def test_a_handler_that_hangs_makes_the_health_check_fail(
 ) -> None:
     # Given a healthy subscriber
     environment = {"HEALTH_FILE": str(tmp_path / "health"), "HEALTH_SECONDS": "1"}
-    hangs = handler("import time\ndef handle(message):\n    print('hung', flush=True)\n    time.sleep(3600)\n")
+    hangs = handler("import time\ndef handle(message):\n    print('stalled', flush=True)\n    time.sleep(3600)\n")
     subscriber = start("subscriber", PATTERN="queue", **environment, **hangs)
     while _health(environment)[0]:
         assert subscriber.status is None
 
     # When its handler hangs
     client.rpush("message_queue", wire())
-    subscriber.wait_for("hung")
+    subscriber.wait_for("stalled")
 
     # Then the check says so
     while not (said := _health(environment))[0]:
         pass
     assert said == (1, said[1])
-    assert "the queue loop has stood still for" in said[1]
+    assert "the queue loop has stalled for" in said[1]
 
 
 def _health(environment: dict[str, str]) -> tuple[int, str]:

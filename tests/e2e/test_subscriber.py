@@ -103,10 +103,10 @@ def test_stopping_an_idle_subscriber_takes_less_than_a_second(start: Start, patt
 
 
 @pytest.mark.alone
-def test_a_stop_finishes_the_message_in_hand_and_gives_the_rest_back_in_order(
+def test_a_stop_finishes_the_message_in_flight_and_gives_the_rest_back_in_order(
     start: Start, client: redis.Redis, handler: Callable[[str], dict[str, str]]
 ) -> None:
-    # Given a slow handler with a batch in hand
+    # Given a slow handler with a batch in flight
     environment = handler(
         "import time\n"
         "def handle(message):\n"
@@ -123,7 +123,7 @@ def test_a_stop_finishes_the_message_in_hand_and_gives_the_rest_back_in_order(
     started = time.monotonic()
     assert subscriber.stop() == 0
 
-    # Then the message in hand was finished, and the others are where they were
+    # Then the message in flight was finished, and the others are where they were
     assert time.monotonic() - started < 0.7 + 1
     assert subscriber.matching("end m1")
     assert not subscriber.matching("begin m2")
@@ -196,13 +196,13 @@ def test_a_reader_that_goes_away_ends_it_with_one_line(server: Server, client: r
 def test_a_second_signal_ends_a_handler_that_hangs(
     start: Start, client: redis.Redis, handler: Callable[[str], dict[str, str]]
 ) -> None:
-    environment = handler("import time\ndef handle(message):\n    print('hung', flush=True)\n    time.sleep(3600)\n")
+    environment = handler("import time\ndef handle(message):\n    print('stalled', flush=True)\n    time.sleep(3600)\n")
     client.rpush("message_queue", wire())
     subscriber = start("subscriber", PATTERN="queue", **environment)
-    subscriber.wait_for("hung")
+    subscriber.wait_for("stalled")
 
     subscriber.signal(signal.SIGTERM)
-    subscriber.wait_for("waiting for what is in hand")
+    subscriber.wait_for("waiting for what is in flight")
     subscriber.signal(signal.SIGTERM)
 
     assert subscriber.wait() == -signal.SIGTERM

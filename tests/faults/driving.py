@@ -61,7 +61,7 @@ def publish(server: Server, pattern: str, *texts: str) -> None:
 
 
 def settled(client: redis.Redis, pattern: str) -> bool:
-    """Whether nothing waits and nothing is in hand."""
+    """Whether nothing waits and nothing is in flight."""
     if pattern == "stream":
         (group,) = client.xinfo_groups(NAMES[pattern])
         return group["lag"] == 0 and group["pending"] == 0  # type: ignore[no-any-return]  # redis-py's Any

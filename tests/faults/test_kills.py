@@ -117,7 +117,7 @@ def test_ten_consumers_killed_at_random_lose_nothing(
         consumers[place] = fresh()
     seconds = until(lambda: settled(client, pattern), 200)
 
-    # Then nothing is lost, and what came twice was in hand when its consumer died
+    # Then nothing is lost, and what came twice was in flight when its consumer died
     counts = journal.counts()
     duplicated = sum(counts.values()) - len(counts)
     lost = total - len(counts) - dead(client, pattern)

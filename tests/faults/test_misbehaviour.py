@@ -75,14 +75,14 @@ def test_a_handler_that_hangs_loses_its_message_to_another(
 ) -> None:
     publish(server, pattern, "hang")
     environment = {**journal.environment, "HANDLER_TIMEOUT": "0.5"}
-    hung = start("subscriber", PATTERN=pattern, MISBEHAVE="slow:hang", SECONDS="3600", **environment)
+    stalled = start("subscriber", PATTERN=pattern, MISBEHAVE="slow:hang", SECONDS="3600", **environment)
     until((journal.folder / "begun-1").exists)
 
     start("subscriber", PATTERN=pattern, **environment)
 
     until(lambda: journal.counts()[1] == 1)
     until(lambda: settled(client, pattern))
-    assert hung.matching("the handler has been at one message", "HANDLER_TIMEOUT")
+    assert stalled.matching("the handler has been at one message", "HANDLER_TIMEOUT")
 
 
 @KEPT

@@ -128,8 +128,8 @@ def test_an_idle_consumer_is_reached_at_most_twice_as_late_as_by_a_plain_blpop(
 
 
 @pytest.mark.timeout(180)
-def test_a_batch_costs_the_same_whatever_waits_and_whatever_is_in_hand(server: Server, client: redis.Redis) -> None:
-    def cost(waiting: int, in_hand: int) -> float:
+def test_a_batch_costs_the_same_whatever_waits_and_whatever_is_in_flight(server: Server, client: redis.Redis) -> None:
+    def cost(waiting: int, in_flight: int) -> float:
         """Median seconds of ten claims of 100 with their settlements."""
         client.flushall()
         _fill(client, Q, 1000)
@@ -137,7 +137,7 @@ def test_a_batch_costs_the_same_whatever_waits_and_whatever_is_in_hand(server: S
         listeners = [ReliableListener(settings, Connection(server.url), Counts()) for _ in range(2)]
         for listener in listeners:
             listener.open()
-        for n in range(in_hand):  # claims of others: one message each
+        for n in range(in_flight):  # claims of others: one message each
             name = keys.of(Q).claim("other", n)
             client.rpush(name, wire())
             client.zadd(keys.of(Q).leases, {name: (time.time() + 600) * 1000})
@@ -156,12 +156,12 @@ def test_a_batch_costs_the_same_whatever_waits_and_whatever_is_in_hand(server: S
             listener.close()
         return statistics.median(times)
 
-    cases = {"1,000 waiting": (1_000, 1), "1,000,000 waiting": (1_000_000, 1), "10,000 in hand": (1_000, 10_000)}
+    cases = {"1,000 waiting": (1_000, 1), "1,000,000 waiting": (1_000_000, 1), "10,000 in flight": (1_000, 10_000)}
     least = dict.fromkeys(cases, float("inf"))
     for _ in range(4):
-        for name, (waiting, in_hand) in cases.items():
-            least[name] = min(least[name], cost(waiting, in_hand))
+        for name, (waiting, in_flight) in cases.items():
+            least[name] = min(least[name], cost(waiting, in_flight))
     ratios = {name: seconds / least["1,000 waiting"] for name, seconds in least.items()}
-    print(f"\na batch of 100, times that of 1,000 waiting and 1 in hand: {ratios}")
+    print(f"\na batch of 100, times that of 1,000 waiting and 1 in flight: {ratios}")
     assert ratios["1,000,000 waiting"] < 2
-    assert ratios["10,000 in hand"] < 2
+    assert ratios["10,000 in flight"] < 2

@@ -43,5 +43,5 @@ def leftovers(client: redis.Redis) -> list[bytes]:
     return [key for key in found if not key.startswith(b"townpost:") and not key.endswith((b":forwarder", b":bell"))]
 
 
-def letters(one: Consumer) -> list[DeadLetter]:
+def dead_letters(one: Consumer) -> list[DeadLetter]:
     return DeadLetters(one.listener._connection, PATTERNS["reliable"], Q).all()

@@ -90,5 +90,5 @@ def held(client: redis.Redis) -> tuple[int, int]:
     return int(fields["time_since_delivered"]), int(fields["times_delivered"])
 
 
-def text_of(letter: DeadLetter) -> str:
-    return str(json.loads(letter.payload)["message"])
+def text_of(dead_letter: DeadLetter) -> str:
+    return str(json.loads(dead_letter.payload)["message"])

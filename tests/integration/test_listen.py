@@ -51,8 +51,8 @@ def text(delivery: Delivery) -> str:
 
 
 def dead(client: redis.Redis, pattern: str) -> list[bytes]:
-    letters: Any = client.xrange(keys.of(NAMES[pattern]).dead)
-    return [fields[b"error"] for _, fields in letters]
+    dead_letters: Any = client.xrange(keys.of(NAMES[pattern]).dead)
+    return [fields[b"error"] for _, fields in dead_letters]
 
 
 class Loop:

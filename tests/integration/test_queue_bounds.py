@@ -91,7 +91,7 @@ def test_slow_messages_behind_quick_ones_are_shared(settings: Settings, client: 
 
 
 def test_what_a_slow_handler_has_not_begun_goes_back_in_order(settings: Settings, client: redis.Redis) -> None:
-    # Given a batch in hand, and the one behind it on its way
+    # Given a batch in flight, and the one behind it on its way
     sent = [wire(str(n), count=n + 1) for n in range(501)]
     client.rpush(Q, *sent)
     listener = QueueListener(settings, Connection(settings.url), Counts())

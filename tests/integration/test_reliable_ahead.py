@@ -88,7 +88,7 @@ def test_a_backlog_is_worked_off_in_order_and_leaves_nothing(server: Server, cli
 
 
 @pytest.mark.parametrize(("limit", "settings"), [(99, {}), (LIMIT, {"prefetch": "100"}), (LIMIT, {"once_seconds": 5})])
-def test_who_is_slow_or_pinned_or_asks_about_ids_has_one_batch_in_hand(
+def test_who_is_slow_or_pinned_or_asks_about_ids_has_one_batch_in_flight(
     server: Server, client: redis.Redis, limit: int, settings: dict[str, object]
 ) -> None:
     fill(client, 250)

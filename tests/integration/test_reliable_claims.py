@@ -56,7 +56,7 @@ def test_a_consumer_that_dies_between_wait_and_claim_strands_nothing(
 def test_what_a_dead_consumer_held_comes_again_after_the_lease_one_by_one(
     consumer: MakeConsumer, publisher: Publisher
 ) -> None:
-    # Given a consumer that died with three messages in hand
+    # Given a consumer that died with three messages in flight
     publisher.send(messages("a", "b", "c"))
     died = consumer()
     died.listener._renewer.close()
@@ -90,8 +90,8 @@ def test_a_lease_is_kept_while_the_handler_works(consumer: MakeConsumer, publish
 
 def test_a_handler_that_hangs_loses_its_lease(consumer: MakeConsumer, publisher: Publisher) -> None:
     publisher.send(messages("stuck"))
-    hung, other = consumer(handler_timeout=0.2), consumer()
-    hung.take()
+    stalled, other = consumer(handler_timeout=0.2), consumer()
+    stalled.take()
 
     assert other.handle(seconds=3) == ["stuck"]
 

@@ -7,7 +7,7 @@ import pytest
 import redis
 import reliable_driver
 from messages import wire
-from reliable_driver import MakeConsumer, Q, letters
+from reliable_driver import MakeConsumer, Q, dead_letters
 
 from townpost import keys
 from townpost.message import Message
@@ -128,9 +128,9 @@ def test_a_malformed_count_of_attempts_is_zero_or_bounded(
             break
 
     # Then it dies, with counts that are numbers
-    (letter,) = letters(one)
-    assert 1 <= letter.attempts <= 1_000_001
-    assert 0 <= letter.crashes <= 1_000_001
+    (dead_letter,) = dead_letters(one)
+    assert 1 <= dead_letter.attempts <= 1_000_001
+    assert 0 <= dead_letter.crashes <= 1_000_001
     assert client.zcard(keys.of(Q).counted) == client.hlen(keys.of(Q).attempts) == client.hlen(keys.of(Q).crashes) == 0
 
 

@@ -8,7 +8,7 @@ import redis
 import reliable_driver
 from driver import messages
 from messages import wire
-from reliable_driver import MakeConsumer, Q, leftovers, letters
+from reliable_driver import MakeConsumer, Q, dead_letters, leftovers
 
 from lab.server import Server
 from townpost import keys
@@ -42,9 +42,9 @@ def test_a_failure_is_tried_again_and_then_dead(
                 delivery.ack()
         one.flush(batch)
 
-    (letter,) = letters(one)
+    (dead_letter,) = dead_letters(one)
     assert tries == 3
-    assert (letter.reason, letter.error, letter.attempts) == ("failed", "ValueError: no good", 3)
+    assert (dead_letter.reason, dead_letter.error, dead_letter.attempts) == ("failed", "ValueError: no good", 3)
     assert leftovers(client) == [keys.of(Q).dead.encode()]
 
 
@@ -81,8 +81,8 @@ def test_what_cannot_be_read_is_dead_at_once(consumer: MakeConsumer, client: red
             delivery.ack()
     one.flush(batch)
 
-    (letter,) = letters(one)
-    assert (letter.payload, letter.reason, letter.attempts) == (b"rubbish", "unreadable", 1)
+    (dead_letter,) = dead_letters(one)
+    assert (dead_letter.payload, dead_letter.reason, dead_letter.attempts) == (b"rubbish", "unreadable", 1)
 
 
 def test_only_the_message_that_kills_its_consumers_is_dead(
@@ -115,15 +115,15 @@ def test_only_the_message_that_kills_its_consumers_is_dead(
             one.flush(batch)
 
     # Then it alone ends among the dead letters, and its neighbours were all handled
-    (letter,) = letters(one)
-    assert json.loads(letter.payload)["message"] == "poison"
-    assert (letter.reason, letter.crashes, letter.attempts) == ("crashed", 3, 0)
+    (dead_letter,) = dead_letters(one)
+    assert json.loads(dead_letter.payload)["message"] == "poison"
+    assert (dead_letter.reason, dead_letter.crashes, dead_letter.attempts) == ("crashed", 3, 0)
     assert deaths == 4  # once with its neighbours, when nobody is blamed, and three times alone
     assert set(handled) == {f"m{n}" for n in range(499)}
     assert leftovers(client) == [keys.of(Q).dead.encode()]
 
 
-def test_requeued_letters_start_anew_and_keep_their_history(
+def test_requeued_dead_letters_start_anew_and_keep_their_history(
     server: Server, consumer: MakeConsumer, publisher: Publisher, client: redis.Redis
 ) -> None:
     # Given a message that died of its failures, was requeued, and dies again
@@ -138,15 +138,15 @@ def test_requeued_letters_start_anew_and_keep_their_history(
             delivery.fail(ValueError(error))
         one.flush(batch)
         if error == "first":
-            assert dead.requeue([letter.id for letter in dead.all()]) == 1
+            assert dead.requeue([dead_letter.id for dead_letter in dead.all()]) == 1
 
-    # Then the letter tells of both
-    (letter,) = dead.all("failed")
-    assert (letter.error, letter.attempts) == ("ValueError: second", 1)
-    assert [(past["error"], past["attempts"]) for past in letter.history] == [("ValueError: first", 1)]
+    # Then the dead letter tells of both
+    (dead_letter,) = dead.all("failed")
+    assert (dead_letter.error, dead_letter.attempts) == ("ValueError: second", 1)
+    assert [(past["error"], past["attempts"]) for past in dead_letter.history] == [("ValueError: first", 1)]
 
     # And handled at last, it leaves nothing
-    dead.requeue([letter.id])
+    dead.requeue([dead_letter.id])
     assert one.handle() == ["bad"]
     assert leftovers(client) == []
     connection.close()

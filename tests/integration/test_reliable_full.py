@@ -9,7 +9,7 @@ import driver
 import pytest
 import redis
 from messages import wire
-from reliable_driver import Consumer, MakeConsumer, Q, letters
+from reliable_driver import Consumer, MakeConsumer, Q, dead_letters
 
 from lab.server import Server
 from townpost import keys
@@ -166,7 +166,7 @@ def test_what_is_unreadable_takes_no_more_memory_and_dies_when_there_is_room(
             break
         end(one, fail=10)
     assert client.xlen(keys.of(Q).dead) == filled
-    assert {letter.reason for letter in letters(one)} == {"unreadable"}
+    assert {dead_letter.reason for dead_letter in dead_letters(one)} == {"unreadable"}
     one.listener.close()
 
 

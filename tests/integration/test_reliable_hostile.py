@@ -8,7 +8,7 @@ import redis
 import reliable_driver
 from driver import messages
 from messages import wire
-from reliable_driver import MakeConsumer, Q, leftovers, letters
+from reliable_driver import MakeConsumer, Q, dead_letters, leftovers
 
 from townpost import keys
 from townpost.publishing.publisher import Publisher
@@ -63,7 +63,7 @@ def test_a_malformed_member_ends_among_the_dead_letters(
             delivery.fail(delivery.problem) if delivery.problem else delivery.ack()
         one.flush(batch)
 
-    assert [letter.payload for letter in letters(one)] == [member]
+    assert [dead_letter.payload for dead_letter in dead_letters(one)] == [member]
     assert heard == ["a"]
 
 

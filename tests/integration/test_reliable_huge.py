@@ -49,9 +49,9 @@ def test_a_huge_payload_ends_among_the_dead_letters_without_taking_memory(
     assert peak(subscriber.pid) - before < 16 * MIB
     connection = Connection(server.url)
     connection.connect()
-    (letter,) = DeadLetters(connection, PATTERNS["reliable"], Q).all()
+    (dead_letter,) = DeadLetters(connection, PATTERNS["reliable"], Q).all()
     connection.close()
-    assert letter.reason == "unreadable"
-    assert len(letter.payload) == size
-    assert "MAX_MESSAGE_BYTES" in letter.error
+    assert dead_letter.reason == "unreadable"
+    assert len(dead_letter.payload) == size
+    assert "MAX_MESSAGE_BYTES" in dead_letter.error
     assert leftovers(client) == [keys.of(Q).dead.encode()]

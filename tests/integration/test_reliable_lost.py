@@ -94,7 +94,7 @@ def test_a_long_pause_is_noticed_before_the_next_message_is_begun(consumer: Make
     batch = held(consumer(lease_seconds=30))
     next(iter(batch)).ack()
 
-    batch.leased_until = batch.until = time.monotonic() - 0.001  # the process stood still for longer than its lease
+    batch.leased_until = batch.until = time.monotonic() - 0.001  # the process stalled for longer than its lease
 
     assert list(batch) == []
     assert not batch.lost  # that is for Redis to say
@@ -114,7 +114,7 @@ def test_a_renewed_lease_lets_the_batch_go_on(consumer: MakeConsumer, publisher:
 def test_what_is_left_of_a_claim_that_was_recovered_in_part_is_no_longer_its_consumers(
     consumer: MakeConsumer, client: redis.Redis
 ) -> None:
-    # Given a claim so large that it is recovered in two runs, and its consumer that stood still
+    # Given a claim so large that it is recovered in two runs, and its consumer that stalled
     payloads = [wire(f"{n:04}" + "x" * 4_000) for n in range(1_000)]
     client.rpush(Q, *payloads)
     one, other = consumer(lease_seconds=0.5, max_crashes=1), consumer(lease_seconds=0.5, max_crashes=1)

@@ -74,7 +74,7 @@ class Model(RuleBasedStateMachine):
             listener.open()
         self.connection = Connection(self.server.url)
         self.connection.connect()
-        self.letters = DeadLetters(self.connection, PATTERNS["reliable"], Q)
+        self.dead_letters = DeadLetters(self.connection, PATTERNS["reliable"], Q)
         self.alive: set[str] = set()
         self.ids: dict[str, str] = {}
         self.number = 0
@@ -168,7 +168,7 @@ class Model(RuleBasedStateMachine):
 
     @rule()
     def requeue_the_dead(self) -> None:
-        self.letters.requeue([letter.id for letter in self.letters.all()])
+        self.dead_letters.requeue([dead_letter.id for dead_letter in self.dead_letters.all()])
 
     @invariant()
     def each_message_is_in_exactly_one_place(self) -> None:
@@ -220,7 +220,7 @@ class Model(RuleBasedStateMachine):
         payloads = [item for name in lists for item in self.client.lrange(name, 0, -1) if isinstance(item, bytes)]
         for name in (keys.of(Q).priority, keys.of(Q).scheduled):
             payloads += [member[21:] for member in self._members(name)]
-        payloads += [letter.payload for letter in self.letters.all()]
+        payloads += [dead_letter.payload for dead_letter in self.dead_letters.all()]
         return Counter(read(payload).message for payload in payloads)
 
 

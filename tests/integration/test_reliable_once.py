@@ -111,7 +111,7 @@ def test_a_clean_stop_remembers_only_what_was_handled(
     assert consumer(once_seconds=60).handle() == ["second"]
 
 
-def test_what_a_dead_consumer_had_in_hand_is_handled_once_its_lease_has_run_out(
+def test_what_a_dead_consumer_had_in_flight_is_handled_once_its_lease_has_run_out(
     consumer: MakeConsumer, publisher: Publisher, client: redis.Redis
 ) -> None:
     message = Message.create("a")

@@ -7,7 +7,7 @@ import pytest
 import redis
 import reliable_driver
 from driver import messages
-from reliable_driver import Consumer, MakeConsumer, Q, leftovers, letters
+from reliable_driver import Consumer, MakeConsumer, Q, dead_letters, leftovers
 
 from lab.server import Server
 from townpost import keys
@@ -87,8 +87,8 @@ def test_a_refused_settlement_can_be_done_again_and_strands_nobody(
 
     # Then one is dead of its failure, once, and the other is handled
     assert one.drain(seconds=0.5) == ["next"]
-    (letter,) = letters(one)
-    assert (letter.reason, letter.attempts) == ("failed", 1)
+    (dead_letter,) = dead_letters(one)
+    assert (dead_letter.reason, dead_letter.attempts) == ("failed", 1)
     assert leftovers(client) == [keys.of(Q).dead.encode()]
 
 
@@ -107,8 +107,8 @@ def test_a_refused_recovery_can_be_done_again(
     client.execute_command("ACL", "SETUSER", "guest", "+xadd")
     other.take(seconds=0.5)
 
-    (letter,) = letters(other)
-    assert letter.reason == "crashed"
+    (dead_letter,) = dead_letters(other)
+    assert dead_letter.reason == "crashed"
     assert leftovers(client) == [keys.of(Q).dead.encode()]
 
 
@@ -137,7 +137,7 @@ def test_of_a_part_refused_half_way_nothing_but_its_messages_is_recovered(
     # Then others get each message, and nothing else
     other = consumer()
     assert sorted(other.drain(seconds=1)) == sorted(["at work", "bad", "not begun", *map(str, range(rest))])
-    assert letters(other) == []
+    assert dead_letters(other) == []
     assert client.hgetall(keys.of(Q).crashes) == {}
 
 
@@ -153,11 +153,11 @@ def test_an_error_that_cannot_be_told_is_a_failure_like_any_other(consumer: Make
         delivery.fail(MuteError())
     one.flush(batch)
 
-    (letter,) = letters(one)
-    assert letter.error == "MuteError: (its text cannot be had: RuntimeError)"
+    (dead_letter,) = dead_letters(one)
+    assert dead_letter.error == "MuteError: (its text cannot be had: RuntimeError)"
 
 
-def test_what_was_answered_in_time_is_not_called_hung(consumer: MakeConsumer, publisher: Publisher) -> None:
+def test_what_was_answered_in_time_is_not_called_stalled(consumer: MakeConsumer, publisher: Publisher) -> None:
     # Given a batch that was answered, and whose settlement has to wait for long
     publisher.send(messages("done"))
     one, other = consumer(handler_timeout=0.1), consumer()

@@ -34,10 +34,10 @@ def test_a_failure_is_tried_again_and_then_dead(
                 delivery.ack()
         one.flush(batch)
 
-    (letter,) = dead.all()
+    (dead_letter,) = dead.all()
     assert tries == 3
-    assert (letter.reason, letter.error, letter.attempts) == ("failed", "ValueError: no good", 3)
-    assert (text_of(letter), letter.by, letter.history) == ("bad", one.name, [])
+    assert (dead_letter.reason, dead_letter.error, dead_letter.attempts) == ("failed", "ValueError: no good", 3)
+    assert (text_of(dead_letter), dead_letter.by, dead_letter.history) == ("bad", one.name, [])
     assert client.exists(keys.of(S).dead) == 1
     assert pending(client) == 0
     assert (one.counts.retried, one.counts.dead) == (2, 1)
@@ -88,7 +88,7 @@ def test_what_cannot_be_read_is_dead_at_once(consumer: MakeConsumer, client: red
             delivery.fail(delivery.problem)
     one.flush(batch)
 
-    assert [(letter.payload, letter.reason, letter.attempts) for letter in dead.all()] == [
+    assert [(dead_letter.payload, dead_letter.reason, dead_letter.attempts) for dead_letter in dead.all()] == [
         (b"rubbish", "unreadable", 1),
         (b"text hello from elsewhere", "unreadable", 1),
     ]
@@ -122,9 +122,9 @@ def test_only_the_message_that_kills_its_consumers_is_dead(
             one.flush(batch)
 
     # Then it alone ends among the dead letters, and its neighbours were all handled
-    (letter,) = dead.all()
-    assert (text_of(letter), letter.reason) == ("poison", "crashed")
-    assert "4 times" in letter.error
+    (dead_letter,) = dead.all()
+    assert (text_of(dead_letter), dead_letter.reason) == ("poison", "crashed")
+    assert "4 times" in dead_letter.error
     assert deaths == 4  # once with its neighbours, when nobody is blamed, and three times alone
     assert set(handled) == {f"m{n}" for n in range(199)}
     assert pending(client) == 0
@@ -145,11 +145,11 @@ def test_neighbours_of_a_message_that_kills_are_not_blamed(
     while pending(client):
         texts += other.handle(seconds=0)
 
-    assert [text_of(letter) for letter in dead.all() if text_of(letter) != "poison"] == []
+    assert [text_of(dead_letter) for dead_letter in dead.all() if text_of(dead_letter) != "poison"] == []
     assert {"b", "c"} <= set(texts)
 
 
-def test_a_requeued_letter_comes_again_and_keeps_its_history(
+def test_a_requeued_dead_letter_comes_again_and_keeps_its_history(
     consumer: MakeConsumer, publisher: Publisher, client: redis.Redis, dead: DeadLetters
 ) -> None:
     # Given a message that died of its failures, was requeued, and dies again
@@ -158,31 +158,31 @@ def test_a_requeued_letter_comes_again_and_keeps_its_history(
     for error in ("first", "second"):
         assert one.fail(ValueError(error)) == 1
         if error == "first":
-            assert dead.requeue([letter.id for letter in dead.all()]) == 1
+            assert dead.requeue([dead_letter.id for dead_letter in dead.all()]) == 1
             assert client.exists(keys.of(S).dead) == 0
 
-    # Then the letter tells of both
-    (letter,) = dead.all("failed")
-    assert (letter.error, letter.attempts) == ("ValueError: second", 1)
-    assert [(past["error"], past["attempts"]) for past in letter.history] == [("ValueError: first", 1)]
+    # Then the dead letter tells of both
+    (dead_letter,) = dead.all("failed")
+    assert (dead_letter.error, dead_letter.attempts) == ("ValueError: second", 1)
+    assert [(past["error"], past["attempts"]) for past in dead_letter.history] == [("ValueError: first", 1)]
 
     # And handled at last, it leaves nothing
-    dead.requeue([letter.id])
+    dead.requeue([dead_letter.id])
     assert one.handle() == ["bad"]
     assert dead.all() == []
     assert pending(client) == 0
 
 
-def test_an_unreadable_letter_is_requeued_as_it_was(
+def test_an_unreadable_dead_letter_is_requeued_as_it_was(
     consumer: MakeConsumer, client: redis.Redis, dead: DeadLetters
 ) -> None:
     client.xadd(S, {"message": b"\xff\x00rubbish"})
     one = consumer()
     one.fail(ValueError())
 
-    dead.requeue([letter.id for letter in dead.all()])
+    dead.requeue([dead_letter.id for dead_letter in dead.all()])
     one.fail(ValueError())
 
-    (letter,) = dead.all()
-    assert letter.payload == b"\xff\x00rubbish"
-    assert [past["reason"] for past in letter.history] == ["unreadable"]
+    (dead_letter,) = dead.all()
+    assert dead_letter.payload == b"\xff\x00rubbish"
+    assert [past["reason"] for past in dead_letter.history] == ["unreadable"]

@@ -50,11 +50,11 @@ def test_messages_that_all_die_grow_redis_to_maxmemory_and_no_further(
 
         # And when there is room, what failed dies after all
         client.config_set("maxmemory", 0)
-        letters = one.counts.dead
+        dead_letters = one.counts.dead
         for delivery in (batch := one.take(seconds=5)):
             delivery.fail(ValueError("y"))
         one.flush(batch)
-        assert one.counts.dead > letters
+        assert one.counts.dead > dead_letters
 
 
 def test_what_failed_in_a_full_redis_is_said_once_and_counts_no_attempt(

@@ -24,7 +24,7 @@ dead = stream_driver.dead
 def test_what_a_dead_consumer_held_comes_again_after_the_lease_one_by_one(
     consumer: MakeConsumer, publisher: Publisher, client: redis.Redis
 ) -> None:
-    # Given a consumer that died with three messages in hand
+    # Given a consumer that died with three messages in flight
     publisher.send(messages("a", "b", "c"))
     died = consumer()
     died.die()
@@ -45,7 +45,7 @@ def test_what_a_dead_consumer_held_comes_again_after_the_lease_one_by_one(
 def test_what_a_dead_consumer_held_comes_although_another_is_at_work_on_older_messages(
     consumer: MakeConsumer, publisher: Publisher
 ) -> None:
-    # Given a consumer that has a dozen messages in hand for long, and one that died with the next
+    # Given a consumer that has a dozen messages in flight for long, and one that died with the next
     publisher.send(messages(*[f"m{n}" for n in range(12)], "left"))
     slow, died, other = consumer(), consumer(), consumer()
     assert len(slow.take(12)) == 12
@@ -118,8 +118,8 @@ def test_renewing_does_not_count_as_handing_out(
 
 def test_a_handler_that_hangs_loses_its_lease(consumer: MakeConsumer, publisher: Publisher) -> None:
     publisher.send(messages("stuck"))
-    hung, other = consumer(handler_timeout=0.2), consumer()
-    hung.take()
+    stalled, other = consumer(handler_timeout=0.2), consumer()
+    stalled.take()
 
     assert other.handle(seconds=3) == ["stuck"]
 

@@ -96,7 +96,7 @@ def test_a_lost_reply_to_a_settlement_makes_one_dead_letter(
         one.listener.open()
         one.listener._pipeline.exchange([])
 
-        assert [text_of(letter) for letter in dead.all()] == ["bad"]
+        assert [text_of(dead_letter) for dead_letter in dead.all()] == ["bad"]
         assert one.counts.late == 0
         assert pending(client) == 0
 
@@ -143,4 +143,4 @@ def test_forgotten_scripts_are_loaded_again(
     one.listener.open()
     one.listener._pipeline.exchange([])
 
-    assert [text_of(letter) for letter in dead.all()] == ["bad"]
+    assert [text_of(dead_letter) for dead_letter in dead.all()] == ["bad"]

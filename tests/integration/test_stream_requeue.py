@@ -26,7 +26,7 @@ def groups(consumer: MakeConsumer, publisher: Publisher) -> tuple[Consumer, Cons
 
 
 def requeue(dead: DeadLetters) -> int:
-    return dead.requeue([letter.id for letter in dead.all()])
+    return dead.requeue([dead_letter.id for dead_letter in dead.all()])
 
 
 def test_it_goes_to_the_group_it_died_in(
@@ -49,9 +49,9 @@ def test_it_keeps_its_history(groups: tuple[Consumer, Consumer], dead: DeadLette
         requeue(dead)
         assert mail.fail(ValueError(error)) == 1
 
-    (letter,) = dead.all()
-    assert letter.error == "ValueError: third"
-    assert [past["error"] for past in letter.history] == ["ValueError: first", "ValueError: second"]
+    (dead_letter,) = dead.all()
+    assert dead_letter.error == "ValueError: third"
+    assert [past["error"] for past in dead_letter.history] == ["ValueError: first", "ValueError: second"]
 
 
 @pytest.mark.parametrize("how", ["trimmed", "edited"])
@@ -59,12 +59,12 @@ def test_when_its_entry_cannot_come_again_a_new_one_is_for_its_group_alone(
     groups: tuple[Consumer, Consumer], dead: DeadLetters, client: redis.Redis, how: str
 ) -> None:
     mail, bills = groups
-    (letter,) = dead.all()
+    (dead_letter,) = dead.all()
     if how == "trimmed":
         client.xtrim(S, maxlen=0)
         assert requeue(dead) == 1
     else:
-        assert dead.replace(letter.id, letter.payload.replace(b'"a"', b'"b"')) == 1
+        assert dead.replace(dead_letter.id, dead_letter.payload.replace(b'"a"', b'"b"')) == 1
 
     assert bills.handle(seconds=0.5) == []
     assert pending(client, "bills") == 0
@@ -87,13 +87,13 @@ def test_when_its_group_is_gone_it_goes_to_every_group_and_that_is_said(
     assert "mail" in caplog.text
 
 
-def test_a_letter_of_an_older_version_goes_to_every_group(
+def test_a_dead_letter_of_an_older_version_goes_to_every_group(
     groups: tuple[Consumer, Consumer], dead: DeadLetters, client: redis.Redis
 ) -> None:
     mail, bills = groups
-    (letter,) = dead.all()
+    (dead_letter,) = dead.all()
     client.delete(keys.of(S).dead)
-    client.xadd(keys.of(S).dead, {"payload": letter.payload, "reason": "failed", "history": "[]"})
+    client.xadd(keys.of(S).dead, {"payload": dead_letter.payload, "reason": "failed", "history": "[]"})
 
     assert requeue(dead) == 1
 
@@ -103,7 +103,7 @@ def test_a_letter_of_an_older_version_goes_to_every_group(
 def test_the_same_entry_requeued_twice_comes_twice(
     groups: tuple[Consumer, Consumer], dead: DeadLetters, client: redis.Redis
 ) -> None:
-    # Given two letters of one entry, as a copy of the dead letters would have them
+    # Given two dead letters of one entry, as a copy of the dead letters would have them
     mail, bills = groups
     fields = client.xrange(keys.of(S).dead)[0][1]  # type: ignore[index]  # redis-py's annotations are narrower than what it takes
     client.xadd(keys.of(S).dead, fields)  # type: ignore[arg-type]  # redis-py's annotations are narrower than what it takes
@@ -114,7 +114,7 @@ def test_the_same_entry_requeued_twice_comes_twice(
     assert bills.handle(seconds=0.5) == []
 
 
-def test_more_than_a_page_of_letters_is_requeued(
+def test_more_than_a_page_of_dead_letters_is_requeued(
     consumer: MakeConsumer, publisher: Publisher, dead: DeadLetters, client: redis.Redis
 ) -> None:
     publisher.send(messages(*[str(n) for n in range(1_201)]))

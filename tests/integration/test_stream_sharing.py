@@ -27,7 +27,7 @@ publisher = stream_driver.publisher
 dead = stream_driver.dead
 
 
-class Crew:
+class Members:
     """Subscribers in threads, with a handler that takes as long as the message says."""
 
     def __init__(self, server: Server, size: int) -> None:
@@ -58,23 +58,23 @@ class Crew:
 
 
 @pytest.fixture
-def crew(server: Server) -> Iterator[Crew]:
-    made = Crew(server, 4)
+def members(server: Server) -> Iterator[Members]:
+    made = Members(server, 4)
     yield made
     made.stop()
 
 
 @pytest.mark.alone
-def test_slow_messages_behind_quick_ones_are_shared(crew: Crew, publisher: Publisher) -> None:
+def test_slow_messages_behind_quick_ones_are_shared(members: Members, publisher: Publisher) -> None:
     publisher.send(messages(*["quick"] * 6000, *[f"slow {n}" for n in range(40)]))
 
-    crew.wait(6040, 20)
+    members.wait(6040, 20)
 
-    slow = [at for text, at in crew.handled if text.startswith("slow")]
+    slow = [at for text, at in members.handled if text.startswith("slow")]
     taken = max(slow) - min(slow) + 0.25
     print(f"\n40 messages of 0.25 s behind 6,000 quick ones, 4 members: {taken:.2f} s")
     assert taken < 4
-    assert len(crew.handled) == 6040
+    assert len(members.handled) == 6040
 
 
 def test_what_overruns_goes_to_an_idle_member_in_order_and_first(
@@ -144,7 +144,7 @@ def test_a_split_done_twice_changes_nothing(
 
 @pytest.mark.parametrize("count", [501, 1000, 8001])
 def test_any_number_is_given_back_at_once(consumer: MakeConsumer, client: redis.Redis, count: int) -> None:
-    # Given a member that has so many in hand, as another version might have read them
+    # Given a member that has so many in flight, as another version might have read them
     pipe = client.pipeline()
     for n in range(count):
         pipe.xadd(S, {"message": wire(str(n), count=n + 1)})
@@ -188,7 +188,7 @@ def test_clean_stops_count_no_attempts(
     assert dead.all() == []
     assert held(client)[1] == 1
     last.fail(ValueError())
-    assert [(text_of(letter), letter.attempts) for letter in dead.all()] == [("a", 2)]
+    assert [(text_of(dead_letter), dead_letter.attempts) for dead_letter in dead.all()] == [("a", 2)]
 
 
 def test_a_member_that_lost_its_lease_begins_nothing_more(

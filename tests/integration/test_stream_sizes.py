@@ -104,10 +104,10 @@ def test_what_is_too_long_is_moved_by_the_server(
 
     # Then it does not travel back; and what no script may copy is kept by its beginning
     assert int(client.info("stats")["total_net_input_bytes"]) - before < 100_000
-    (letter,) = dead.all()
-    assert letter.reason == "unreadable"
-    assert len(letter.payload) == (size if size <= READ_BYTES else 2048)
-    assert (f"{size:,} bytes") in letter.error
+    (dead_letter,) = dead.all()
+    assert dead_letter.reason == "unreadable"
+    assert len(dead_letter.payload) == (size if size <= READ_BYTES else 2048)
+    assert (f"{size:,} bytes") in dead_letter.error
     assert pending(client) == 0
     assert client.exists(keys.of(S).dead) == 1
     assert server.port

@@ -74,7 +74,7 @@ def test_what_a_group_has_not_read_is_never_trimmed(
     )
 
 
-def test_what_a_group_has_in_hand_is_never_trimmed(
+def test_what_a_group_has_in_flight_is_never_trimmed(
     server: Server, consumer: MakeConsumer, publisher: Publisher, client: redis.Redis
 ) -> None:
     # Given a group that handled all but the 501st message

@@ -147,9 +147,9 @@ def test_a_delivery_in_a_test_decides_as_the_server_does(
     townpost_server.run_until_idle(app, within=1)
 
     # Then it ends after the same number of attempts, for the same reason
-    (letter,) = townpost_server.dead("orders")
+    (dead_letter,) = townpost_server.dead("orders")
     attempts = next(outcome.attempt for outcome in expected if outcome.dead)
-    assert (letter.reason, letter.attempts) == (expected[attempts - 1].dead, attempts)
+    assert (dead_letter.reason, dead_letter.attempts) == (expected[attempts - 1].dead, attempts)
 
 
 def test_what_is_left_is_listed(townpost_server: TownpostServer) -> None:
@@ -172,7 +172,7 @@ def test_what_is_left_is_listed(townpost_server: TownpostServer) -> None:
     assert townpost_server.sent("orders") == [high, low]
     assert [one.message.data for one in townpost_server.scheduled("orders")] == [{"number": 1}]
     assert 50 < townpost_server.scheduled("orders")[0].due.timestamp() - time.time() < 61
-    first, second = sorted(townpost_server.dead("dead"), key=lambda letter: letter.reason)
+    first, second = sorted(townpost_server.dead("dead"), key=lambda dead_letter: dead_letter.reason)
     assert first.message is not None
     assert (first.message.data, first.reason, first.error) == ({"number": 2}, "rejected", "not ours")
     assert (second.message, second.payload, second.reason) == (None, b"{", "unreadable")

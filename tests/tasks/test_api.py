@@ -16,7 +16,7 @@ def api(engine: Engine) -> Iterator[Api]:
         yield api
 
 
-LETTER = {
+TASK = {
     "description": "Write to the town council",
     "priority": "high",
     "dates": {"start": "2026-01-05T08:00:00Z", "due": "2026-01-31T17:00:00.123456Z"},
@@ -27,12 +27,12 @@ LETTER = {
 
 
 def test_a_task_that_was_created_can_be_read(api: Api) -> None:
-    response = api.http.post("/tasks", json=LETTER)
+    response = api.http.post("/tasks", json=TASK)
 
     task = response.json()
     assert response.status_code == 201
     assert response.headers["Location"] == f"/tasks/{task['id']}"
-    assert LETTER.items() <= task.items()
+    assert TASK.items() <= task.items()
     assert api.get(response.headers["Location"]) == task
 
 

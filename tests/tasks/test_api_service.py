@@ -91,7 +91,7 @@ def test_a_refusal_of_postgresql_is_not_waited_for(run: Run, postgres: Postgres,
 
 
 def test_a_file_that_is_no_database_is_named(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "tasks.db").write_text("a letter, not a database" * 100)
+    (tmp_path / "tasks.db").write_text("some text, not a database" * 100)
 
     process = run("tasks.api", url="redis://127.0.0.1:1", DATABASE_URL=f"sqlite:///{tmp_path}/tasks.db", API_PORT="0")
 
@@ -136,7 +136,7 @@ def test_a_stop_answers_what_is_being_asked(start: Start, server: Server, tmp_pa
 
         # When the service is stopped, and the rest arrives
         api.process.signal(15)
-        api.process.wait_for("waiting for what is in hand")
+        api.process.wait_for("waiting for what is in flight")
         sock.sendall(body[5:])
 
         # Then it is answered

@@ -16,7 +16,7 @@ import httpx
 import pytest
 from extent import thorough
 from loopback import NO_TLS
-from town import Town, until
+from testbed import Testbed, until
 
 from lab.server import Server
 
@@ -83,23 +83,23 @@ class Customers:
         return None if response.status_code == httpx.codes.SERVICE_UNAVAILABLE else response
 
 
-def _listed(town: Town) -> dict[str, Any]:
+def _listed(testbed: Testbed) -> dict[str, Any]:
     """What the database has, by id."""
     tasks: dict[str, Any] = {}
     cursor = 0
     while True:
-        page = town.http.get("/tasks", params={"cursor": cursor, "limit": 500}).json()
+        page = testbed.http.get("/tasks", params={"cursor": cursor, "limit": 500}).json()
         tasks |= {task["id"]: task for task in page["tasks"]}
         if page["next"] is None:
             return tasks
         cursor = page["next"]
 
 
-def _indexed(town: Town) -> dict[str, Any]:
+def _indexed(testbed: Testbed) -> dict[str, Any]:
     """What a search finds, by id."""
     tasks: dict[str, Any] = {}
     for offset in range(0, 10_000, 100):
-        hits = town.http.post("/search/tasks", json={"limit": 100, "offset": offset}).json()
+        hits = testbed.http.post("/search/tasks", json={"limit": 100, "offset": offset}).json()
         tasks |= {task["id"]: task for task in hits["tasks"]}
         if offset + 100 >= hits["total"]:
             break
@@ -111,11 +111,11 @@ def test_the_index_equals_the_database_whoever_was_killed(pattern: str, tmp_path
     chance = random.Random(SEED)
     kills: Counter[str] = Counter()
     victims: list[str] = []
-    with Server() as server, Town(server.url, tmp_path, pattern, CHECK_SECONDS="1") as town:
+    with Server() as server, Testbed(server.url, tmp_path, pattern, CHECK_SECONDS="1") as testbed:
         # Given customers at work
-        town.start()
+        testbed.start()
         started = time.monotonic()
-        customers = Customers(town.environment["API_URL"], OPERATIONS)
+        customers = Customers(testbed.environment["API_URL"], OPERATIONS)
 
         # When one after the other is killed, in no order
         while customers.busy or sum(kills.values()) < len(VICTIMS):
@@ -128,23 +128,23 @@ def test_the_index_equals_the_database_whoever_was_killed(pattern: str, tmp_path
                 time.sleep(chance.uniform(0, 0.5))
                 server.start()
                 continue
-            process = town.indexer if victim == "indexer" else town.api
+            process = testbed.indexer if victim == "indexer" else testbed.api
             assert process is not None
             process.kill()
             time.sleep(chance.uniform(0, 0.5))
             if victim == "indexer":
-                town.start_indexer()
+                testbed.start_indexer()
             else:
-                town.start_api()
+                testbed.start_api()
         took = time.monotonic() - started
 
         # Then, once all are up and events have been sent, both say the same of every task
         ended = time.monotonic()
-        truth = _listed(town)
-        until(lambda: _indexed(town) == truth, CONVERGED_SECONDS, lambda: _difference(truth, _indexed(town)))
+        truth = _listed(testbed)
+        until(lambda: _indexed(testbed) == truth, CONVERGED_SECONDS, lambda: _difference(truth, _indexed(testbed)))
         converged = time.monotonic() - ended
-        assert town.indexer is not None
-        until(lambda: town.http.get("/healthz").json()["events"]["pending"] == 0)
+        assert testbed.indexer is not None
+        until(lambda: testbed.http.get("/healthz").json()["events"]["pending"] == 0)
         print(
             f"\n{pattern}: {OPERATIONS:,} operations in {took:.1f} s, {customers.unanswered} without an answer; "
             f"killed {dict(kills)}; {len(truth)} tasks in the end, the index equal after {converged:.2f} s"

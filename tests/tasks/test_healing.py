@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import redis
 from elastic_stand_in import ElasticStandIn
-from town import MakeTown, making_towns, until
+from testbed import MakeTestbed, making_testbeds, until
 
 from lab.processes import Process
 from lab.server import Server
@@ -16,8 +16,8 @@ PATTERNS = ("pubsub", "reliable", "stream")
 
 
 @pytest.fixture
-def town(server: Server, tmp_path: Path) -> Iterator[MakeTown]:
-    yield from making_towns(server.url, tmp_path)
+def testbed(server: Server, tmp_path: Path) -> Iterator[MakeTestbed]:
+    yield from making_testbeds(server.url, tmp_path)
 
 
 @pytest.fixture
@@ -32,9 +32,9 @@ def _saved(indexer: Process) -> list[str]:
 
 
 class TestHealing:
-    def test_what_pubsub_forgot_while_the_indexer_was_away_is_healed(self, town: MakeTown) -> None:
+    def test_what_pubsub_forgot_while_the_indexer_was_away_is_healed(self, testbed: MakeTestbed) -> None:
         # Given an indexer that was stopped
-        here = town("pubsub")
+        here = testbed("pubsub")
         indexer = here.start()
         kept, gone = here.create("kept"), here.create("gone")
         here.until_found("kept", "gone")
@@ -51,9 +51,9 @@ class TestHealing:
         indexer.wait_for("stale for", "healed 3 (at the start)")
         assert sorted(here.found()) == ["changed", "new"]
 
-    def test_more_than_one_page_is_healed(self, town: MakeTown) -> None:
+    def test_more_than_one_page_is_healed(self, testbed: MakeTestbed) -> None:
         # Given more changes than the API tells at a time, of which the indexer hears none
-        here = town("pubsub")
+        here = testbed("pubsub")
         here.start_api(PATTERN="reliable")
         total = 505
         for number in range(total):
@@ -69,8 +69,8 @@ class TestHealing:
         assert here.total() == total
 
     @pytest.mark.parametrize("pattern", ["reliable", "stream"])
-    def test_where_events_wait_there_is_nothing_to_heal(self, town: MakeTown, pattern: str) -> None:
-        here = town(pattern, CHECK_SECONDS="3600")
+    def test_where_events_wait_there_is_nothing_to_heal(self, testbed: MakeTestbed, pattern: str) -> None:
+        here = testbed(pattern, CHECK_SECONDS="3600")
         indexer = here.start()
         kept = here.create("kept")
         here.until_found("kept")
@@ -85,9 +85,9 @@ class TestHealing:
         assert indexer.matching("total: ", ", 0 tasks healed")
 
     def test_events_that_redis_lost_are_healed_where_they_should_have_waited(
-        self, town: MakeTown, client: redis.Redis
+        self, testbed: MakeTestbed, client: redis.Redis
     ) -> None:
-        here = town("reliable", CHECK_SECONDS="0.2")
+        here = testbed("reliable", CHECK_SECONDS="0.2")
         indexer = here.start()
         here.create("before")
         here.until_found("before")
@@ -101,8 +101,8 @@ class TestHealing:
         indexer.wait_for("healed 1 (changes of which nobody told)")
         assert sorted(here.found()) == ["before", "meanwhile"]
 
-    def test_a_restart_of_redis_leaves_a_gap_that_is_healed(self, town: MakeTown, own_server: Server) -> None:
-        here = town("pubsub", redis_url=own_server.url)
+    def test_a_restart_of_redis_leaves_a_gap_that_is_healed(self, testbed: MakeTestbed, own_server: Server) -> None:
+        here = testbed("pubsub", redis_url=own_server.url)
         indexer = here.start()
         here.create("before")
         here.until_found("before")
@@ -114,9 +114,9 @@ class TestHealing:
         here.until_found("before", "meanwhile")
         indexer.wait_for("(the connection to Redis was lost)")
 
-    def test_a_skipped_number_is_healed_at_once(self, town: MakeTown, client: redis.Redis) -> None:
+    def test_a_skipped_number_is_healed_at_once(self, testbed: MakeTestbed, client: redis.Redis) -> None:
         # Given events of which the indexer hears none, as they go another way
-        here = town("pubsub", CHECK_SECONDS="3600")
+        here = testbed("pubsub", CHECK_SECONDS="3600")
         here.start_api(PATTERN="reliable")
         indexer = here.start_indexer()
         indexer.wait_for("nothing was missed (at the start)")
@@ -132,8 +132,8 @@ class TestHealing:
         assert sorted(here.found()) == ["heard of", "unheard"]
         assert task["change"] == 1
 
-    def test_a_last_event_that_was_lost_is_found_without_any_other(self, town: MakeTown) -> None:
-        here = town("pubsub", CHECK_SECONDS="0.2")
+    def test_a_last_event_that_was_lost_is_found_without_any_other(self, testbed: MakeTestbed) -> None:
+        here = testbed("pubsub", CHECK_SECONDS="0.2")
         here.start_api(PATTERN="reliable")
         indexer = here.start_indexer()
         indexer.wait_for("nothing was missed (at the start)")
@@ -144,8 +144,8 @@ class TestHealing:
         assert here.found() == ["unheard"]
 
     @pytest.mark.parametrize("pattern", PATTERNS)
-    def test_an_index_that_was_deleted_is_made_anew(self, town: MakeTown, pattern: str) -> None:
-        here = town(pattern)
+    def test_an_index_that_was_deleted_is_made_anew(self, testbed: MakeTestbed, pattern: str) -> None:
+        here = testbed(pattern)
         indexer = here.start()
         here.create("buy milk")
         here.until_found("buy milk")
@@ -159,8 +159,8 @@ class TestHealing:
 
         here.until_found("buy milk")
 
-    def test_without_the_api_it_says_so_and_heals_when_it_is_there(self, town: MakeTown) -> None:
-        here = town("pubsub")
+    def test_without_the_api_it_says_so_and_heals_when_it_is_there(self, testbed: MakeTestbed) -> None:
+        here = testbed("pubsub")
         here.start_api()
         here.create("buy milk")
         assert here.api is not None
@@ -173,13 +173,13 @@ class TestHealing:
         indexer.wait_for("healed 1")
         assert len(indexer.matching("does not answer")) == 1
 
-    def test_what_answers_is_not_the_api(self, town: MakeTown, elastic: ElasticStandIn) -> None:
-        indexer = town("pubsub", API_URL=elastic.url).start_indexer()
+    def test_what_answers_is_not_the_api(self, testbed: MakeTestbed, elastic: ElasticStandIn) -> None:
+        indexer = testbed("pubsub", API_URL=elastic.url).start_indexer()
 
         indexer.wait_for("(API_URL) answered 405; the index is stale until it does")
 
-    def test_an_api_with_another_database_is_told(self, town: MakeTown) -> None:
-        here = town("pubsub")
+    def test_an_api_with_another_database_is_told(self, testbed: MakeTestbed) -> None:
+        here = testbed("pubsub")
         here.start()
         here.create("old")
         here.create("old, too")
@@ -199,9 +199,11 @@ class TestHealing:
 
 class TestOutagesOfTheIndex:
     @pytest.mark.parametrize("pattern", PATTERNS)
-    def test_nothing_is_called_saved_before_it_is(self, town: MakeTown, elastic: ElasticStandIn, pattern: str) -> None:
+    def test_nothing_is_called_saved_before_it_is(
+        self, testbed: MakeTestbed, elastic: ElasticStandIn, pattern: str
+    ) -> None:
         # Given an index that refuses
-        here = town(pattern, INDEX_URL=elastic.url, CHECK_SECONDS="3600")
+        here = testbed(pattern, INDEX_URL=elastic.url, CHECK_SECONDS="3600")
         indexer = here.start()
         here.create("before")
         until(lambda: len(_saved(indexer)) == 1)
@@ -220,10 +222,10 @@ class TestOutagesOfTheIndex:
         indexer.wait_for(saved)
 
     @pytest.mark.parametrize("pattern", ["reliable", "stream"])
-    def test_what_was_in_hand_at_a_stop_comes_again(
-        self, town: MakeTown, elastic: ElasticStandIn, pattern: str
+    def test_what_was_in_flight_at_a_stop_comes_again(
+        self, testbed: MakeTestbed, elastic: ElasticStandIn, pattern: str
     ) -> None:
-        here = town(pattern, INDEX_URL=elastic.url, CHECK_SECONDS="3600")
+        here = testbed(pattern, INDEX_URL=elastic.url, CHECK_SECONDS="3600")
         indexer = here.start()
         here.create("before")
         here.until_found("before")
@@ -241,8 +243,10 @@ class TestOutagesOfTheIndex:
         indexer.stop()
         assert indexer.matching("total: ", ", 0 tasks healed")
 
-    def test_an_index_that_vanishes_is_made_anew_and_filled(self, town: MakeTown, elastic: ElasticStandIn) -> None:
-        here = town("reliable", INDEX_URL=elastic.url, CHECK_SECONDS="0.2")
+    def test_an_index_that_vanishes_is_made_anew_and_filled(
+        self, testbed: MakeTestbed, elastic: ElasticStandIn
+    ) -> None:
+        here = testbed("reliable", INDEX_URL=elastic.url, CHECK_SECONDS="0.2")
         here.start()
         here.create("first")
         here.until_found("first")
@@ -253,9 +257,9 @@ class TestOutagesOfTheIndex:
         until(lambda: bool(elastic.indexes))
         here.until_found("first", "second")
 
-    def test_without_an_index_at_the_start_it_waits(self, town: MakeTown, elastic: ElasticStandIn) -> None:
+    def test_without_an_index_at_the_start_it_waits(self, testbed: MakeTestbed, elastic: ElasticStandIn) -> None:
         elastic.faults = [503] * 9
-        here = town("pubsub", INDEX_URL=elastic.url)
+        here = testbed("pubsub", INDEX_URL=elastic.url)
         indexer = here.start()
 
         indexer.wait_for("the index is back after")

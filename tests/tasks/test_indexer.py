@@ -14,7 +14,7 @@ from elastic_stand_in import ElasticStandIn
 from made import put
 from messages import wire
 from ports import free_port
-from town import MakeTown, making_towns, until
+from testbed import MakeTestbed, making_testbeds, until
 
 from lab.processes import Process
 from lab.server import Server
@@ -25,8 +25,8 @@ PATTERNS = ("pubsub", "reliable", "stream")
 
 
 @pytest.fixture
-def town(server: Server, tmp_path: Path) -> Iterator[MakeTown]:
-    yield from making_towns(server.url, tmp_path)
+def testbed(server: Server, tmp_path: Path) -> Iterator[MakeTestbed]:
+    yield from making_testbeds(server.url, tmp_path)
 
 
 @pytest.fixture
@@ -43,9 +43,9 @@ def event(kind: str = "created", **fields: Any) -> bytes:  # noqa: ANN401 - of s
 
 class TestFollowing:
     @pytest.mark.parametrize("pattern", PATTERNS)
-    def test_search_follows_what_customers_do(self, town: MakeTown, pattern: str) -> None:
+    def test_search_follows_what_customers_do(self, testbed: MakeTestbed, pattern: str) -> None:
         # Given an indexer that asks the API for nothing once it knows the first task
-        here = town(pattern, CHECK_SECONDS="3600")
+        here = testbed(pattern, CHECK_SECONDS="3600")
         indexer = here.start()
         if pattern == "pubsub":
             indexer.wait_for("nothing was missed (at the start)")
@@ -65,8 +65,8 @@ class TestFollowing:
             indexer.wait_for(f"saved 1: change {number}")
         assert here.found(text="milk") == []
 
-    def test_it_says_saved_with_the_number_of_the_change(self, town: MakeTown) -> None:
-        here = town("reliable")
+    def test_it_says_saved_with_the_number_of_the_change(self, testbed: MakeTestbed) -> None:
+        here = testbed("reliable")
         indexer = here.start()
 
         here.create()
@@ -75,10 +75,10 @@ class TestFollowing:
 
     @pytest.mark.parametrize("pattern", PATTERNS)
     def test_an_event_that_comes_late_overwrites_nothing(
-        self, town: MakeTown, client: redis.Redis, pattern: str
+        self, testbed: MakeTestbed, client: redis.Redis, pattern: str
     ) -> None:
         # Given a task of version 2
-        here = town(pattern)
+        here = testbed(pattern)
         indexer = here.start()
         task = here.create("old")
         here.replace(task, "new")
@@ -97,8 +97,8 @@ class TestFollowing:
         indexer.wait_for("saved 0: change 1; 1 known before")
         assert here.found() == ["new"]
 
-    def test_an_event_for_a_task_that_was_never_seen_is_taken(self, town: MakeTown, client: redis.Redis) -> None:
-        here = town("reliable")
+    def test_an_event_for_a_task_that_was_never_seen_is_taken(self, testbed: MakeTestbed, client: redis.Redis) -> None:
+        here = testbed("reliable")
         here.start()
 
         client.rpush("tasks_reliable_queue", event("updated", description="from nowhere", version=7))
@@ -107,8 +107,8 @@ class TestFollowing:
 
 
 class TestUnreadable:
-    def test_each_is_told_and_goes_to_the_dead_letters(self, town: MakeTown, client: redis.Redis) -> None:
-        here = town("reliable")
+    def test_each_is_told_and_goes_to_the_dead_letters(self, testbed: MakeTestbed, client: redis.Redis) -> None:
+        here = testbed("reliable")
         indexer = here.start()
         known = {"id": str(uuid4()), "version": 1, "change": 1}
 
@@ -129,9 +129,9 @@ class TestUnreadable:
     @pytest.mark.parametrize("pattern", PATTERNS)
     @pytest.mark.parametrize("field", ["version", "change"])
     def test_a_number_that_no_database_counts_to_is_unreadable(
-        self, town: MakeTown, client: redis.Redis, pattern: str, field: str
+        self, testbed: MakeTestbed, client: redis.Redis, pattern: str, field: str
     ) -> None:
-        here = town(pattern)
+        here = testbed(pattern)
         indexer = here.start()
         numbers = {"version": 1, "change": 1} | {field: 2**63}
         forged = wire(data={"event": "deleted", "id": str(uuid4())} | numbers)
@@ -147,9 +147,9 @@ class TestUnreadable:
         here.create()
         here.until_found("buy milk")
 
-    def test_a_forged_number_ahead_of_all_is_a_gap_once(self, town: MakeTown, client: redis.Redis) -> None:
+    def test_a_forged_number_ahead_of_all_is_a_gap_once(self, testbed: MakeTestbed, client: redis.Redis) -> None:
         # Given an indexer that hears of change 1,000,000, which nobody has made
-        here = town("pubsub", CHECK_SECONDS="3600")
+        here = testbed("pubsub", CHECK_SECONDS="3600")
         indexer = here.start()
         indexer.wait_for("nothing was missed (at the start)")
         client.publish("tasks.event.created", event(description="forged", change=1_000_000))
@@ -164,8 +164,8 @@ class TestUnreadable:
         indexer.stop()
         assert len(indexer.matching("came after change")) == 1
 
-    def test_on_pubsub_it_is_told_and_the_next_is_taken(self, town: MakeTown, client: redis.Redis) -> None:
-        here = town("pubsub")
+    def test_on_pubsub_it_is_told_and_the_next_is_taken(self, testbed: MakeTestbed, client: redis.Redis) -> None:
+        here = testbed("pubsub")
         indexer = here.start()
 
         client.publish("tasks.event.created", b"nonsense")
@@ -182,8 +182,8 @@ class TestUnreadable:
 
 
 class TestProcess:
-    def test_a_stop_is_clean_and_tells_what_was_done(self, town: MakeTown) -> None:
-        here = town("stream")
+    def test_a_stop_is_clean_and_tells_what_was_done(self, testbed: MakeTestbed) -> None:
+        here = testbed("stream")
         indexer = here.start()
         here.create()
         indexer.wait_for("saved 1")
@@ -193,15 +193,15 @@ class TestProcess:
         assert indexer.matching("total: 1 events, 1 saved (0 known before), 0 tasks healed, 0 unreadable")
 
     @pytest.mark.parametrize("pattern", ["reliable", "stream"])
-    def test_what_a_killed_indexer_had_in_hand_is_handed_to_the_next(
-        self, town: MakeTown, elastic: ElasticStandIn, pattern: str
+    def test_what_a_killed_indexer_had_in_flight_is_handed_to_the_next(
+        self, testbed: MakeTestbed, elastic: ElasticStandIn, pattern: str
     ) -> None:
-        here = town(pattern, INDEX_URL=elastic.url, CHECK_SECONDS="3600")
+        here = testbed(pattern, INDEX_URL=elastic.url, CHECK_SECONDS="3600")
         indexer = here.start()
         here.create("before")
         here.until_found("before")
         elastic.faults = [503] * 1000
-        here.create("in hand")
+        here.create("in flight")
         indexer.wait_for("nothing is saved")
 
         os.kill(indexer.pid, signal.SIGKILL)
@@ -211,14 +211,16 @@ class TestProcess:
 
         # Then it comes as an event: healing would hide a lost one
         indexer.wait_for("saved 1: change 2")
-        here.until_found("before", "in hand")
+        here.until_found("before", "in flight")
         indexer.stop()
         assert indexer.matching("total: ", ", 0 tasks healed")
 
     @pytest.mark.parametrize("pattern", ["reliable", "stream"])
-    def test_an_indexer_that_is_killed_again_and_again_needs_no_healing(self, town: MakeTown, pattern: str) -> None:
+    def test_an_indexer_that_is_killed_again_and_again_needs_no_healing(
+        self, testbed: MakeTestbed, pattern: str
+    ) -> None:
         # Given an index that is not new, and an indexer that will not ask whether something is missing
-        here = town(pattern, CHECK_SECONDS="3600")
+        here = testbed(pattern, CHECK_SECONDS="3600")
         indexer = here.start()
         here.create("before")
         here.until_found("before")
@@ -239,8 +241,8 @@ class TestProcess:
         # Then every change came as an event
         assert not [line for each in successors for line in each.matching(" healed ") if ", 0 tasks healed" not in line]
 
-    def test_health_is_progress(self, town: MakeTown, run: Run) -> None:
-        here = town("pubsub")
+    def test_health_is_progress(self, testbed: MakeTestbed, run: Run) -> None:
+        here = testbed("pubsub")
         health = {"HEALTH_FILE": str(here.folder / "health")}
         here.start_api()
         indexer = here.start_indexer(**health)
@@ -276,8 +278,8 @@ class TestProcess:
         (line,) = capsys.readouterr().err.splitlines()
         assert said in line
 
-    def test_without_redis_it_gives_up_after_connect_timeout(self, town: MakeTown) -> None:
-        indexer = town("pubsub", redis_url=f"redis://127.0.0.1:{free_port()}", CONNECT_TIMEOUT="0.3").start_indexer()
+    def test_without_redis_it_gives_up_after_connect_timeout(self, testbed: MakeTestbed) -> None:
+        indexer = testbed("pubsub", redis_url=f"redis://127.0.0.1:{free_port()}", CONNECT_TIMEOUT="0.3").start_indexer()
 
         assert indexer.wait() == 1
 

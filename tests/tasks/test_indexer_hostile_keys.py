@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import redis
 from hostile import Watched, Write, attack, owned
-from town import Town
+from testbed import Testbed
 
 from lab.server import Server
 
@@ -16,10 +16,10 @@ def test_the_indexer_of_tasks_survives_what_others_write(
 ) -> None:
     # Given the worked application
     report = tmp_path / "health-indexer"
-    with Town(server.url, tmp_path, pattern) as town:
-        indexer = Watched(town.start(HEALTH_FILE=str(report)), report)
-        town.create("before")
-        town.until_found("before")
+    with Testbed(server.url, tmp_path, pattern) as testbed:
+        indexer = Watched(testbed.start(HEALTH_FILE=str(report)), report)
+        testbed.create("before")
+        testbed.until_found("before")
         queue = {"stream": "tasks_stream"}.get(pattern, "tasks_reliable_queue")
         own = owned(queue, "stream" if pattern == "stream" else "list")
 
@@ -32,6 +32,6 @@ def test_the_indexer_of_tasks_survives_what_others_write(
         attack(client, own, check)
 
         # Then it follows what customers do
-        town.create("after")
-        town.until_found("before", "after")
+        testbed.create("after")
+        testbed.until_found("before", "after")
         assert indexer.process.stop() == 0

@@ -6,7 +6,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from town import Town
+from testbed import Testbed
 
 from lab.server import Server
 from tasks.index.contract import Criteria
@@ -18,11 +18,11 @@ WARM_UP, MEASURED = 20, 200
 LONGEST_SECONDS = 5.0
 
 
-def _searchable_after(town: Town, index: FtsIndex) -> tuple[float, float]:
+def _searchable_after(testbed: Testbed, index: FtsIndex) -> tuple[float, float]:
     """Seconds until the answer to the POST, and until the task is found."""
     word = uuid4().hex
     started = time.perf_counter()
-    town.create(f"task {word}")
+    testbed.create(f"task {word}")
     answered = time.perf_counter() - started
     while not index.search(Criteria(text=word)).total:
         assert time.perf_counter() - started < LONGEST_SECONDS
@@ -32,14 +32,14 @@ def _searchable_after(town: Town, index: FtsIndex) -> tuple[float, float]:
 
 @pytest.mark.parametrize("pattern", ["pubsub", "reliable", "stream"])
 def test_a_task_is_found_soon_after_it_was_posted(pattern: str, tmp_path: Path) -> None:
-    with Server() as server, Town(server.url, tmp_path, pattern) as town:
-        town.start()
+    with Server() as server, Testbed(server.url, tmp_path, pattern) as testbed:
+        testbed.start()
         index = FtsIndex(tmp_path / "index.db")
         index.open()
         for _ in range(WARM_UP):
-            _searchable_after(town, index)
+            _searchable_after(testbed, index)
 
-        pairs = [_searchable_after(town, index) for _ in range(MEASURED)]
+        pairs = [_searchable_after(testbed, index) for _ in range(MEASURED)]
         index.close()
 
     answered, found = ([seconds * 1000 for seconds in column] for column in zip(*pairs, strict=True))

@@ -184,7 +184,7 @@ def test_a_key_of_another_type_is_told_with_the_setting(
     api.create()
     until(lambda: api.pending() == 0)
     client.delete("tasks_stream")
-    client.set("tasks_stream", "a letter")
+    client.set("tasks_stream", "some text")
 
     # When a task is created
     api.create()

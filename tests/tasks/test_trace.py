@@ -9,7 +9,7 @@ import pytest
 from api_client import Api
 from opentelemetry.sdk.trace import ReadableSpan
 from spans import recorded
-from town import until
+from testbed import until
 
 from lab.server import Server
 from tasks.api.database import ready

@@ -42,10 +42,10 @@ def test_a_silent_redis_is_unhealthy(report: Path) -> None:
     assert diagnose(report, STALL_SECONDS) == "Redis has not answered for 60 s"
 
 
-def test_one_loop_that_stands_still_is_unhealthy_though_redis_answers(report: Path) -> None:
+def test_one_stalled_loop_is_unhealthy_though_redis_answers(report: Path) -> None:
     write(report, {"pubsub": ago(0), "queue": ago(60)}, redis_answered=ago(0))
 
-    assert diagnose(report, STALL_SECONDS) == "the queue loop has stood still for 60 s (HEALTH_SECONDS=30)"
+    assert diagnose(report, STALL_SECONDS) == "the queue loop has stalled for 60 s (HEALTH_SECONDS=30)"
 
 
 def test_how_long_a_loop_may_take_is_a_setting(report: Path) -> None:

@@ -63,24 +63,24 @@ def manage(given: argparse.Namespace, settings: Settings) -> int:
     """
     pattern = PATTERNS[given.pattern]
     with connected(settings) as connection:
-        letters = DeadLetters(connection, pattern, settings.name_of(pattern))
+        dead_letters = DeadLetters(connection, pattern, settings.name_of(pattern))
         if given.action == "list":
-            _list(letters.all(given.reason), as_json=given.json)
+            _list(dead_letters.all(given.reason), as_json=given.json)
         elif given.action == "show":
-            print_json(_as_json(_one(letters, given.id)), indent=2)
+            print_json(_as_json(_one(dead_letters, given.id)), indent=2)
         else:
-            return _act(letters, given)
+            return _act(dead_letters, given)
     return 0
 
 
-def _one(letters: DeadLetters, wanted: str) -> DeadLetter:
-    letter = letters.one(_letter_id(wanted))
-    if letter is None:
+def _one(dead_letters: DeadLetters, wanted: str) -> DeadLetter:
+    dead_letter = dead_letters.one(_dead_letter_id(wanted))
+    if dead_letter is None:
         raise TownpostError(f"there is no dead letter {wanted}")
-    return letter
+    return dead_letter
 
 
-def _letter_id(text: str) -> str:
+def _dead_letter_id(text: str) -> str:
     match = re.fullmatch(r"([0-9]{1,20})-([0-9]{1,20})", text)
     if match is None or any(int(number) >= 2**64 for number in match.groups()):
         raise SettingError(f"'{printable(text)}' is not the id of a dead letter: `dead list` shows them")
@@ -95,8 +95,8 @@ def _agrees(question: str) -> bool:
         return False
 
 
-def _act(letters: DeadLetters, given: argparse.Namespace) -> int:
-    chosen = letters.all(given.reason) if given.id is None else [_one(letters, given.id)]
+def _act(dead_letters: DeadLetters, given: argparse.Namespace) -> int:
+    chosen = dead_letters.all(given.reason) if given.id is None else [_one(dead_letters, given.id)]
     if not chosen:
         print(f"{given.action}d 0")
         return 0
@@ -107,36 +107,36 @@ def _act(letters: DeadLetters, given: argparse.Namespace) -> int:
         if not _agrees(what):
             print("nothing was done")
             return 1
-    ids = [letter.id for letter in chosen]
-    done = letters.requeue(ids) if given.action == "requeue" else letters.purge(ids)
+    ids = [dead_letter.id for dead_letter in chosen]
+    done = dead_letters.requeue(ids) if given.action == "requeue" else dead_letters.purge(ids)
     print(f"{given.action}d {done:,}")
     return 0
 
 
-def _as_json(letter: DeadLetter) -> dict[str, object]:
-    fields = asdict(letter) | {
-        "at": letter.at.isoformat(),
-        "payload": letter.payload.decode("utf-8", "backslashreplace"),
+def _as_json(dead_letter: DeadLetter) -> dict[str, object]:
+    fields = asdict(dead_letter) | {
+        "at": dead_letter.at.isoformat(),
+        "payload": dead_letter.payload.decode("utf-8", "backslashreplace"),
     }
     del fields["size"]  # the payload is whole here
     return fields
 
 
-def _list(letters: Sequence[DeadLetter], *, as_json: bool) -> None:
+def _list(dead_letters: Sequence[DeadLetter], *, as_json: bool) -> None:
     if as_json:
-        for letter in letters:
-            print_json(_as_json(letter))
+        for dead_letter in dead_letters:
+            print_json(_as_json(dead_letter))
         return
     rows = [
         (
-            letter.id,
-            moment(letter.at),
-            printable(letter.reason),
-            str(letter.attempts),
-            str(letter.crashes),
-            printable(letter.error),
-            excerpt(letter.payload, _EXCERPT),
+            dead_letter.id,
+            moment(dead_letter.at),
+            printable(dead_letter.reason),
+            str(dead_letter.attempts),
+            str(dead_letter.crashes),
+            printable(dead_letter.error),
+            excerpt(dead_letter.payload, _EXCERPT),
         )
-        for letter in letters
+        for dead_letter in dead_letters
     ]
     table(("id", "died (UTC)", "reason", "attempts", "crashes", "error", "payload"), rows, "no dead letters")

@@ -16,7 +16,7 @@ _LOG = logging.getLogger("townpost.processes")
 
 
 class JointHealth:
-    """As bad as the worst of them: a child that has died shows as a loop that stands still."""
+    """As bad as the worst of them: a child that has died shows as a loop that has stalled."""
 
     def __init__(self, path: Path, count: int) -> None:
         self._file = HealthFile(path, _LOG)

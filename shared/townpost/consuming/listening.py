@@ -141,7 +141,7 @@ def listen(
     Args:
         pattern: the name of one pattern.
         settings: None reads the environment.
-        stop: set it from anywhere to end the loop after the message in hand, or within a second while it waits.
+        stop: set it from anywhere to end the loop after the message in flight, or within a second while it waits.
 
     Raises:
         SettingError, GaveUpError, RefusedError: at the start only; later outages are waited out.

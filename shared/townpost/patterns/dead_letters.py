@@ -76,23 +76,23 @@ class DeadLetters:
         self._key = keys.of(name).dead
 
     def all(self, reason: str | None = None) -> list[DeadLetter]:
-        return [letter for letter in self.each() if reason is None or letter.reason == reason]
+        return [dead_letter for dead_letter in self.each() if reason is None or dead_letter.reason == reason]
 
     def each(self, after: str | None = None, page: int = _PAGE) -> Iterator[DeadLetter]:
         """Read in pages, so that a million of them hold up no other client; from behind the one of this id."""
         start = "-" if after is None else f"({after}"
-        while letters := _whole(self._connection.call("XRANGE", self._key, start, "+", "COUNT", page)):
-            yield from letters
-            if letters[-1].id == _LAST_ID:
+        while dead_letters := _whole(self._connection.call("XRANGE", self._key, start, "+", "COUNT", page)):
+            yield from dead_letters
+            if dead_letters[-1].id == _LAST_ID:
                 return  # there is no id behind it, and Redis refuses to be asked for one
-            start = f"({letters[-1].id}"
+            start = f"({dead_letters[-1].id}"
 
     def count(self) -> int:
         return _number(self._connection.call("XLEN", self._key))
 
     def one(self, letter_id: str) -> DeadLetter | None:
-        letters = _whole(self._connection.call("XRANGE", self._key, letter_id, letter_id))
-        return letters[0] if letters else None
+        dead_letters = _whole(self._connection.call("XRANGE", self._key, letter_id, letter_id))
+        return dead_letters[0] if dead_letters else None
 
     def ids(self, reason: str | None = None) -> list[str]:
         """Without a payload leaving Redis."""
@@ -111,8 +111,8 @@ class DeadLetters:
             more = bool(entries)
             scanned += len(entries)
             last = entries[-1].id if entries else last
-            letters = [_dead_letter(entry) for entry in entries]
-            found += [letter for letter in letters if reason is None or letter.reason == reason]
+            dead_letters = [_dead_letter(entry) for entry in entries]
+            found += [dead_letter for dead_letter in dead_letters if reason is None or dead_letter.reason == reason]
         more = more and bool(self._entries(last, 1, "reason"))
         return Page(found, self.count(), last if more else None)
 

@@ -77,7 +77,7 @@ class LeaseRenewer:
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
         self._log = logging.getLogger(f"townpost.{name}")
-        self._hung = ""
+        self._stalled = ""
 
     def hold(self, name: str, by: LeasedBatch, leased_until: float) -> None:
         """Keep this lease for as long as that batch gets anywhere: its own, or that of the next one behind it."""
@@ -176,8 +176,8 @@ class LeaseRenewer:
         seconds = batch.idle(time.monotonic())
         if not batch.open or seconds <= self._handler_timeout * (1 if batch.at_once else max(1, batch.begun)):
             return True
-        if batch.name != self._hung:
-            self._hung = batch.name
+        if batch.name != self._stalled:
+            self._stalled = batch.name
             self._log.error(
                 "the handler has been at one message for %.0f s (HANDLER_TIMEOUT=%g): its lease is left to run out",
                 seconds,

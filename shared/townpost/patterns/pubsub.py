@@ -1,11 +1,11 @@
-"""pubsub: the town crier. Everyone in the square hears it; nobody else ever will.
+"""pubsub: every subscriber that is connected gets each message. Redis stores nothing.
 
 Commands:      PUBLISH; SUBSCRIBE, or PSUBSCRIBE when the channel has a *, ? or [; PING.
 Keys:          none: a channel (CHANNEL) is a name, and nothing is stored.
 Guarantee:     at most once, to every subscriber connected at that moment, in order.
-How it fails:  no subscriber, a subscriber that reconnects, or one too slow for Redis's output buffer
-               misses messages for good. PUBLISH counts receivers, not readers.
-Use when:      every listener should hear, and the next message makes up for a missed one.
+How it fails:  a subscriber misses messages for good while it is not connected, and when Redis disconnects it because
+               its output buffer is full. PUBLISH counts connections, not messages that were read.
+Use when:      every listener needs each message, and the next message replaces a missed one.
 """
 
 import time

@@ -1,10 +1,11 @@
-"""queue: the post office. The letter waits until one person collects it.
+"""queue: a message waits in a list until one listener takes it.
 
 Commands:      RPUSH (one for a whole batch); BLPOP to wait, LPOP with a COUNT while there is a backlog.
 Keys:          one list (QUEUE), oldest first, raw JSON: any client in any language can use it.
 Guarantee:     stored until taken, then at most once, to one of the listeners, in order.
-How it fails:  what was popped is gone from Redis: a listener killed with a batch in hand (a fast one has the next
-               on its way as well), or a reply lost on the way, loses it. A clean stop gives the rest back.
+How it fails:  a popped message is no longer in Redis. A listener that is killed loses its batch in flight (a fast one
+               also the next batch, which it has asked for); a lost reply loses what it carried. A clean stop puts
+               the unstarted messages back.
 Use when:      each message should be handled by one of several workers, and losing a few in a crash is fine.
 """
 
@@ -73,7 +74,7 @@ class QueueListener:
         self._max_bytes = settings.max_message_bytes
         self._connection = connection
         connection.longest = settings.max_message_bytes
-        self._pinned = settings.prefetch is not None  # PREFETCH says how many may be in hand
+        self._pinned = settings.prefetch is not None  # PREFETCH says how many may be in flight
         self._backlog = False
         self._largest = 0
         self._asked = 0
@@ -183,7 +184,7 @@ class QueueListener:
         try:
             self._give_back([*batch.unstarted, *ahead])
         except TownpostError:
-            batch.payloads = [*batch.payloads, *ahead]  # so it is in hand like the rest, and not lost
+            batch.payloads = [*batch.payloads, *ahead]  # so it is in flight like the rest, and not lost
             raise
 
     def _give_back(self, payloads: Sequence[bytes]) -> None:

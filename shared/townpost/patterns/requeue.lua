@@ -17,14 +17,14 @@ local count = 0
 for i = 3, #ARGV do
     local entry = redis.call('XRANGE', dead, ARGV[i], ARGV[i])[1]
     if entry then
-        local letter = {}
-        for j = 1, #entry[2], 2 do letter[entry[2][j]] = entry[2][j + 1] end
-        local payload = ARGV[2] ~= '' and ARGV[2] or letter.payload
-        local readable, past = pcall(cjson.decode, letter.history or '[]')
+        local dead_letter = {}
+        for j = 1, #entry[2], 2 do dead_letter[entry[2][j]] = entry[2][j + 1] end
+        local payload = ARGV[2] ~= '' and ARGV[2] or dead_letter.payload
+        local readable, past = pcall(cjson.decode, dead_letter.history or '[]')
         if not readable or type(past) ~= 'table' then past = {} end
         past[#past + 1] = {
-            id = entry[1], reason = letter.reason, error = letter.error,
-            attempts = tonumber(letter.attempts), crashes = tonumber(letter.crashes), by = letter.by,
+            id = entry[1], reason = dead_letter.reason, error = dead_letter.error,
+            attempts = tonumber(dead_letter.attempts), crashes = tonumber(dead_letter.crashes), by = dead_letter.by,
         }
         local sum = identity(payload)
         mention(KEYS[4], sum, payload)

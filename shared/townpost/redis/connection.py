@@ -170,7 +170,7 @@ class Connection:
         self.client_id = number if isinstance(number, int) else None
         if isinstance(named, hiredis.ReplyError):
             answer = refusal(str(named))
-            if isinstance(answer, PasswordError | UnavailableError):  # a name is a courtesy, to be let in is not
+            if isinstance(answer, PasswordError | UnavailableError):  # the name is optional, the login is not
                 raise answer
 
     def call(self, *command: str | bytes | float, block: float = 0.0) -> Reply:
@@ -211,7 +211,7 @@ class Connection:
         except BaseException as error:
             self.close()
             if isinstance(error, UnavailableError) and replies and isinstance(replies[-1], hiredis.ReplyError):
-                raise refusal(str(replies[-1])) from None  # Redis said why before it hung up
+                raise refusal(str(replies[-1])) from None  # Redis said why before it closed the connection
             raise
         # a message may come in the same read as the confirmation of its subscription
         self._early = replies[count:]

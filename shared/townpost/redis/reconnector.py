@@ -63,7 +63,7 @@ class Reconnector:
         self._said_connected = False
         self._gone = False
         self.connecting = False
-        """True while nothing is in hand but a connection attempt: a stop need not wait for it."""
+        """True while nothing is in flight but a connection attempt: a stop need not wait for it."""
         self.outages = 0
 
     def run(self, action: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T | None:

@@ -52,10 +52,16 @@ def sent(connection: Connection, name: str, pattern: str) -> list[Message]:
 
 def dead(connection: Connection, name: str) -> list[DeadLetter]:
     """Of a reliable queue or a stream, oldest first."""
-    letters = DeadLetters(connection, PATTERNS["reliable"], name).each()
+    dead_letters = DeadLetters(connection, PATTERNS["reliable"], name).each()
     return [
-        DeadLetter(_message(letter.payload), letter.reason, letter.error, letter.attempts, letter.payload)
-        for letter in letters
+        DeadLetter(
+            _message(dead_letter.payload),
+            dead_letter.reason,
+            dead_letter.error,
+            dead_letter.attempts,
+            dead_letter.payload,
+        )
+        for dead_letter in dead_letters
     ]
 
 

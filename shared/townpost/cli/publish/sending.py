@@ -52,7 +52,7 @@ class Sending:
         Args:
             source: lists of messages, as they come.
             settings: with the interval; 0 sends each list at once.
-            stop: ends it after the message in hand.
+            stop: ends it after the message in flight.
             progress: None logs a line for each message instead.
             due: when they are to be handed out; None for now.
             endless: a stop is the only end there is.

@@ -1,4 +1,4 @@
-"""reliable: registered mail. The letter is handed over against a receipt, or it goes out again.
+"""reliable: a message stays in Redis, under a lease, until it is acknowledged.
 
 Commands:      RPUSH from any client (a script for priorities, delays and a limit); BLMOVE to wait; claim.lua and
                settle.lua, one round trip for each batch; renew.lua, split.lua, recover.lua and forward.lua beside them.
@@ -8,9 +8,9 @@ Keys:          one list (RELIABLE_QUEUE) and its companions, {queue}:claim:*, :l
 Guarantee:     stored until handled: at least once, to one of the listeners at a time. In order while nothing fails;
                retries, priorities and delays change places, and, where several listeners compete, what an overrunning
                batch gives back.
-How it fails:  a message whose consumer died comes again after LEASE_SECONDS, one that always fails or kills ends among
-               the dead letters. So a handler may see a message twice: make it idempotent, or set ONCE_SECONDS.
-               What Redis itself forgets (no AOF) is gone.
+How it fails:  a message whose consumer died is delivered again after LEASE_SECONDS; one that always fails, or kills its
+               consumer, becomes a dead letter. A handler may therefore get a message twice: make it idempotent, or set
+               ONCE_SECONDS. What Redis loses in a crash (without AOF) is lost.
 Use when:      each message must be handled, whatever crashes.
 """
 

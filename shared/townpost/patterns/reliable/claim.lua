@@ -16,11 +16,10 @@
 --       5 longest    bytes of a message that is sent; of a longer one only its size is
 --       6 ahead      1 when the consumer still has another batch in flight: then it gets nothing while there are suspects.
 --                    For a consumer with many batches in flight: 2 takes no suspect, 3 takes nothing else
---       7 woken      1 when one message was moved into the handoff for this consumer
 --       7 plain      how many of the batch are left for the list, though more are urgent
 --       8 suspects   1 when this consumer's turn is a suspect
---      10 consumer
---      11 forward    ms that a forwarder is trusted to be there
+--       9 consumer   its name
+--      10 forward    ms that a forwarder is trusted to be there
 -- Returns { ms until a lease is to be looked at (-1: none is), { names of expired claims },
 --           { payload, or size of one that is too long... }, 1 if this consumer is now the forwarder,
 --           1 if the batch is a suspect, 2 if it is none and suspects wait }.

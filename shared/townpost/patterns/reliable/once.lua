@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- Before messages are handled that are to be handled once: which of them are new? Also when Redis is full, for else
--- nothing could be drained; a mark is smaller than most messages, and there is one at most for each message in hand.
+-- nothing could be drained; a mark is smaller than most messages, and there is one at most for each message in flight.
 --
 -- KEYS  1 leases     sorted set   claim -> deadline
 --       2.. once     strings      one for each message, by its id

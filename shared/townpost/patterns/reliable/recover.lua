@@ -42,7 +42,7 @@ local function blame(claim)
         return
     end
     redis.call('XADD', dead, '*', 'payload', blamed, 'reason', 'crashed',
-        'error', 'its consumer died or hung with it ' .. crashed .. ' times',
+        'error', 'its consumer died or stalled with it ' .. crashed .. ' times',
         'attempts', whole(redis.call('HGET', attempts, sum)), 'crashes', crashed,
         'history', redis.call('HGET', history, sum) or '[]', 'by', by)
     for _, counts in ipairs({ crashes, attempts, history }) do redis.call('HDEL', counts, sum) end

@@ -74,13 +74,13 @@ class Entries(LeasedBatch):
         self.held = len(self.ids)
         """How many should be pending in the name of its member."""
         self.settling = False
-        """Its settlement is under way, so that fewer may be pending."""
+        """Its settlement is in flight, so that fewer may be pending."""
         self.told = 0
         """How many of the failures Redis knows of."""
         self.telling = 0
         """How many more it is being told of."""
         self.asked = 0
-        """How many answers are in the settlement that is under way."""
+        """How many answers are in the settlement that is in flight."""
 
     def attempt(self, index: int) -> int:  # noqa: ARG002 - all of them were handed out equally often
         return self.attempts

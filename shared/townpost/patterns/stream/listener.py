@@ -226,7 +226,7 @@ class StreamListener:
         if taken.before <= self._max_attempts:
             return batch
         for index in range(len(batch)):
-            batch.answered(index, CrashedError(f"its consumers died or hung with it, {taken.before} times"))
+            batch.answered(index, CrashedError(f"its consumers died or stalled with it, {taken.before} times"))
         self.settle(batch)
         return Batch("stream", [])
 

@@ -1,4 +1,4 @@
-"""Looks after what nobody has in hand: what is due, what was given back, and what dead members left behind.
+"""Looks after what nobody has in flight: what is due, what was given back, and what dead members left behind.
 
 Three decisions, each so that a look costs the same whatever is pending:
 

@@ -57,17 +57,17 @@ end
 for i = 4, #ARGV do
     local entry = redis.call('XRANGE', dead, ARGV[i], ARGV[i])[1]
     if entry then
-        local letter = {}
-        for j = 1, #entry[2], 2 do letter[entry[2][j]] = entry[2][j + 1] end
-        local payload = other ~= '' and other or letter.payload or ''
-        local readable, past = pcall(cjson.decode, letter.history or '[]')
+        local dead_letter = {}
+        for j = 1, #entry[2], 2 do dead_letter[entry[2][j]] = entry[2][j + 1] end
+        local payload = other ~= '' and other or dead_letter.payload or ''
+        local readable, past = pcall(cjson.decode, dead_letter.history or '[]')
         if not readable or type(past) ~= 'table' then past = {} end
         past[#past + 1] = {
-            id = entry[1], reason = letter.reason, error = letter.error,
-            attempts = tonumber(letter.attempts), crashes = tonumber(letter.crashes), by = letter.by,
+            id = entry[1], reason = dead_letter.reason, error = dead_letter.error,
+            attempts = tonumber(dead_letter.attempts), crashes = tonumber(dead_letter.crashes), by = dead_letter.by,
         }
         local history = cjson.encode(past)
-        if again(letter.entry or '', history) then
+        if again(dead_letter.entry or '', history) then
             -- pending for its group
         elseif last then
             redis.call('XADD', stream, '*', 'message', payload, 'history', history, 'group', name)

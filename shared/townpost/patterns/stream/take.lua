@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Takes over what nobody has in hand: retries that are due, what was given back, and what dead members left behind.
+-- Takes over what nobody has in flight: retries that are due, what was given back, and what dead members left behind.
 --
 -- KEYS  1 stream
 --       2 retries    sorted set   padded id -> due (ms)

@@ -16,7 +16,7 @@ from lab.processes import Process
 _START_SECONDS = 40.0
 """Much longer than it takes, for machines that have other things to do as well."""
 
-__all__ = ["MakeTown", "Town", "making_towns", "until"]
+__all__ = ["MakeTestbed", "Testbed", "making_testbeds", "until"]
 
 
 def until(condition: Callable[[], object], seconds: float = 40, said: Callable[[], str] = str) -> None:
@@ -27,7 +27,7 @@ def until(condition: Callable[[], object], seconds: float = 40, said: Callable[[
         time.sleep(0.02)
 
 
-class Town:
+class Testbed:
     """Use it in a `with`: whatever still runs at its end is killed."""
 
     def __init__(self, redis_url: str, folder: Path, pattern: str = "pubsub", **settings: str) -> None:
@@ -107,15 +107,15 @@ class Town:
         return body
 
 
-MakeTown: TypeAlias = Callable[..., Town]
+MakeTestbed: TypeAlias = Callable[..., Testbed]
 
 
-def making_towns(redis_url: str, folder: Path) -> Iterator[MakeTown]:
-    """For a fixture: makes towns at this Redis, or where ``redis_url`` says; none outlives its test."""
+def making_testbeds(redis_url: str, folder: Path) -> Iterator[MakeTestbed]:
+    """For a fixture: makes testbeds at this Redis, or where ``redis_url`` says; none outlives its test."""
     default = redis_url
-    with ExitStack() as towns:
+    with ExitStack() as testbeds:
 
-        def make(pattern: str, *, redis_url: str | None = None, **settings: str) -> Town:
-            return towns.enter_context(Town(redis_url or default, folder, pattern, **settings))
+        def make(pattern: str, *, redis_url: str | None = None, **settings: str) -> Testbed:
+            return testbeds.enter_context(Testbed(redis_url or default, folder, pattern, **settings))
 
         yield make
