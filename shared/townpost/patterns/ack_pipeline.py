@@ -1,4 +1,4 @@
-"""How batches are settled: together with the next commands, in one round trip, and again after a lost reply."""
+"""Settles batches together with the next commands, in one round trip, and again after a lost reply."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ B = TypeVar("B", bound=LeasedBatch)
 class AckPipeline(Generic[B]):
     """The settlement of a batch travels in front of the next commands, in one round trip.
 
-    If the reply is lost it is sent again, which changes nothing where it was carried out.
+    If the reply is lost, the settlement is sent again. The script changes nothing if it ran before.
     """
 
     def __init__(
@@ -35,8 +35,8 @@ class AckPipeline(Generic[B]):
         Args:
             connection: of the listener.
             renewer: to release a batch once it is settled.
-            command: that settles a batch.
-            note: told of the batch, the reply, and whether it may be the reply to a repetition.
+            command: makes the command that settles a batch.
+            note: called with the batch, the reply, and whether the settlement was sent more than once.
         """
         self._connection = connection
         self._renewer = renewer
@@ -46,10 +46,10 @@ class AckPipeline(Generic[B]):
         self.unconfirmed: list[B | Part] = []
         """Handled; the acknowledgement is not confirmed."""
         self.refused = False
-        """The last settlement was."""
+        """Redis refused the last settlement."""
 
     def apart(self, connection: Connection, *scripts: Script) -> tuple[Self, Callable[[], None]]:
-        """Another one for another thread; and what opens its connection, with these scripts."""
+        """A second pipeline for another thread, and a function that opens its connection and loads these scripts."""
         pipeline = type(self)(connection, self._renewer, self._command, self._note)
 
         def open_() -> None:
@@ -61,34 +61,34 @@ class AckPipeline(Generic[B]):
         return pipeline, open_
 
     def release(self, batch: B) -> None:
-        """It needs no settlement."""
+        """Give up the lease of a batch that needs no settlement."""
         self._renewer.release(batch.name)
 
     def opened(self) -> None:
-        """The link is a new one: nothing is on its way."""
+        """The connection is new: no reply is outstanding."""
         self._travelling = None
 
     def ask(self, commands: Sequence[Command], block: float = 0.0) -> None:
-        """Send these behind whatever is unconfirmed; nothing else may use the link until `answer`.
+        """Send the unconfirmed settlements, then these commands; nothing else may use the connection until `answer`.
 
         Raises:
-            UnavailableError: the answer to the last ones was never taken, since something interrupted their caller.
+            UnavailableError: an interruption of the last caller left its replies unread.
         """
         if self._travelling is not None:
             self._travelling = None
             self._connection.close()
             raise UnavailableError("an exchange with Redis was interrupted, its connection is closed")
         if self.refused:
-            # nothing may be taken behind a settlement that is refused again: nobody would handle it
+            # a claim behind a settlement that is refused again would raise, and its messages would not be handled
             self.refused = False
             self.exchange([])
         batches = tuple(self.unconfirmed)
-        settling = list(map(self._command, batches))
+        settlements = list(map(self._command, batches))
         if batches and self._connection.connected:
             for batch in batches:
                 batch.sent += 1
         self._travelling = (batches, len(commands))
-        self._connection.send_commands([*settling, *commands], block)
+        self._connection.send_commands([*settlements, *commands], block)
 
     def answer(self, block: float = 0.0) -> list[Reply]:
         """The replies to the commands of the last `ask`; the first error among all replies is raised."""
@@ -106,7 +106,7 @@ class AckPipeline(Generic[B]):
                 batch.sent -= 1
             else:
                 self.unconfirmed.remove(batch)
-                if not isinstance(batch, Part):  # the rest of that stays under its lease
+                if not isinstance(batch, Part):  # the rest of a part's batch stays under its lease
                     self._renewer.release(batch.name)
                 self._note(batch, reply, batch.sent > 1)
         for reply in replies:
@@ -115,12 +115,12 @@ class AckPipeline(Generic[B]):
         return replies[len(batches) :]
 
     def exchange(self, commands: Sequence[Command], block: float = 0.0) -> list[Reply]:
-        """The same at once."""
+        """`ask`, then `answer`."""
         self.ask(commands, block)
         return self.answer(block)
 
     def finish(self, commands: Sequence[Command], log: logging.Logger) -> None:
-        """At the end: what was handled last is acknowledged if Redis answers, and comes again if not."""
+        """Acknowledge what was handled last. If Redis does not answer, it will be delivered again."""
         try:
             if self.unconfirmed or commands:
                 self.exchange(commands)
@@ -131,11 +131,11 @@ class AckPipeline(Generic[B]):
 
 @runtime_checkable
 class AcknowledgesApart(Protocol):
-    """A listener whose batches may be settled by another thread, in any order and in parts."""
+    """A listener whose batches another thread may settle, in any order and in parts."""
 
     tells_attempts: bool
-    """Whether its batches are to know how often their messages were tried."""
+    """Whether its batches look up how often their messages were tried."""
 
     def acknowledge_apart(self, connection: Connection) -> tuple[AckPipeline[Any], Callable[[], None]]:
-        """From now on batches are settled through this connection; the pipeline, and what opens it."""
+        """Settle batches through this connection from now on; returns the pipeline and the function that opens it."""
         ...

@@ -1,4 +1,4 @@
-"""The one shape all patterns have, so that no service ever asks which pattern it holds."""
+"""The interface of every pattern: a service uses it without knowing which pattern it has."""
 
 import contextlib
 import math
@@ -27,30 +27,30 @@ _LAST_YEAR = 9000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guarantees:
-    """What a pattern promises, as data: the conformance suite and the README's table are made from it."""
+    """What a pattern promises, as data: the conformance suite and the README's table are generated from it."""
 
     durable: bool
     """A message sent while no listener runs is there when one starts."""
     redelivers: bool
-    """A message whose handler failed or died is handed out again: at least once."""
+    """A message whose handler failed or whose consumer died is delivered again: at least once."""
     fan_out: bool
     """Every listener gets every message; otherwise each message goes to one of them."""
     ordered: bool
     """One listener gets one sender's messages in the order they were sent, while nothing fails. Where several compete,
-    what an overrunning batch gives back changes places.
+    messages that an overrunning batch returns change places.
     """
     replays: bool
     """A message that was handled can be read again."""
     groups: bool
-    """Each consumer group gets every message, its members share them."""
+    """Each consumer group gets every message; its members share them."""
     schedules: bool
-    """Takes a priority and a delay."""
+    """The pattern accepts a priority and a delay."""
     remembers: bool = False
-    """Can remember the ids of handled messages, so that a second copy is not handled (ONCE_SECONDS)."""
+    """The pattern can store the ids of handled messages and skip a second copy (ONCE_SECONDS)."""
 
     @property
     def promise(self) -> str:
-        """The same in one plain sentence."""
+        """The guarantees in one sentence."""
         who = (
             "everyone who listens" if self.fan_out else "one listener of each group" if self.groups else "one listener"
         )
@@ -69,7 +69,7 @@ class Due:
     at: datetime | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what no calendar has.
+        """Refuse a delay or moment that cannot be meant.
 
         Raises:
             SettingError: a negative delay or one of over ten years, a moment without a time zone or after 9000.
@@ -81,7 +81,7 @@ class Due:
 
 
 class Delivery:
-    """One message on its way to a handler, or the reason it could not be read."""
+    """One message for a handler, or the reason why it could not be read."""
 
     __slots__ = ("_batch", "deadline", "index", "message", "problem")
 
@@ -93,7 +93,7 @@ class Delivery:
         self.message = message
         self.problem = problem
         self.deadline: float | None = None
-        """By the monotonic clock: when the time limit of its handler ends."""
+        """When the time limit of its handler ends, by the monotonic clock."""
 
     @property
     def pattern(self) -> str:
@@ -105,55 +105,55 @@ class Delivery:
 
     @property
     def queue(self) -> str:
-        """The name of the queue, stream or channel it came on."""
+        """The name of the queue, stream or channel that the message came on."""
         return self.channel or self._batch.source
 
     @property
     def attempt(self) -> int:
-        """Which attempt this is, from 1; always 1 where the pattern does not redeliver."""
+        """The number of this attempt, from 1; always 1 where the pattern does not redeliver."""
         return self._batch.attempt(self.index)
 
     @property
     def redelivered(self) -> bool:
-        """Whether it was handed out before, as far as Redis knows."""
+        """Whether the message was delivered before, as far as Redis knows."""
         return self.attempt > 1
 
     @property
     def first_sent_at(self) -> datetime | None:
-        """When it was created, by its sender's clock."""
+        """When the message was created, by its sender's clock."""
         return None if self.message is None else self.message.timestamp
 
     @property
     def lost(self) -> threading.Event:
-        """Set once its lease is gone: another consumer gets it, so stop."""
+        """Set when the lease is lost: another consumer gets the message, so the handler should stop."""
         return self._batch.lost_event()
 
     @property
     def channel(self) -> str | None:
-        """On which of the channels of a glob it came; None where there is but one."""
+        """The channel that it came on, if the listener has a glob; None if it has one channel."""
         channels = self._batch.channels
         return channels[self.index] if channels else None
 
     def ack(self) -> None:
-        """Handled. A second answer to the same delivery changes nothing."""
+        """The message was handled. A second answer to the same delivery changes nothing."""
         self._batch.answered(self.index, None)
 
     def fail(self, error: Exception) -> None:
-        """Not handled; what happens next is the pattern's promise (retried where it redelivers)."""
+        """The message was not handled. If the pattern redelivers, it is retried; otherwise it is lost."""
         self._batch.answered(self.index, error)
 
 
 _SOME = 32
-"""How many messages are read at one go. The garbage collector walks those that are alive: of hundreds, at length."""
+"""How many messages are parsed in one go. More would cost time: the garbage collector visits each one that is alive."""
 
 
 _SOME_BYTES = 1024 * 1024
 
 
 class Batch:
-    """Payloads taken together; iterating reads and yields them one by one, so that each can be let go.
+    """Payloads that were taken together. Iteration parses and yields them one by one, so that each can be freed.
 
-    A second pass goes on where the first was left.
+    A second iteration continues where the first stopped.
     """
 
     def __init__(self, pattern: str, payloads: Sequence[bytes], max_bytes: int = MAX_MESSAGE_BYTES) -> None:
@@ -161,30 +161,30 @@ class Batch:
         self.payloads = payloads
         self.max_bytes = max_bytes
         self.channels: Sequence[str] = ()
-        """For each payload, where a glob stands for several channels."""
+        """The channel of each payload, if the listener has a glob; otherwise empty."""
         self.position = 0
-        """How many were begun."""
+        """How many messages were begun."""
         self.acked = 0
-        """How many of them were handled: the same as `ack` for each that did not `fail`, at the price of one."""
+        """So many from the first were handled. Setting it acknowledges all of these but the failed ones at once."""
         self.skipped: Collection[int] = ()
-        """Positions that were answered before anyone has begun them: they are not handed out."""
+        """Positions that were answered before they were begun: they are not delivered."""
         self.problems: Mapping[int, UnreadableError] = {}
-        """Positions that are known to be unreadable, whatever their payload."""
+        """Positions that are unreadable whatever their payload is."""
         self.source = ""
         """The name of the queue, stream or channel."""
         self.until = math.inf
-        """By the monotonic clock. What is not begun by then goes back to where others can take it, see `may_begin`."""
+        """By the monotonic clock. What is unstarted then goes back, so that others can take it; see `may_begin`."""
 
     def may_begin(self, index: int) -> bool:
-        """Whether this position may be begun after `until`: only the first may, so that every take gets somewhere."""
+        """Whether this position may be begun after `until`: only the first may, so that each take makes progress."""
         return index <= len(self.skipped)
 
-    def attempt(self, index: int) -> int:  # noqa: ARG002 - where it is known
-        """Which attempt this is for the message at this position, from 1."""
+    def attempt(self, index: int) -> int:  # noqa: ARG002 - subclasses use it
+        """The number of this attempt for the message at this position, from 1."""
         return 1
 
     def lost_event(self) -> threading.Event:
-        """Set once the lease is gone; never, where there is none."""
+        """Set when the lease is lost; never set for a batch without a lease."""
         return threading.Event()
 
     def __len__(self) -> int:
@@ -192,15 +192,15 @@ class Batch:
 
     @property
     def unstarted(self) -> Sequence[bytes]:
-        """The payloads to put back if the listener stopped now: those nobody has begun."""
+        """The payloads that were not begun: the listener puts them back when it stops."""
         return self.payloads[self.position :]
 
     def rewind(self) -> None:
-        """Nothing was begun after all."""
+        """Mark every message as unstarted again."""
         self.position = 0
 
     def answered(self, index: int, error: Exception | None, policy: Policy | None = None) -> None:
-        """What became of one delivery; here, where each is taken once and for all, nothing follows from it."""
+        """Note the answer to one delivery. Here it changes nothing, because the message is no longer in Redis."""
 
     def __iter__(self) -> Iterator[Delivery]:
         for index, message in self.reading():
@@ -210,7 +210,7 @@ class Batch:
                 yield Delivery(self, index, message)
 
     def reading(self) -> Iterator[tuple[int, Message | UnreadableError]]:
-        """The same without an object for each: positions, and messages or why they cannot be read."""
+        """Yield positions, with the message or the reason why it cannot be read: cheaper than a `Delivery` for each."""
         now = time.monotonic
         while self.position < len(self.payloads):
             for index, message in enumerate(self.next_chunk(), self.position):
@@ -222,11 +222,11 @@ class Batch:
                     yield index, message
 
     def next_chunk(self) -> "list[Message] | list[Message | UnreadableError | None]":
-        """The next few read at one go, which is an eighth faster, and not begun; None for those that are `skipped`."""
+        """Parse the next few messages in one go (an eighth faster), without beginning them; None for `skipped` ones."""
         first = self.position
         some = self.payloads[first : first + _SOME]
         if sum(map(len, some)) > _SOME_BYTES:
-            some = some[:1]  # reading takes as long as a message may wait
+            some = some[:1]  # parsing more would keep the first message waiting
         if not self.skipped and not self.problems and max(map(len, some), default=0) <= self.max_bytes:
             with contextlib.suppress(ValidationError):
                 return [validate_json(payload) for payload in some]
@@ -242,35 +242,35 @@ class Batch:
 
 
 class Sender(Protocol):
-    """Turns messages into commands; the caller decides what shares a round trip and a MULTI."""
+    """Turns messages into commands. The caller decides which commands share a round trip and a MULTI."""
 
     def commands(self, messages: Sequence[Message], payloads: Sequence[bytes], due: Due | None) -> list[Command]:
-        """What sends these messages, whose bytes are ``payloads``; ``due`` only where the pattern schedules."""
+        """The commands that send these messages, as ``payloads``; ``due`` only where the pattern schedules."""
         ...
 
     def joins(self, messages: Sequence[Message], due: Due | None) -> bool:
-        """Whether these messages and those of other callers can be one command, which Redis takes or refuses whole."""
+        """Whether these messages and other callers' can share one command, which Redis accepts or refuses whole."""
         ...
 
     def upkeep(self) -> list[Command]:
-        """What is to be sent after them, also if Redis refused them."""
+        """The commands to send after the messages, also if Redis refused these."""
         ...
 
     def receipt(
         self, commands: Sequence[Command], replies: Sequence[Reply], upkeep: Sequence[Reply], count: int
     ) -> Receipt:
-        """What the replies to these ``commands`` for ``count`` messages, and to ``upkeep``, mean."""
+        """The meaning of the replies to these ``commands`` for ``count`` messages, and to ``upkeep``."""
         ...
 
 
 class Listener(Protocol):
-    """Takes messages from Redis in batches. Used by one thread; only ``interrupt`` is for others."""
+    """Takes messages from Redis in batches. One thread uses it; only ``interrupt`` may be called by others."""
 
     can_requeue: bool
-    """Whether `settle` can put messages without an answer back for somebody else."""
+    """Whether `settle` can put messages without an answer back for other consumers."""
 
     def open(self) -> None:
-        """Connect, and subscribe or whatever it takes; also after a loss.
+        """Connect, and subscribe where the pattern needs it; also after a lost connection.
 
         Raises:
             UnavailableError, RefusedError
@@ -278,7 +278,7 @@ class Listener(Protocol):
         ...
 
     def take(self, limit: int) -> Batch:
-        """Wait up to a second for messages and return up to ``limit`` of them, maybe none.
+        """Wait up to a second for messages; return at most ``limit`` of them, or none.
 
         Raises:
             UnavailableError, RefusedError
@@ -286,15 +286,15 @@ class Listener(Protocol):
         ...
 
     def settle(self, batch: Batch) -> None:
-        """Tell Redis what became of a batch; those without an answer are put back where that is possible."""
+        """Send the answers of a batch to Redis. Messages without an answer are put back where the pattern can."""
         ...
 
     def lost(self) -> str:
-        """After an outage: what it may have cost, in words."""
+        """What an outage may have cost, as a text for the log."""
         ...
 
     def interrupt(self, control: Connection) -> None:
-        """From another thread, through its own link: end a wait early if that loses nothing."""
+        """Called by another thread, with its own connection: end a wait early if that loses no message."""
         ...
 
     def close(self) -> None: ...
@@ -306,9 +306,9 @@ class Pattern:
 
     name: str
     label: str
-    """As it stands in the subscriber's lines."""
+    """Its name in the lines that the subscriber prints."""
     setting: str
-    """The variable that names its channel or key."""
+    """The environment variable that names its channel or key."""
     guarantees: Guarantees
     sender: Callable[[Options], Sender]
     listener: Callable[[Options, Connection, Counts], Listener]

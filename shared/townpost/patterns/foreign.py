@@ -1,4 +1,4 @@
-"""Keys of ours that others have written with another type: they are set aside, so that the queue goes on."""
+"""Sets aside our keys to which others have written another type, so that the queue continues."""
 
 import logging
 from collections.abc import Mapping
@@ -10,9 +10,9 @@ __all__ = ["set_aside"]
 
 
 def set_aside(connection: Connection, types: Mapping[str, str], log: logging.Logger) -> bool:
-    """Rename each key that has another type than it must, to its name and ``:foreign``; whether there was one.
+    """Rename each key of a wrong type to its name and ``:foreign``. Returns whether there was one.
 
-    What it holds was never ours, and nobody else could use it there.
+    Its content is not ours, and no client can use it under that name.
     """
     found = False
     for key, wanted in types.items():

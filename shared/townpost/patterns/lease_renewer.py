@@ -15,9 +15,9 @@ __all__ = ["LeaseRenewer", "Upkeep", "renewal_pause"]
 
 _RENEW_SECONDS = 1.0
 _LOOK_SECONDS = 0.05
-"""How often the batches that are held are looked at."""
+"""How often the held batches are checked."""
 _AGAIN_SECONDS = 1.0
-"""After which a split that failed is tried again."""
+"""The pause before a failed split is tried again."""
 
 
 def renewal_pause(lease: float) -> float:
@@ -27,31 +27,31 @@ def renewal_pause(lease: float) -> float:
 
 @dataclass(slots=True)
 class _Held:
-    """One lease that is kept."""
+    """One lease that the renewer keeps."""
 
     batch: LeasedBatch
-    """Whose handler must get somewhere: its own, or for a claim made ahead the one before it."""
+    """The renewer renews while the handler of this batch makes progress; for a claim ahead, of the one before."""
     leased_until: float
     """By the monotonic clock."""
 
 
 class Upkeep(Protocol):
-    """What a pattern does for the batches that are held; called from the renewer's thread, on its link."""
+    """What a pattern does for held batches. The renewer's thread calls it, with its own connection."""
 
     def renew(self, connection: Connection, held: Mapping[str, LeasedBatch]) -> Collection[str]:
-        """Extend these leases; returns the names of those that are lost."""
+        """Extend these leases; return the names of the lost ones."""
         ...
 
     def split(self, connection: Connection, batch: LeasedBatch, first: int, ahead: Sequence[str]) -> Collection[str]:
-        """Give back what is not begun, from this position on, and all that was claimed ahead.
+        """Give back the unstarted messages, from this position on, and all claims made ahead.
 
-        Returns the names of those claims ahead that are given back.
+        Returns the names of the claims ahead that were given back.
         """
         ...
 
 
 class LeaseRenewer:
-    """A thread and a link of its own, at work only while a batch is held: renews leases, and splits what overruns."""
+    """A thread with its own connection. It renews the leases of held batches, and splits those that overrun."""
 
     def __init__(
         self, name: str, connection: Connection, upkeep: Upkeep, *, lease: float, handler_timeout: float
@@ -80,7 +80,7 @@ class LeaseRenewer:
         self._stalled = ""
 
     def hold(self, name: str, by: LeasedBatch, leased_until: float) -> None:
-        """Keep this lease for as long as that batch gets anywhere: its own, or that of the next one behind it."""
+        """Keep this lease while the handler of ``by`` makes progress: its own batch, or the one before it."""
         with self._lock:
             self._held[name] = _Held(by, leased_until)
             self._work.set()
@@ -89,13 +89,13 @@ class LeaseRenewer:
             self._thread.start()
 
     def holds(self, name: str) -> bool:
-        """Whether this lease is kept."""
+        """Whether the renewer keeps this lease."""
         with self._lock:
             return name in self._held
 
     def release(self, name: str) -> float | None:
-        """Until when the lease runs, by the monotonic clock; None if it is lost, was given back or never held."""
-        with self._splitting, self._lock:  # what is given back right now is not ours
+        """Stop keeping it. Returns its end by the monotonic clock; None if it is lost, was given back or never held."""
+        with self._splitting, self._lock:  # a claim that is being given back is not ours any more
             held = self._held.pop(name, None)
             if not self._held:
                 self._work.clear()
@@ -122,7 +122,7 @@ class LeaseRenewer:
                     said = False
             except TownpostError as error:
                 self._connection.close()
-                if not said:  # the listener tells of each attempt
+                if not said:  # the listener logs each attempt
                     self._log.warning("leases cannot be renewed: %s", error)
                 said = True
         self._connection.close()
@@ -150,7 +150,7 @@ class LeaseRenewer:
                 one.batch.lose()
                 with self._lock:
                     self._held.pop(name, None)
-            # a claim made ahead may not have been made yet; if it is lost, its time runs out by our own clock
+            # a claim made ahead may not exist yet; if it is lost, its lease ends by our own clock
 
     def _split_overrun(self, now: float) -> None:
         held = self._snapshot()
@@ -161,7 +161,7 @@ class LeaseRenewer:
             ahead = [other for other, behind in held.items() if behind.batch is batch and other != name]
             if batch.position >= len(batch) and not ahead:
                 continue
-            batch.overrun_at = now + _AGAIN_SECONDS  # should this fail
+            batch.overrun_at = now + _AGAIN_SECONDS  # if this fails, it is tried again then
             first = batch.stop_beginning()
             with self._splitting:
                 self._connect()
@@ -169,10 +169,10 @@ class LeaseRenewer:
                 with self._lock:
                     for other in returned:
                         self._held.pop(other, None)
-            batch.split = set(ahead) <= set(returned)  # else one was not made yet
+            batch.split = set(ahead) <= set(returned)  # otherwise a claim ahead did not exist yet
 
     def _alive(self, batch: LeasedBatch) -> bool:
-        """Whether its handler still gets anywhere."""
+        """Whether its handler makes progress."""
         seconds = batch.idle(time.monotonic())
         if not batch.open or seconds <= self._handler_timeout * (1 if batch.at_once else max(1, batch.begun)):
             return True

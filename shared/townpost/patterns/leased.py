@@ -1,4 +1,4 @@
-"""What the patterns that redeliver share: a batch whose messages are open until answered."""
+"""The batch of the patterns that redeliver: each message is open until it is answered."""
 
 import math
 import threading
@@ -13,7 +13,7 @@ from townpost.verdicts import Policy
 __all__ = ["ACKED", "OPEN", "SETTLED", "Failure", "LeasedBatch", "Part"]
 
 OPEN, ACKED, FAILED, SETTLED = range(4)
-"""What became of one message of a batch; settled: it has left the batch, see `Part`."""
+"""The status of one message of a batch; SETTLED: it was settled with a `Part`, before the rest."""
 
 
 class Failure(NamedTuple):
@@ -21,40 +21,40 @@ class Failure(NamedTuple):
 
     error: Exception
     policy: Policy | None
-    """Of its handler, if that has one of its own."""
+    """The policy of its handler, if the handler has its own."""
 
 
 class LeasedBatch(Batch):
-    """Payloads under one lease; each is open until it is answered."""
+    """Payloads under one lease."""
 
     def __init__(self, pattern: str, name: str, payloads: Sequence[bytes], max_bytes: int) -> None:
         super().__init__(pattern, payloads, max_bytes)
         self.name = name
         self.status = bytearray(len(payloads))
-        """Of each message. To set ACKED for one that is open acknowledges it, from any thread."""
+        """The status of each message. Any thread acknowledges an open message by setting ACKED."""
         self.failures: dict[int, Failure] = {}
         """By position, in the order in which they failed."""
         self.skipped: set[int] = set()
         self.lost = False
-        """Its lease is another consumer's: nothing more of it may be begun."""
+        """The lease was lost to another consumer: no further message may be begun."""
         self.leased_until = math.inf
-        """By the monotonic clock, as of the last renewal: after a longer pause others may have it."""
+        """The end of the lease at its last renewal, by the monotonic clock; later, others may have the batch."""
         self.overrun_at = math.inf
-        """By the monotonic clock: then what is not begun goes back to where others can take it."""
+        """When the unstarted messages go back, so that others can take them; by the monotonic clock."""
         self.split = False
-        """It went back, from the position where `until` stopped it."""
+        """The unstarted messages went back, from the position where `until` stopped the handler."""
         self.sent = 0
-        """How often its settlement was sent, whether or not a reply came."""
+        """How often its settlement was sent, with or without a reply."""
         self.full = False
         """Redis had no room for its settlement."""
         self._lost_event: threading.Event | None = None
         self._answering = threading.Lock()
         self.parting = False
-        """A part of it is being settled."""
+        """The settlement of a part is in flight."""
         self.parted = False
-        """One has been."""
+        """A part was settled."""
         self.at_once = False
-        """Its messages are at work at the same time, not one after the other."""
+        """Its messages are handled at the same time, not one after the other."""
         self._seen = (0, 0, 0)
         self._seen_at = time.monotonic()
 
@@ -74,11 +74,11 @@ class LeasedBatch(Batch):
 
     @property
     def begun(self) -> int:
-        """How many are in the handler's hands: more than one only for a handler of lists."""
+        """How many messages the handler has: more than one only for a handler of lists."""
         return max(0, self.position - max(len(self.status) - self.status.count(OPEN), self.acked))
 
     def part(self, returned: Sequence[int], most_failures: int) -> "Part | None":
-        """What can be settled before the rest: what is answered, and what was not begun; None if there is nothing."""
+        """The messages to settle before the rest: the answered ones and ``returned``; None if there are none."""
         with self._answering:
             failed = list(islice(self.failures.items(), most_failures))
             acked = [index for index, one in enumerate(self.status) if one == ACKED and index not in self.failures]
@@ -88,7 +88,7 @@ class LeasedBatch(Batch):
         return Part(self, acked, failed, returned)
 
     def part_settled(self, part: "Part") -> None:
-        """It has left the batch."""
+        """Mark the messages of this part as settled."""
         with self._answering:
             for index, _ in part.failed:
                 del self.failures[index]
@@ -97,14 +97,14 @@ class LeasedBatch(Batch):
         self.parted, self.parting = True, False
 
     def take_up(self, overrun_seconds: float | None, leased_until: float) -> None:
-        """It is handed out now: with so much time to begin its messages, under a lease that runs until then."""
+        """Start the time in which its messages may be begun, under a lease that ends at ``leased_until``."""
         self.leased_until = leased_until
         if overrun_seconds is not None:
             self.overrun_at = time.monotonic() + overrun_seconds
         self.until = min(self.overrun_at, leased_until)
 
     def lose(self) -> None:
-        """From the thread that renews: nothing more is begun, at once."""
+        """Called by the renewer's thread: no further message may be begun."""
         self.lost = True
         self.until = -math.inf
         if self._lost_event is not None:
@@ -118,7 +118,7 @@ class LeasedBatch(Batch):
         return self._lost_event
 
     def stop_beginning(self) -> int:
-        """From the thread that renews: nothing is begun from the position on that is returned.
+        """Called by the renewer's thread: no message is begun from the returned position on.
 
         The handler's thread announces a position before it asks `until`, and this sets `until` before it reads the
         position: so one of the two sees the other. The first message may always be begun, see `may_begin`.
@@ -130,7 +130,7 @@ class LeasedBatch(Batch):
         now = time.monotonic()
         if self.lost or now > self.leased_until:
             return False
-        if self.until > -math.inf and now <= self.overrun_at:  # only the lease was in question, and it was renewed
+        if self.until > -math.inf and now <= self.overrun_at:  # `until` was the end of the lease, which was renewed
             self.until = min(self.overrun_at, self.leased_until)
             return True
         return super().may_begin(index)
@@ -154,7 +154,7 @@ class LeasedBatch(Batch):
 
 
 class Part:
-    """Some messages of a batch, settled while others of it are at work."""
+    """Some messages of a batch, settled while others are still being handled."""
 
     def __init__(
         self,
@@ -169,6 +169,6 @@ class Part:
         self.failed = failed
         self.returned = returned
         self.sent = 0
-        """How often it was sent, as for a batch."""
+        """How often its settlement was sent."""
         self.full = False
-        """Redis had no room for it."""
+        """Redis had no room for its settlement."""

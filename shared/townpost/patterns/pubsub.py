@@ -28,15 +28,15 @@ GUARANTEES = Guarantees(
 )
 
 _PING_AFTER = 1.5
-"""Seconds of silence after which we ask whether the link is alive; with the deadline for the answer, a
-half-open one is found within 4.5 s. redis-py's own health check does not notice it at all."""
+"""Seconds of silence after which the listener sends PING. With the deadline for the reply, it detects a half-open
+connection within 4.5 s. redis-py's own health check never detects one."""
 
 _GLANCE_SECONDS = 0.2
-"""How long one wait for bytes may last: a stop is noticed that soon, and it costs Redis nothing."""
+"""How long one wait for bytes may last: the listener notices a stop that soon, and Redis has no work from it."""
 
 
 class PubsubSender:
-    """Publishes to the channel, or each message to one of its own."""
+    """Publishes to the channel; with a route, each message to the channel that the route returns."""
 
     def __init__(self, settings: Options) -> None:
         self._channel = settings.channel
@@ -88,14 +88,14 @@ class PubsubListener:
         self._heard()
         self._connection.call("PSUBSCRIBE" if self._glob else "SUBSCRIBE", self._channel)
 
-    def take(self, limit: int) -> Batch:  # noqa: ARG002 - a read brings what it brings
+    def take(self, limit: int) -> Batch:  # noqa: ARG002 - the server decides how many frames a read returns
         frames = self._connection.receive(_GLANCE_SECONDS, payloads=not self._glob)
         if frames is None:
             self._check_alive()
             frames = []
         else:
             self._heard()
-        # by far the most are payloads: a call for each of them would cost as much as the parser
+        # most frames are payloads: a call for each of them would cost as much as the parser
         found = [frame if type(frame) is bytes else _payload(frame) for frame in frames]
         payloads = [payload for payload in found if payload is not None]
         batch = Batch("pubsub", payloads, self._max_bytes)
@@ -131,7 +131,7 @@ class PubsubListener:
 
 
 def _payload(frame: Reply) -> bytes | None:
-    """The payload of a message; None for confirmations and PONG."""
+    """The payload of a message frame; None for confirmations and PONG."""
     if isinstance(frame, hiredis.ReplyError):
         raise refusal(str(frame))
     if isinstance(frame, list) and frame[0] in (b"message", b"pmessage"):
@@ -141,7 +141,7 @@ def _payload(frame: Reply) -> bytes | None:
 
 
 def _channel(frame: Reply) -> str | None:
-    """The channel on which a message of a glob came; None for everything else."""
+    """The channel of a message that matched a glob; None for every other frame."""
     if isinstance(frame, list) and frame[0] == b"pmessage":
         channel = frame[2]
         return channel.decode(errors="backslashreplace") if isinstance(channel, bytes) else None

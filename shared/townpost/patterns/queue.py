@@ -36,7 +36,7 @@ _END_SECONDS = 0.3
 _MOST = 250
 _MOST_BYTES = 32 * 1024 * 1024
 _AHEAD = 100
-"""From how many messages in 50 ms the next batch is asked for ahead: not where a handler takes its time."""
+"""If a handler handles so many messages in 50 ms, the next batch is requested before this one is delivered."""
 
 
 class QueueSender:
@@ -61,9 +61,9 @@ class QueueSender:
 
 
 class QueueListener:
-    """Takes from the list, competing with everyone else who does.
+    """Takes messages from the list; other listeners take from it as well.
 
-    While a backlog is worked off by a fast handler, the next batch is asked for before this one is handed out.
+    While there is a backlog and the handler is fast, it requests the next batch before it delivers this one.
     """
 
     can_requeue = True
@@ -74,11 +74,11 @@ class QueueListener:
         self._max_bytes = settings.max_message_bytes
         self._connection = connection
         connection.longest = settings.max_message_bytes
-        self._pinned = settings.prefetch is not None  # PREFETCH says how many may be in flight
+        self._pinned = settings.prefetch is not None  # then PREFETCH says how many may be in flight
         self._backlog = False
         self._largest = 0
         self._asked = 0
-        """How many messages were asked for, while the reply is on its way."""
+        """How many messages the LPOP requested whose reply was not read yet; 0: none is outstanding."""
         self._log = logging.getLogger("townpost.queue")
 
     def open(self) -> None:
@@ -94,7 +94,7 @@ class QueueListener:
         return batch
 
     def _pop(self, limit: int) -> list[bytes]:
-        """What the list holds now, if there is a backlog."""
+        """Pop a batch if there is a backlog; otherwise return nothing."""
         if not self._backlog:
             return []
         if not self._asked:
@@ -108,7 +108,7 @@ class QueueListener:
         return payloads
 
     def _wait(self) -> list[bytes]:
-        """One message, as soon as there is one; none after a second."""
+        """Wait up to a second for one message."""
         try:
             payloads = self._blpop()
         except TownpostError:
@@ -117,7 +117,7 @@ class QueueListener:
             self._end_wait()
             self._connection.close()
             raise
-        self._backlog = bool(payloads)  # where one was, more may be
+        self._backlog = bool(payloads)  # after one message there may be more
         self._largest = max(map(len, payloads), default=0)
         return payloads
 
@@ -139,7 +139,7 @@ class QueueListener:
         return cast("list[bytes]", popped)[1:] if isinstance(popped, list) else []
 
     def _end_wait(self) -> None:
-        """Give back what came before the end; a wait left behind on the server would take one more message."""
+        """End the wait on the server, which would take one more message, and put back a message that has arrived."""
         control = Connection(self._url, name="townpost-control", connect_seconds=_END_SECONDS)
         control.stop, control.patience, self._connection.patience = self._connection.stop, _END_SECONDS, _END_SECONDS
         payloads: list[bytes] = []
@@ -147,7 +147,7 @@ class QueueListener:
             if self._connection.connected and self._connection.client_id is not None:
                 control.connect()
                 ended = control.call("CLIENT", "UNBLOCK", self._connection.client_id)
-                # if there was no wait any more, its reply is on its way; or the wait had not begun
+                # without a wait to end, either its reply is on its way or the wait had not begun
                 if (ended or self._connection.wait(_END_SECONDS)) and (payloads := self._popped()):
                     control.call("LPUSH", self._queue, *payloads)
         except TownpostError as error:
@@ -184,7 +184,7 @@ class QueueListener:
         try:
             self._give_back([*batch.unstarted, *ahead])
         except TownpostError:
-            batch.payloads = [*batch.payloads, *ahead]  # so it is in flight like the rest, and not lost
+            batch.payloads = [*batch.payloads, *ahead]  # so the requested batch is in flight as well, and not lost
             raise
 
     def _give_back(self, payloads: Sequence[bytes]) -> None:

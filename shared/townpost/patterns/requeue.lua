@@ -1,14 +1,15 @@
 #!lua
--- Puts dead letters of a list (a stream has its own script) back where they came from: attempts and crashes start anew, the history of deaths is kept.
+-- Requeues dead letters of a list (stream/requeue.lua does it for a stream). Attempts and crashes start at 0; the history of
+-- deaths is kept.
 --
 -- KEYS  1 origin     list
 --       2 dead       stream
 --       3 history    hash         SHA-1 -> earlier deaths, as JSON
 --       4 counted    sorted set   which messages have counts -> when they last changed
 -- ARGV  1 pattern    "reliable"
---       2 payload    to put in the place of what they hold; empty: as it is
+--       2 payload    replaces theirs; empty: unchanged
 --       3.. ids of dead letters
--- Returns how many there were.
+-- Returns how many were found.
 
 --#include reliable/common.lua
 

@@ -1,13 +1,13 @@
 #!lua flags=allow-oom
--- Takes the message that woke this consumer out of the handoff, into a claim of its own and under a lease. It is sent
--- together with the BLMOVE that waits. It does nothing else: what waits besides comes with the next claim.
+-- Moves the message that woke this consumer from the handoff into a claim of its own, under a lease. The consumer sends it
+-- together with the BLMOVE that waits. It takes one message only; the next claim takes what else waits.
 --
 -- KEYS  1 handoff    list         one message for each consumer that is waking up
 --       2 claim      list         the batch of one; must not exist
---       3 leases     sorted set   claim -> deadline; the handoff, while something lies there
+--       3 leases     sorted set   claim -> deadline; the handoff, while it is not empty
 -- ARGV  1 lease      ms
---       2 longest    bytes of a message that is sent; of a longer one only its size is
--- Returns { payload, or size of one that is too long }; empty when nothing came, or another has it.
+--       2 longest    bytes; of a longer message only the size is returned
+-- Returns { payload, or size if it is too long }; empty when no message came or another consumer has it.
 
 local handoff, claim, leases = KEYS[1], KEYS[2], KEYS[3]
 if redis.call('EXISTS', handoff) == 0 then return {} end -- nothing is written when the time was up

@@ -1,11 +1,11 @@
 #!lua
--- How often the messages of a claim were tried before.
+-- Reads how often the messages of a claim were tried before.
 --
 -- KEYS  1 claim      list
 --       2 counted    sorted set   which messages have counts -> when they last changed
 --       3 attempts   hash         SHA-1 -> how often its handler failed
---       4 crashes    hash         SHA-1 -> how often its consumer died with it alone
--- Returns { position from 0, times, ... } of those that were.
+--       4 crashes    hash         SHA-1 -> how often a consumer died with this message alone
+-- Returns { position from 0, times, ... } for the messages that were tried.
 
 --#include reliable/common.lua
 

@@ -1,4 +1,4 @@
-"""How often the messages of a claim were tried before: for handlers that want to know."""
+"""Looks up how often the messages of a claim were tried before, for handlers that ask."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ __all__ = ["find_attempts"]
 
 
 def find_attempts(connection: Connection, keys: QueueKeys, claim: Claim) -> Mapping[int, int]:
-    """One round trip; by position, of those that were."""
+    """The number of earlier attempts by position, without those never tried; one round trip."""
     names = [claim.name, keys.counted, keys.attempts, keys.crashes]
     reply = connection.call(*ATTEMPTS.command(names))
     numbers = [one for one in reply if isinstance(one, int)] if isinstance(reply, list) else []

@@ -1,4 +1,4 @@
-"""How much one script may move. Measured: 4 MiB take 15 to 25 ms of the server's time, 16 MiB up to 200."""
+"""How much one script may move. As measured, 4 MiB take 15 to 25 ms of the server's time, 16 MiB up to 200."""
 
 __all__ = ["SCRIPT_BYTES"]
 

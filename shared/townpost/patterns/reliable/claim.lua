@@ -1,32 +1,32 @@
 #!lua flags=allow-oom
--- Takes a batch out of a queue into a claim of its own, under a lease. One round trip.
+-- Moves a batch from a queue into a claim of its own, under a lease.
 --
 -- KEYS  1 queue      list         ready messages, oldest first
---       2 handoff    list         what waking consumers are about to adopt: see adopt.lua
+--       2 handoff    list         messages of waking consumers, until adopt.lua moves them
 --       3 claim      list         the batch; must not exist
---       4 leases     sorted set   claim -> deadline; the handoff, while something lies there
+--       4 leases     sorted set   claim -> deadline; the handoff, while it is not empty
 --       5 priority   sorted set   urgent messages
 --       6 scheduled  sorted set   messages by due time
 --       7 suspects   list         messages of crashed consumers
---       8 forwarder  string       the consumer that promotes what falls due
--- ARGV  1 most       messages
+--       8 forwarder  string       the consumer that promotes messages that are due
+-- ARGV  1 most       messages in the batch
 --       2 lease      ms
 --       3 grace      ms: see `overdue`
 --       4 bytes      the batch ends with the message that exceeds it
---       5 longest    bytes of a message that is sent; of a longer one only its size is
---       6 ahead      1 when the consumer still has another batch in flight: then it gets nothing while there are suspects.
---                    For a consumer with many batches in flight: 2 takes no suspect, 3 takes nothing else
---       7 plain      how many of the batch are left for the list, though more are urgent
---       8 suspects   1 when this consumer's turn is a suspect
+--       5 longest    bytes; of a longer message only the size is returned
+--       6 ahead      1 when the consumer has another batch in flight: then it gets nothing while there are suspects.
+--                    For a consumer with many batches in flight: 2 takes no suspect, 3 takes suspects only
+--       7 plain      how many of the batch come from the list, even if more are urgent
+--       8 suspects   1 when this claim takes a suspect, if there is one
 --       9 consumer   its name
---      10 forward    ms that a forwarder is trusted to be there
--- Returns { ms until a lease is to be looked at (-1: none is), { names of expired claims },
---           { payload, or size of one that is too long... }, 1 if this consumer is now the forwarder,
+--      10 forward    ms after which another consumer may be elected
+-- Returns { ms until a lease must be checked (-1: there is none), { names of expired claims },
+--           { payload, or size if it is too long... }, 1 if this consumer is now the forwarder,
 --           1 if the batch is a suspect, 2 if it is none and suspects wait }.
 --
--- A suspect travels alone, so that only the message that really kills its consumer is blamed for it. A script that is
--- refused half-way (ACL, a key of another type) is not rolled back: so whatever moves, moves in one step, or is first
--- written to where it goes and only then taken from where it was.
+-- A suspect is alone in its claim, so that a crash is counted only against the message that causes it. Redis does not roll
+-- back a script that it refuses half-way (ACL, a key of another type). So each message moves in one step, or is first
+-- written to its new place and only then removed from its old one.
 
 --#include reliable/common.lua
 
@@ -37,17 +37,17 @@ local bytes, longest, plain = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARG
 local PROMOTE = 200
 local FEW = 16
 local MOVED = 1000 -- as arguments of one call
-local HANDOFF_MS = 250 -- who was woken has adopted it by then; or could not, and what lies there goes to another
+local HANDOFF_MS = 250 -- by then the woken consumer has adopted its message; if it could not, another consumer recovers it
 
 local ready = redis.pcall('LLEN', queue)
 if type(ready) == 'table' then
     return redis.error_reply('WRONGTYPE Operation against a key holding the wrong kind of value')
 end
 
-ready = ready + promote(queue, priority, scheduled, PROMOTE, bytes / 2) -- the forwarder does the rest
+ready = ready + promote(queue, priority, scheduled, PROMOTE, bytes / 2) -- the forwarder promotes the rest
 
 local batch, size, leased = {}, 0, false
-local function lease_first() -- a lease comes before what it is for
+local function lease_first() -- the lease is written before the messages of the claim
     if not leased then redis.call('ZADD', leases, now + lease, claim) end
     leased = true
 end
@@ -55,8 +55,8 @@ local function took(payload)
     size = size + #payload
     batch[#batch + 1] = #payload <= longest and payload or #payload
 end
--- A few are read at a time, which costs half of one by one. How large they are is only known when they were read, so it
--- begins with one.
+-- Reading a few at a time costs half of reading one by one. Their size is known only when they were read, so the first
+-- read is of one.
 local function take_list()
     local payloads, taken, few = {}, 0, 1
     while #batch < most and size < bytes do
@@ -87,9 +87,9 @@ local function take_ready()
         local _, payload = parts(member)
         lease_first()
         redis.call('RPUSH', claim, payload)
-        redis.call('ZREMRANGEBYRANK', priority, 0, 0) -- by its place: ZREM would copy and hash a member of 1 MiB again
+        redis.call('ZREMRANGEBYRANK', priority, 0, 0) -- by rank: ZREM would copy and hash a member of 1 MiB again
         took(payload)
-        size = size + #payload -- copied, not moved: that takes twice as long
+        size = size + #payload -- counted twice: copying takes twice as long as moving
     end
     if ready > 0 then take_list() end
 end
@@ -110,7 +110,7 @@ elseif ARGV[6] == '3' then
         take_suspect()
     end
 elseif suspicious and ARGV[6] == '1' then
-    -- none ahead: the consumer has to come back with nothing in flight
+    -- no batch ahead: the consumer must ask again with nothing in flight
 elseif suspicious and ARGV[8] == '1' then
     suspect = 1
     take_suspect()

@@ -1,4 +1,4 @@
-"""How one consumer asks for its claims, and what the answers say; see claim.lua, adopt.lua and look.lua."""
+"""Builds the commands that request a claim, and reads their replies; see claim.lua, adopt.lua and look.lua."""
 
 import itertools
 from typing import NamedTuple, cast
@@ -15,23 +15,23 @@ from townpost.redis.connection import Command, Reply
 __all__ = ["Answer", "Claiming", "Turns"]
 
 _PLAIN_SHARE = 10
-"""One message of so many comes from the list although urgent ones wait."""
+"""One of so many messages comes from the list even if urgent ones wait."""
 _ONE_IN_FLIGHT, _NO_SUSPECT, _SUSPECT_ALONE = 1, 2, 3
-"""How a consumer asks, if not with nothing in flight (0): the last two with many batches in flight."""
+"""The mode of a request; 0: nothing is in flight. The last two are for many batches in flight."""
 _IS_SUSPECT, _SUSPECTS_WAIT = 1, 2
-"""What it is told."""
+"""What the last figure of the reply means."""
 
 
 class Turns:
-    """Whose turn it is in the next claim: neither urgent messages nor suspects keep all others waiting."""
+    """What the next claim takes first, so that neither urgent messages nor suspects starve the others."""
 
     def __init__(self) -> None:
         self.suspects = True
-        """Whether the next claim takes a suspect, if there is one: every other claim does."""
+        """Whether the next claim takes a suspect if there is one: every other claim does."""
         self._credit = 0
 
     def plain(self, limit: int) -> int:
-        """How many of a claim of so many are left for the list, though more are urgent."""
+        """How many of ``limit`` messages come from the list, even if more are urgent."""
         self._credit += limit
         share, self._credit = divmod(self._credit, _PLAIN_SHARE)
         return share
@@ -41,11 +41,11 @@ class Turns:
 
 
 class Answer(NamedTuple):
-    """What claim.lua has answered."""
+    """The reply of claim.lua."""
 
     claim: Claim | None
     wait: float = 0
-    """ms until a lease is to be looked at; -1 when there is none."""
+    """ms until the next lease must be checked; -1 if there is none."""
     expired: tuple[bytes, ...] = ()
     """Names of claims to recover."""
     forward: bool = False
@@ -53,7 +53,7 @@ class Answer(NamedTuple):
 
 
 class Claiming:
-    """Names the claims of one consumer."""
+    """Requests the claims of one consumer, and names them."""
 
     def __init__(self, keys: QueueKeys, consumer: str, *, lease: float, max_bytes: int) -> None:
         """Nothing is sent.
@@ -77,26 +77,26 @@ class Claiming:
         self._adopt = (*ADOPT.head(3), k.handoff)
         self._prefix = k.claims_of(consumer)
         self.many_in_flight = False
-        """Its batches are at work at the same time."""
+        """The consumer has several batches in flight."""
         self.suspects_wait = False
-        """While others are at work; one at a time is taken beside them."""
+        """Suspects wait while other batches are in flight; one suspect at a time is taken beside these."""
         self.suspect = ""
-        """The claim of the last one."""
+        """The name of the claim of the last suspect."""
         self._turns = Turns()
 
     def ask(self, limit: int, *, ahead: bool, suspect_in_flight: bool) -> tuple[str, Command]:
-        """For a claim of at most so many messages: its name, and the command."""
+        """The name of a claim of at most ``limit`` messages, and the command that makes it."""
         mode = int(ahead)
         if self.many_in_flight:
             mode = _SUSPECT_ALONE if self.suspects_wait and not suspect_in_flight else _NO_SUSPECT
-        # nothing is blamed for a crash that happened beside it
+        # its name tells that no message of it is to blame for a crash beside it
         name = self._name(ahead=mode in {_ONE_IN_FLIGHT, _NO_SUSPECT})
         first, others = self._claim
         turns = (mode, self._turns.plain(limit), int(self._turns.suspects))
         return name, (*first, name, *others, limit, *self._bounds, *turns, *self._end)
 
     def answered(self, name: str, limit: int, reply: Reply, leased_until: float) -> Answer:
-        """What the reply to `ask` says."""
+        """Read the reply to `ask`."""
         match reply:
             case [int(wait), list(expired), list(found), int(forward), int(suspect)]:
                 pass
@@ -113,28 +113,28 @@ class Claiming:
         return Answer(claim, wait, names, bool(forward))
 
     def adopt(self) -> tuple[str, Command]:
-        """For the claim of the message that wakes this consumer: its name, and the command."""
+        """The name of the claim for the message that wakes this consumer, and the command that makes it."""
         name = self._name(ahead=self.many_in_flight)
         return name, (*self._adopt, name, self._keys.leases, self._lease_ms, self._max_bytes)
 
     def look(self, name: str) -> Command:
-        """Whether this claim was made."""
+        """The command that looks up whether this claim was made."""
         return LOOK.command([name, self._keys.leases], self._max_bytes, self._lease_ms)
 
     def made(self, name: str, found: Reply, leased_until: float) -> Claim | None:
-        """The claim that holds what was found, if anything was."""
+        """A claim with these payloads; None if there are none."""
         if not isinstance(found, list) or not found:
             return None
-        # no test of each one's type: here it would cost as much as all the rest of taking a message
+        # to test the type of each one here would cost as much as everything else about taking a message
         sized = cast("list[bytes | int]", found)
         payloads = [one if type(one) is bytes else b"" for one in sized]
         claim = Claim("reliable", name, payloads, self._max_bytes)
-        if int in set(map(type, sized)):  # rare, and this is the quickest way to know
+        if int in set(map(type, sized)):  # rare, and this is the fastest test
             claim.problems = {n: too_long(one, self._max_bytes) for n, one in enumerate(sized) if type(one) is int}
         claim.leased_until = leased_until
         claim.at_once = self.many_in_flight
         return claim
 
     def _name(self, *, ahead: bool) -> str:
-        """As `QueueKeys.claim`."""
+        """The same name as `QueueKeys.claim` makes."""
         return f"{self._prefix}{next(self._numbers)}{AHEAD if ahead else ''}"

@@ -9,18 +9,18 @@ __all__ = ["BusyError", "Claim"]
 
 
 class BusyError(Exception):
-    """Another consumer is handling a message with this id right now."""
+    """Another consumer is handling a message with this id."""
 
 
 class Claim(LeasedBatch):
     """The messages of one claim list."""
 
     more = False
-    """As many as were asked for: there may be more."""
+    """The claim has as many messages as were requested, so more may wait."""
     once: Mapping[int, str] = MappingProxyType({})
-    """Ids to be remembered once handled, by position."""
+    """The ids to store when their messages are handled, by position."""
     attempts: Mapping[int, int] = MappingProxyType({})
-    """How often the messages that were tried before have failed or crashed their consumer, by position."""
+    """How often a message failed or crashed its consumer before, by position; only messages that did."""
 
     def attempt(self, index: int) -> int:
         return self.attempts.get(index, 0) + 1

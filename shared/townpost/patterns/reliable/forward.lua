@@ -1,17 +1,17 @@
 #!lua flags=allow-oom
--- Promotes what fell due, and forgets counts that nobody changed for long. One consumer does it for all.
+-- Promotes messages that are due, and forgets counts that did not change for long. One consumer runs it for all.
 --
 -- KEYS  1 queue      list         ready messages
 --       2 priority   sorted set   urgent messages
 --       3 scheduled  sorted set   messages by due time
---       4 forwarder  string       the consumer that does this
+--       4 forwarder  string       the consumer that runs this
 --       5 counted    sorted set   which messages have counts -> when they last changed
 --       6 attempts   hash         SHA-1 -> how often its handler failed
---       7 crashes    hash         SHA-1 -> how often its consumer died with it alone
+--       7 crashes    hash         SHA-1 -> how often a consumer died with this message alone
 --       8 history    hash         SHA-1 -> earlier deaths
 --       9 bell       list         wakes the forwarder
--- ARGV  1 consumer
---       2 forward    ms that a forwarder is trusted to be there
+-- ARGV  1 consumer   its name
+--       2 forward    ms after which another consumer may be elected
 --       3 bytes      promoted in one run
 --       4 remember   ms that counts are kept without a change
 -- Returns ms until the next message is due, -1 when none is scheduled, -2 when another consumer is the forwarder.

@@ -1,4 +1,4 @@
-"""Promotes delayed messages and retries when they fall due: one consumer does it for all, in a thread of its own."""
+"""Promotes delayed messages and retries when they are due. One consumer does it for all, in a thread of its own."""
 
 import contextlib
 import logging
@@ -15,18 +15,18 @@ from townpost.redis.connection import Connection
 __all__ = ["TRUSTED_MS", "Forwarder"]
 
 TRUSTED_MS = 11_000
-"""So long after its last sign another consumer may take the place of a forwarder."""
+"""A forwarder that was silent for so long may be replaced by another consumer."""
 
 _WAIT_SECONDS = 5.0
 _COUNTS_LIVE_MS = 24 * 3600 * 1000
-_ELSEWHERE = -2  # what forward.lua answers when another consumer does it
+_ELSEWHERE = -2  # the reply of forward.lua when another consumer is the forwarder
 _LEAST_SECONDS = 0.001
 _RESTART_SECONDS = 1.0
 _FAREWELL_SECONDS = 0.3
 
 
 class Forwarder:
-    """Idle until this consumer is told, with a claim, that it is the one."""
+    """Runs when a claim has elected this consumer as the forwarder; otherwise it is idle."""
 
     def __init__(self, keys: QueueKeys, connection: Connection, *, consumer: str) -> None:
         """Nothing runs before `start`.
@@ -44,11 +44,11 @@ class Forwarder:
         self._started = 0.0
         self.running = False
         self.elected = False
-        """Whether it is this consumer, as far as it knows."""
+        """Whether this consumer is the forwarder, as far as it knows."""
         self._log = logging.getLogger("townpost.reliable")
 
     def start(self) -> None:
-        """This consumer was told that it is the one; also to begin again after an outage."""
+        """Begin to forward: this consumer was elected, or an outage has ended the thread."""
         self.elected = True
         if not self.running and not self._stop.is_set() and time.monotonic() - self._started > _RESTART_SECONDS:
             self._started = time.monotonic()
@@ -57,7 +57,7 @@ class Forwarder:
             self._thread.start()
 
     def close(self, connection: Connection) -> None:
-        """Leave the place to another consumer; the connection is the caller's, and may be closed."""
+        """Let another consumer be elected. The connection is the caller's, and may be closed."""
         self._stop.set()
         thread = self._thread
         if thread is not None and thread.is_alive() and connection.connected:
@@ -84,18 +84,18 @@ class Forwarder:
             with contextlib.suppress(TownpostError):
                 set_aside(self._connection, {self._keys.bell: "list"}, self._log)
         except TownpostError as error:
-            # the consumer meets the same, says so, and starts it again
+            # the consumer gets the same error, logs it, and starts this thread again
             self._log.debug("forwarding stopped: %s", error)
         finally:
             self._connection.close()
             self.running = False
 
     def _leave(self) -> None:
-        """By the thread that took the place: it cannot take it again afterwards."""
+        """Only the forwarding thread calls this, so that it cannot be elected again afterwards."""
         place = self._keys.forwarder
         if self._connection.call("GET", place) == self._consumer.encode():
             self._connection.call("DEL", place)
-        self._ring(self._connection)  # should the place be another's by now, that one looks once more
+        self._ring(self._connection)  # another consumer may have been elected meanwhile: then it looks once more
 
     def _forward(self) -> int:
         k = self._keys

@@ -1,7 +1,7 @@
--- The claims of a queue, a bounded number of them, with their deadlines.
+-- Lists the claims of a queue, at most so many, with their deadlines.
 -- KEYS: the leases. ARGV: what the name of a claim begins with (as a pattern of MATCH), how many, the longest name.
 -- Returns: how many there are, then name, deadline, ...
--- Other members are passed over by the server itself: ZRANGE would copy them, whatever their length.
+-- ZSCAN skips other members inside the server: ZRANGE would copy them, whatever their length.
 local pattern, most, longest = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local there = redis.call('ZCARD', KEYS[1])
 local found, cursor, left = {there}, '0', 20

@@ -1,8 +1,8 @@
--- What is scheduled, in pages, cut.
+-- Lists scheduled messages in pages, each message cut.
 -- KEYS: the sorted set, the hash of attempts. ARGV: where to begin, how many, bytes of each, characters before a payload.
 -- Returns: how many there are, then {name of the member, score, level, beginning of the payload, its bytes, attempts}
 -- for each; a page ends early where its messages are large. The name is the SHA-1 of its first 64 KiB and its length:
--- hashing 50 MiB holds up the server for 100 ms. Attempts are not looked for of what is so large.
+-- hashing 50 MiB holds up the server for 100 ms. The attempts of such a large message are not looked up.
 local place, most, cut, stamp = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local found = {redis.call('ZCARD', KEYS[1])}
 local budget = 16 * 1024 * 1024

@@ -39,35 +39,35 @@ __all__ = ["ReliableListener"]
 
 _BLOCK_SECONDS = 2.0
 _IDLE_SECONDS = 2.0
-"""How often an idle consumer looks for what others left behind."""
+"""How often an idle consumer looks for expired claims."""
 _FORWARDER_IDLE_SECONDS = 5.0
-"""The same for the one that forwards, which so sends no more than the others."""
+"""The same for the forwarder, which then sends no more commands than the others."""
 _LEAST_IDLE_SECONDS = 0.25
-"""A lease that is about to run out is looked at no more often: mostly it is renewed."""
+"""The shortest pause before a lease that is about to expire is checked: it is usually renewed."""
 _FULL_SECONDS = 0.2
 _SUSPECTS_SECONDS = 0.1
 _AHEAD = 100
-"""From how many messages in 50 ms the next claim is asked for ahead: not where a handler takes its time."""
+"""If a handler handles so many messages in 50 ms, the next claim is requested before this one is delivered."""
 
 
 class _Asked(NamedTuple):
-    """A claim is asked for; the reply is on its way."""
+    """A claim was requested; its reply was not read yet."""
 
     name: str
     limit: int
     at: float
     ahead: bool
-    """While another one is in flight."""
+    """It was requested while another claim is in flight."""
 
 
 class _Unsure(NamedTuple):
-    """A claim was asked for, and the reply was lost: it may have been made."""
+    """A claim was requested and the reply was lost: the claim may exist."""
 
     name: str
 
 
 class ReliableListener:
-    """See the design of the protocol in docs/reliable.md."""
+    """Takes claims, settles them and recovers expired ones; docs/reliable.md explains the protocol."""
 
     can_requeue = True
 
@@ -78,13 +78,13 @@ class ReliableListener:
         self._max_bytes = settings.max_message_bytes
         self._lease = lease = settings.lease_seconds
         self._once = settings.once_seconds > 0
-        # PREFETCH says how many one consumer has in flight; and what is handled once has to be asked about in between
+        # PREFETCH bounds what is in flight; with ONCE_SECONDS, ids are looked up between two claims
         self._ahead = _AHEAD if settings.prefetch is None and not self._once else None
         self._overrun = OVERRUN_SECONDS if settings.prefetch is None else None
-        # an id in flight is remembered for longer than it takes to renew its mark; whether its claim lives decides
+        # longer than the pause between two renewals of the mark; whether the claim exists decides about an id in flight
         self._in_flight_ms = int(1000 * (settings.once_seconds + settings.handler_timeout + lease))
         self.tells_attempts = False
-        """Whether batches are to know how often their messages were tried, at the price of a round trip each."""
+        """Whether batches look up how often their messages were tried, which costs a round trip for each batch."""
         consumer = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
         self._claiming = Claiming(queue, consumer, lease=lease, max_bytes=self._max_bytes)
         self._recovery = Recovery(queue, counts, lease=lease, max_crashes=settings.max_crashes, by=consumer)
@@ -101,7 +101,7 @@ class ReliableListener:
         settlement = Settlement(queue, by=consumer, policy=settings.policy, remember=settings.once_seconds)
         self._pipeline = AckPipeline[Claim](connection, self._renewer, settlement.command, self._note_settled)
         self._state: _Asked | _Unsure | None = None
-        """None while no claim is asked for."""
+        """None while no claim is requested."""
         self._claim_at = 0.0
         self._log = logging.getLogger("townpost.reliable")
 
@@ -143,7 +143,7 @@ class ReliableListener:
             if claim is not None and self.tells_attempts:
                 claim.attempts = find_attempts(self._connection, self._keys, claim)
         except TownpostError:
-            # once the connection is back, the claim is looked up as if its reply had been lost
+            # when connected again, the listener looks up the claim as after a lost reply
             self._state = None if claim is None else _Unsure(claim.name)
             raise
         if claim is not None:
@@ -154,7 +154,7 @@ class ReliableListener:
         claim.take_up(self._overrun, claim.leased_until)
         self._renewer.hold(claim.name, claim, claim.leased_until)
         if claim.more and self._ahead is not None and limit >= self._ahead:
-            with contextlib.suppress(UnavailableError):  # the next turn will meet it again, with nothing in flight
+            with contextlib.suppress(UnavailableError):  # the next take gets the same error, with no claim requested
                 self._ask(limit, behind=claim)
 
     def _claim(self, limit: int) -> Answer:
@@ -168,47 +168,47 @@ class ReliableListener:
                 return answer
 
     def _idle(self, wait: float) -> float:
-        """Seconds until it looks again though nothing wakes it."""
+        """Seconds until the next claim if no message wakes the consumer."""
         if self._claiming.suspects_wait:
             return _SUSPECTS_SECONDS
         if self._forwarder.elected and not self._forwarder.running:
-            self._forwarder.start()  # again: an outage ended it
+            self._forwarder.start()  # an outage has ended it
         most = _FORWARDER_IDLE_SECONDS if self._forwarder.elected else _IDLE_SECONDS
         return most if wait < 0 else min(max(wait / 1000, _LEAST_IDLE_SECONDS), most)
 
     def _wait(self, seconds: float) -> Claim | None:
-        """The message that wakes this consumer before the time is up, if one does.
+        """Wait for a message; return the claim that holds it, or None when the time is up.
 
-        Both commands are sent at once. Redis carries out the second as soon as the first no longer blocks, so that a
-        message which wakes a consumer is under its lease, and on its way to it, without a further round trip.
+        Both commands are sent at once. Redis runs the second as soon as the first no longer blocks. So the message that
+        wakes a consumer has a lease, and is sent, without a further round trip.
         """
-        # what wakes it is trusted for a lease from the question on
+        # the lease of the message is counted from the request on
         most = _SUSPECTS_SECONDS if self._claiming.suspects_wait else min(_BLOCK_SECONDS, self._lease / 3)
         seconds = min(seconds, most)
-        # exactly one consumer wakes for each message, and the message never leaves Redis
+        # each message wakes exactly one consumer, and never leaves Redis
         waiting = ("BLMOVE", self._keys.queue, self._keys.handoff, "LEFT", "RIGHT", seconds)
         name, adopting = self._claiming.adopt()
         self._state = _Unsure(name)
         asked_at = time.monotonic()
-        self._connection.longest = self._max_bytes  # the reply of BLMOVE is the message as well
+        self._connection.longest = self._max_bytes  # the reply of BLMOVE contains the message, too
         try:
             moved, found = self._pipeline.exchange([waiting, adopting], seconds)
         except FullError:
-            time.sleep(min(seconds, _FULL_SECONDS))  # BLMOVE is refused then, claims are not
+            time.sleep(min(seconds, _FULL_SECONDS))  # a full Redis refuses BLMOVE, but not claims
             self._claim_at = 0.0
             return None
         finally:
             self._connection.longest = None
         self._state = None
         if moved is not None:
-            self._claim_at = 0.0  # more may have come with it
+            self._claim_at = 0.0  # more messages may have come with it
         return self._claiming.made(name, found, asked_at + self._lease)
 
     def settle(self, batch: Batch) -> None:
-        """Travels with the next claim, in one round trip; `close` sends what has none."""
+        """Queue the settlement: it is sent together with the next claim, or by `close`."""
         if isinstance(batch, Claim):
             if self._state is not None and batch.open:
-                self._give_back_what_comes()  # or it would overtake what this one gives back
+                self._give_back_what_comes()  # otherwise it would be handled before what this batch gives back
             self._pipeline.unconfirmed.append(batch)
 
     def lost(self) -> str:
@@ -221,7 +221,7 @@ class ReliableListener:
         try:
             self._give_back_what_comes()
             self._pipeline.finish([], self._log)
-            with contextlib.suppress(TownpostError):  # then another takes its place a little later
+            with contextlib.suppress(TownpostError):  # otherwise another consumer takes over a little later
                 self._forwarder.close(self._connection)
         finally:
             self._renewer.close()
@@ -236,7 +236,7 @@ class ReliableListener:
             self._log.warning("what was on its way comes again when its lease has run out: %s", error)
         else:
             if answer is not None and answer.claim is not None:
-                # first, so that what the last batch has left comes before it
+                # first, so that the unstarted messages of the last batch come before it
                 self._pipeline.unconfirmed.insert(0, answer.claim)
 
     def _ask(self, limit: int, behind: Claim | None = None) -> None:
@@ -251,14 +251,14 @@ class ReliableListener:
         self._state = _Asked(name, limit, at, behind is not None)
 
     def _answer(self) -> Answer | None:
-        """What claim.lua answered; None if the claim was made ahead and is no longer ours."""
+        """The answer of claim.lua; None if the claim was made ahead and is no longer ours."""
         asked = self._state
-        assert isinstance(asked, _Asked)  # noqa: S101 - nothing else has an answer
+        assert isinstance(asked, _Asked)  # noqa: S101 - only a requested claim has an answer
         self._state = _Unsure(asked.name)
         try:
             (reply,) = self._pipeline.answer()
         except RefusedError:
-            if not self._pipeline.refused:  # it is the claim that was refused, not the settlement before it
+            if not self._pipeline.refused:  # Redis refused the claim, not the settlement before it
                 self._sure(asked)
             raise
         leased_until = self._sure(asked)
@@ -268,16 +268,16 @@ class ReliableListener:
         return None if leased_until is None else answer
 
     def _sure(self, asked: _Asked) -> float | None:
-        """There is an answer. Until when the lease of the claim runs; None if it was made ahead and is lost."""
+        """Note that there is an answer. Returns the end of the lease; None if the claim was made ahead and is lost."""
         self._state = None
         return self._renewer.release(asked.name) if asked.ahead else asked.at + self._lease
 
     def _look_up(self, name: str) -> Claim | None:
-        """After a lost reply: the batch that was claimed, if it was."""
+        """After a lost reply: return the claim if it was made."""
         asked_at = time.monotonic()
         (found,) = self._pipeline.exchange([self._claiming.look(name)])
         self._state = None
-        self._renewer.release(name)  # it may be held, as one that was made ahead
+        self._renewer.release(name)  # a claim made ahead is held already
         return self._claiming.made(name, found, asked_at + self._lease)
 
     def _note_settled(self, settled: Claim | Part, reply: Reply, repeated: bool) -> None:  # noqa: FBT001 - AckPipeline passes its arguments in order

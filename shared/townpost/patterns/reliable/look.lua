@@ -1,11 +1,11 @@
 #!lua flags=allow-oom
--- What became of a claim whose reply was lost. If it was made, its lease is renewed.
+-- Looks up a claim whose reply was lost, and renews its lease if it was made.
 --
 -- KEYS  1 claim      list
 --       2 leases     sorted set   claim -> deadline
--- ARGV  1 longest    bytes of a message that is sent; of a longer one only its size is
+-- ARGV  1 longest    bytes; of a longer message only the size is returned
 --       2 lease      ms
--- Returns { payload, or size of one that is too long... }, empty when it was not made or is no longer its consumer's.
+-- Returns { payload, or size if it is too long... }; empty when it was not made, or another consumer has recovered it.
 
 if not redis.call('ZSCORE', KEYS[2], KEYS[1]) then return {} end
 local time = redis.call('TIME')

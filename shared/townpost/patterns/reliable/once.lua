@@ -1,12 +1,12 @@
 #!lua flags=allow-oom
--- Before messages are handled that are to be handled once: which of them are new? Also when Redis is full, for else
--- nothing could be drained; a mark is smaller than most messages, and there is one at most for each message in flight.
+-- Finds which messages of a claim are new, where each id is handled once, and marks these. It also runs in a full Redis,
+-- which could not be drained otherwise; a mark is smaller than most messages, and each message in flight has one at most.
 --
 -- KEYS  1 leases     sorted set   claim -> deadline
 --       2.. once     strings      one for each message, by its id
--- ARGV  1 claim      who asks
---       2 lease      ms that an unfinished one is remembered
--- Returns for each: 1 new, it is this claim's now; 2 done before; 3 in the hands of another live claim.
+-- ARGV  1 claim      the claim of these messages
+--       2 lease      ms that the mark of an unfinished message is kept
+-- Returns for each: 1 new, marked for this claim; 2 handled before; 3 in flight in another live claim.
 
 local verdicts = {}
 for i = 2, #KEYS do

@@ -1,4 +1,4 @@
-"""Messages that are to be handled once: which of a claim are new, by their ids."""
+"""Finds by their ids which messages of a claim are new, where each id is handled once."""
 
 from townpost.errors import UnreadableError
 from townpost.keys import QueueKeys
@@ -9,11 +9,11 @@ from townpost.redis.connection import Connection
 
 __all__ = ["mark_known"]
 
-_DONE, _BUSY = 2, 3  # what once.lua answers
+_DONE, _BUSY = 2, 3  # replies of once.lua
 
 
 def mark_known(connection: Connection, keys: QueueKeys, claim: Claim, in_flight_ms: int) -> int:
-    """Answer those messages that were handled before, or are in flight elsewhere; how many were handled before."""
+    """Answer the messages that were handled before or are in flight elsewhere; return how many were handled before."""
     ids: dict[int, str] = {}
     for index, payload in enumerate(claim.payloads):
         try:

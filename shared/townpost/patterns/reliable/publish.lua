@@ -5,16 +5,16 @@
 --       2 priority   sorted set   urgent messages
 --       3 scheduled  sorted set   messages that are not due yet
 --       4 bell       list         wakes the forwarder
--- ARGV  1 limit      how many may wait; 0 for no limit
+-- ARGV  1 limit      messages that may wait; 0 for no limit
 --       2 delay      ms from now; -1 for none
 --       3 at         ms of Redis TIME; -1 for none
 --       4.. pairs    level ("0" to "9"), payload
 -- Returns the length of the list.
--- Error TOWNPOST_FULL waiting room: the limit would be exceeded; nothing was added. Messages to hand out now are
--- limited by those that wait for now, or one that is due tomorrow would keep them out until then; delayed ones by all.
+-- Error TOWNPOST_FULL waiting room: the limit would be exceeded; nothing was added. For messages without a delay only the
+-- ready ones count, because a message that is due tomorrow should not block them; for delayed messages all count.
 --
--- Members of the sorted sets are stamp (20 digits), level (1 digit), payload: the stamp keeps equal payloads apart
--- and those of one level in order.
+-- A member of the sorted sets is stamp (20 digits), level (1 digit), payload: the stamp makes equal payloads different, and
+-- keeps the order within one level.
 
 --#include reliable/common.lua
 
@@ -44,7 +44,7 @@ for i = 4, #ARGV, 2 do
     if due > now then
         redis.call('ZADD', scheduled, string.format('%d', due), member)
     elseif level ~= '0' and waiting > 0 then
-        -- only while the list is not empty: whoever waits, waits for the list
+        -- only while the list is not empty: a waiting consumer waits for the list
         redis.call('ZADD', priority, string.format('%.0f', (9 - level) * 1e15 + now), member)
     else
         waiting = redis.call('RPUSH', queue, payload)

@@ -1,27 +1,27 @@
 #!lua
--- Takes the messages of a lost consumer away from it: its lease has run out.
+-- Takes the messages of claims whose lease has expired.
 --
 -- KEYS  1 leases     sorted set   claim -> deadline
 --       2 suspects   list
---       3 crashes    hash         SHA-1 -> how often its consumer died with it alone
+--       3 crashes    hash         SHA-1 -> how often a consumer died with this message alone
 --       4 attempts   hash         SHA-1 -> how often its handler failed
 --       5 history    hash         SHA-1 -> earlier deaths
 --       6 dead       stream
 --       7 counted    sorted set   which messages have counts -> when they last changed
 --       8 queue      list
---       9 handoff    list         a claim that belongs to nobody: its messages were never begun
+--       9 handoff    list         a claim without a consumer: its messages were never begun
 --      10.. claims
 -- ARGV  1 most       crashes before a message is dead
---       2 by         who recovers
+--       2 by         the consumer that recovers
 --       3 prefix     of the names of claims
---       4 bytes      moved in one run; the rest stays expired, under another name, so that it is no longer its consumer's
---       5 full       1 when Redis is full: then nobody is blamed, since only what frees or moves is allowed
--- Returns { messages recovered, messages that died, leases dropped that were not of claims }.
+--       4 bytes      moved in one run; the rest stays expired under another name, so that its consumer has lost it
+--       5 full       1 when Redis is full: then no crash is counted, since only what frees or moves may run
+-- Returns { messages recovered, messages dead-lettered, leases removed that belong to no claim }.
 --
--- Only a message that was alone in its claim is blamed: a larger batch does not tell which one it was, and a claim that
--- was made ahead not even whether it had been begun.
+-- A crash is counted only against a message that was alone in its claim. A larger batch does not show which message caused
+-- it, and a claim made ahead does not even show whether its handler had begun.
 --
--- Where a part of a claim was refused half-way, the claim's own name stands in place of what had left it: see settle.lua.
+-- Where Redis refused the settlement of a part half-way, the claim's name replaces the settled messages: see settle.lua.
 
 --#include reliable/common.lua
 

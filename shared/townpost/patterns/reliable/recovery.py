@@ -1,4 +1,4 @@
-"""Recovers the claims of lost consumers: every live consumer does, none is elected."""
+"""Recovers the claims of lost consumers. Every live consumer does so; none is elected for it."""
 
 import logging
 from collections.abc import Collection, Iterable, Sequence
@@ -16,12 +16,12 @@ __all__ = ["Recovery", "grace_ms"]
 
 
 def grace_ms(lease: float) -> int:
-    """How long before its end a lease is watched: its consumer renews it at least once in that time."""
+    """How many ms before its end a lease is marked: its consumer renews it at least once in that time."""
     return int(2000 * renewal_pause(lease))
 
 
 class Recovery:
-    """For any thread, each with a connection of its own."""
+    """Any thread may use it, with a connection of its own."""
 
     def __init__(self, keys: QueueKeys, counts: Counts, *, lease: float, max_crashes: int, by: str) -> None:
         self._keys = keys
@@ -33,7 +33,7 @@ class Recovery:
         self._log = logging.getLogger("townpost.reliable")
 
     def renew(self, connection: Connection, names: Iterable[str]) -> Collection[str]:
-        """Extend the leases of these claims, and recover what has expired; returns which of them are lost."""
+        """Extend the leases of these claims, and recover expired claims of others. Returns which of these are lost."""
         reply = connection.call(*RENEW.whole([self._keys.leases], self._lease_ms, self._grace_ms, *names))
         match reply:
             case [list(expired), list(lost)]:
@@ -42,7 +42,7 @@ class Recovery:
         raise TypeError(f"renew.lua answered {reply!r}")
 
     def take_over(self, connection: Connection, names: Sequence[bytes]) -> None:
-        """The messages of these claims, if they have expired, become suspects, or dead letters."""
+        """Make the messages of these claims, if they have expired, suspects or dead letters."""
         if not names:
             return
         k = self._keys

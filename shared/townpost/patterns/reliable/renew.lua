@@ -1,11 +1,11 @@
 #!lua flags=allow-oom
--- Extends the lease of claims that are still held. Costs the same for a claim of one message and of a thousand.
+-- Extends the leases of claims that are still held. The cost is the same for a claim of one message and of a thousand.
 --
 -- KEYS  1 leases     sorted set   claim -> deadline
 -- ARGV  1 lease      ms
 --       2 grace      ms: see `overdue`
 --       3.. claims
--- Returns { names of expired claims, those of others, for recovery; names of these claims that are lost }.
+-- Returns { names of expired claims of others, for recovery; names of these claims that are lost }.
 
 --#include reliable/common.lua
 

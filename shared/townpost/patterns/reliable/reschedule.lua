@@ -1,6 +1,6 @@
--- Hands scheduled messages out at once, or deletes them.
--- KEYS: the sorted set. ARGV: "now" or "purge", then score and name of a member for each, as scheduled.lua gives them.
--- Returns: how many there were. The members stay here: they may be long, and of any bytes.
+-- Makes scheduled messages due now, or deletes them.
+-- KEYS: the sorted set. ARGV: "now" or "purge", then score and name of a member for each, from inspect_scheduled.lua.
+-- Returns: how many were found. The members themselves never leave Redis: they may be long, and of any bytes.
 local done, budget = 0, 64 * 1024 * 1024
 for at = 2, #ARGV, 2 do
     local offset = 0

@@ -1,4 +1,4 @@
-"""Adds messages to a reliable queue: a plain RPUSH where that is enough, so that anybody can be a producer."""
+"""Adds messages to a reliable queue, with a plain RPUSH where that is enough, as any client can."""
 
 from collections.abc import Sequence
 
@@ -13,11 +13,11 @@ from townpost.redis.connection import Command, Reply
 __all__ = ["ReliableSender"]
 
 _PLAIN = frozenset((None, 0))
-"""The priorities of messages that go to the list."""
+"""The priorities whose messages go to the list."""
 
 
 class ReliableSender:
-    """Takes priorities, delays and a limit of the queue's length."""
+    """Sends with priorities, delays and a limit of the queue's length."""
 
     def __init__(self, settings: Options) -> None:
         self._queue = settings.reliable_queue

@@ -1,31 +1,31 @@
 #!lua
--- Ends a claim, or a part of it: what was handled is gone, what failed is scheduled again or dead, what was not begun goes
--- back.
+-- Settles a claim, or a part of it: handled messages are removed, failed ones are scheduled again or become dead letters,
+-- and unstarted ones go back.
 --
 -- KEYS  1 claim      list         the batch
 --       2 leases     sorted set   claim -> deadline
 --       3 queue      list         ready messages
 --       4 scheduled  sorted set   messages by due time
 --       5 attempts   hash         SHA-1 -> how often its handler failed
---       6 crashes    hash         SHA-1 -> how often its consumer died with it alone
+--       6 crashes    hash         SHA-1 -> how often a consumer died with this message alone
 --       7 history    hash         SHA-1 -> earlier deaths
 --       8 dead       stream
 --       9 counted    sorted set   which messages have counts -> when they last changed
 --      10 bell       list         wakes the forwarder
---      11.. once     strings      one for each message handled once: to be remembered
--- ARGV  1 by         who settles
---       2 remember   ms for the `once` keys
---       3 full       1 when Redis is full: only what frees is done, and what failed goes to the end of the queue
---       4 length     messages in the claim, as its consumer knows
---       5 done       how many of the `once` keys are to be remembered; of the others, those of this claim are forgotten
---       6 stay       how many positions follow: messages at work, which stay in the claim, under its lease
+--      11.. once     strings      one for each message whose id is stored
+-- ARGV  1 by         the consumer that settles
+--       2 remember   ms that the `once` keys live
+--       3 full       1 when Redis is full: only what frees memory runs, and failed messages go to the end of the queue
+--       4 length     messages in the claim, as its consumer counts
+--       5 done       how many of the `once` keys are kept; the others are deleted if they belong to this claim
+--       6 stay       how many positions follow: messages being handled, which stay in the claim, under its lease
 --       ..           these positions, from 0
---       then returned: how many positions of messages not begun follow, and these
+--       then returned: how many positions of unstarted messages follow, and these
 --       then for each failed message: position, "retry", "busy" or "dead", most attempts, back-off (ms), cap (ms), pauses
 --       (ms, each but the last followed by a comma; empty: the back-off, doubling), fraction of the back-off (full
 --       jitter), level, reason, error
--- Returns { 1, how many died, how many were scheduled, how many failed ones went back uncounted }, or { 0 } when the lease
--- had run out and the claim was recovered: then nothing is changed, the messages are another consumer's.
+-- Returns { 1, how many died, how many were scheduled, how many failed ones went back uncounted }. Returns { 0 } when the
+-- lease had expired and the claim was recovered: then it changes nothing, because another consumer has the messages.
 
 --#include reliable/common.lua
 

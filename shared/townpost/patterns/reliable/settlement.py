@@ -1,4 +1,4 @@
-"""How a claim ends, or a part of it, as one command; see settle.lua."""
+"""Builds the command that settles a claim or a part of it; see settle.lua."""
 
 import random
 from collections.abc import Collection, Mapping, Sequence
@@ -15,12 +15,12 @@ from townpost.verdicts import Policy, describe, exact_pauses, reason
 __all__ = ["Settlement"]
 
 _ERROR_CHARACTERS = 256 * 1024
-"""Of all errors of one settlement: Redis may have no room for 1,000 long ones."""
+"""The bound for all error texts of one settlement: Redis may have no room for 1,000 long ones."""
 _LEAST_ERROR_CHARACTERS = 100
 
 
 class Settlement:
-    """The commands of one consumer."""
+    """Makes the settlements of one consumer."""
 
     def __init__(self, keys: QueueKeys, *, by: str, policy: Policy, remember: float) -> None:
         """Nothing is sent.
@@ -28,8 +28,8 @@ class Settlement:
         Args:
             keys: of the queue.
             by: the consumer.
-            policy: for those that failed, unless their handler has one of its own.
-            remember: seconds for ids that are handled once.
+            policy: for failed messages whose handler has none of its own.
+            remember: seconds that the ids of handled messages are stored.
         """
         k = self._keys = keys
         self._companions = (
@@ -40,11 +40,11 @@ class Settlement:
         self._acked = SETTLE_WHEN_FULL.head(1 + len(self._companions))
 
     def command(self, settled: Claim | Part) -> Command:
-        """What ends a claim, or settles a part of it."""
+        """The command that settles this claim or part."""
         if isinstance(settled, Part):
             return self._part(settled)
         claim, size = settled, len(settled.payloads)
-        if claim.acked == size and not (claim.failures or claim.once or claim.parted):  # mostly
+        if claim.acked == size and not (claim.failures or claim.once or claim.parted):  # the usual case
             return (*self._acked, claim.name, *self._companions, *self._head, int(claim.full), size, 0, 0, 0)
         left = claim.open
         unhandled = {*left, *claim.settled, *claim.failures}
@@ -82,13 +82,13 @@ class Settlement:
         stay: Collection[int] = (),
         full: bool,
     ) -> Command:
-        """By positions: given back, failed, to be remembered, forgotten, still in flight."""
+        """All by position: given back, failed, ids to store, ids to forget, still in flight."""
         place = _places(claim)
         failures: list[str | bytes | float] = []
         room = max(_LEAST_ERROR_CHARACTERS, _ERROR_CHARACTERS // max(1, len(failed)))
         for index, failure in failed:
             failures += (place[index], *self._verdict(claim, index, failure, room))
-        # what only frees is done although Redis is full; all else is tried without room only after a refusal
+        # what only frees memory may run in a full Redis; the rest may only after a refusal, without what needs room
         only_frees = full or not (left or failures or handled)
         marks = [self._keys.once(claim.once[index]) for index in (*handled, *freed)]
         return (SETTLE_WHEN_FULL if only_frees else SETTLE).command(
@@ -117,7 +117,7 @@ class Settlement:
 
 
 def _places(claim: Claim) -> Mapping[int, int] | Sequence[int]:
-    """Where in the list each message lies that has not left it."""
+    """The place in the list of each message that is still in it."""
     if not claim.parted:
         return range(len(claim))
     still = [index for index in range(len(claim)) if claim.status[index] != SETTLED]

@@ -1,15 +1,15 @@
 #!lua flags=allow-oom
--- Gives back what a consumer has not begun, in order and at the head of the queue, while it is busy with the rest.
+-- Returns the unstarted messages of a batch to the head of the queue, in order, while its consumer handles the rest.
 --
 -- KEYS  1 queue      list         ready messages
 --       2 leases     sorted set   claim -> deadline
 --       3 claim      list         the batch that is being handled
---       4.. ahead    lists        claims made ahead of it: all of them goes back
---        .. once     strings      marks of the ids that were not begun: they are nobody's then
--- ARGV  1 length     of the claim, as its consumer knows it; else it was split before, and nothing happens
---       2 kept       how many of it were begun
+--       4.. ahead    lists        claims made ahead: all their messages go back
+--        .. once     strings      marks of the unstarted ids: they are deleted
+-- ARGV  1 length     of the claim, as its consumer counts; if it differs, the claim was split before and stays as it is
+--       2 kept       how many of its messages were begun
 --       3 ahead      how many claims
--- Returns { given back from the claim, given back from each claim ahead... }; -1 for one that is not there (yet).
+-- Returns { given back from the claim, given back from each claim ahead... }; -1 for a claim that does not exist (yet).
 
 local queue, leases, claim = KEYS[1], KEYS[2], KEYS[3]
 

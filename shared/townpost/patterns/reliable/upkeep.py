@@ -1,4 +1,4 @@
-"""What the renewer's thread does for the claims a consumer holds: renew their leases, give back what overruns."""
+"""Renews the leases of the claims that a consumer holds, and splits those that overrun; in the renewer's thread."""
 
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -23,8 +23,8 @@ class ClaimUpkeep:
 
         Args:
             keys: of the queue.
-            recovery: of claims that nobody renews.
-            once_ms: that the mark of an id in flight lives without a renewal.
+            recovery: recovers claims that are not renewed.
+            once_ms: how long the mark of an id in flight lives without a renewal.
         """
         self._keys = keys
         self._recovery = recovery

@@ -1,11 +1,12 @@
 #!lua flags=allow-oom
--- Ends a batch where Redis is full: what was handled is acknowledged, the rest waits and comes again later. Adds nothing.
+-- Settles a batch in a full Redis: it acknowledges handled entries; the rest waits and is delivered again later. It adds
+-- nothing.
 --
 -- KEYS  1 stream
 -- ARGV  1 group
 --       2 consumer
---       3 waiting    consumer that stands for what waits in nobody's hands
---       4 before     how often these messages had been handed out before this time
+--       3 waiting    consumer in whose name waiting entries are pending
+--       4 before     how often these messages were delivered before
 --       5 acked      how many ids of handled messages follow, and these
 --       then ids of all others
 -- Returns { acknowledged, waiting }.

@@ -1,9 +1,9 @@
 #!lua flags=no-writes
--- To which groups dead letters of a stream belong.
+-- Finds the groups to which dead letters of a stream belong.
 --
 -- KEYS  1 dead       stream
 -- ARGV  1.. ids of dead letters
--- Returns the group of each: empty where it is gone, or names none.
+-- Returns the group of each; empty where the dead letter does not exist or names no group.
 
 local found = {}
 for i = 1, #ARGV do

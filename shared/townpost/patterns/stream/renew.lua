@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Shows that a member is alive, and tells how many entries of a batch it still holds: what was taken from it stays taken.
+-- Shows that a member is alive, and counts how many entries of a batch it still holds. It takes back no lost entry.
 --
 -- KEYS  1 stream
 -- ARGV  1 group
@@ -9,9 +9,9 @@
 --       5 how many there are at most
 -- Returns how many there were.
 --
--- The lease is the member's: what it has read is its own while the time since its last sign of life (XINFO CONSUMERS,
--- idle) is shorter. To claim its own is such a sign, and restarts the idle time of each entry as well, which is what other
--- programs go by.
+-- The lease belongs to the member: it keeps its entries while the time since its last sign of life (XINFO CONSUMERS,
+-- idle) is shorter than the lease. Claiming its own entries is such a sign. It also restarts the idle time of each entry,
+-- which other programs use.
 
 local CHUNK = 1000 -- unpack fails at about 8,000 values
 

@@ -1,20 +1,20 @@
 #!lua
--- Puts dead letters of one group of a stream back, for this group alone: attempts and crashes start anew, the history of
+-- Requeues dead letters of one group of a stream, for this group alone. Attempts and crashes start at 0; the history of
 -- deaths is kept.
 --
 -- KEYS  1 stream
 --       2 dead       stream
 --       3 retries    sorted set   padded id -> due (ms)
---       4 wake       stream       at most one entry: whoever reads it looks after the retries
+--       4 wake       stream       at most one entry: the member that reads it watches the retries
 --       5 deaths     hash         id of a requeued entry -> its earlier deaths, as JSON
 -- ARGV  1 group      empty: unknown
---       2 waiting    consumer that stands for what waits in nobody's hands
---       3 payload    to put in the place of what they hold; empty: as it is
+--       2 waiting    consumer in whose name waiting entries are pending
+--       3 payload    replaces theirs; empty: unchanged
 --       4.. ids of dead letters
--- Returns { how many there were, how many of them go to every group: theirs is not known any more }.
+-- Returns { how many were found, how many of them go to every group because theirs is unknown }.
 --
--- The entry is still in the stream, unless it was trimmed: then it becomes pending again. Else a new one is added, with the
--- group that it is for in a field: members of other groups acknowledge it without handling it.
+-- If the entry is still in the stream, it becomes pending again. If it was trimmed, a new entry is added, with its group
+-- in a field: members of other groups acknowledge it without handling it.
 
 local stream, dead, retries, wake, deaths = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local name, waiting, other = ARGV[1], ARGV[2], ARGV[3]

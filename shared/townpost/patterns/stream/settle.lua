@@ -1,26 +1,27 @@
 #!lua
--- Ends a batch, or a part of it, of which something failed or was not begun. Needs room; where there is none: free.lua.
+-- Settles a batch, or a part of it, that has failed or unstarted entries. It needs memory; in a full Redis free.lua runs
+-- instead.
 --
 -- KEYS  1 stream
 --       2 dead       stream
 --       3 retries    sorted set   padded id -> due (ms)
---       4 wake       stream       at most one entry: whoever reads it looks after the retries
+--       4 wake       stream       at most one entry: the member that reads it watches the retries
 --       5 deaths     hash         id of a requeued entry -> its earlier deaths, as JSON
 -- ARGV  1 group
 --       2 consumer
---       3 waiting    consumer that stands for what waits in nobody's hands
---       4 lease      ms; what is idle for longer may be taken by anyone
---       5 before     how often these messages had been handed out before this time
---       6 again      1: taken over, so that there may be earlier deaths to forget
+--       3 waiting    consumer in whose name waiting entries are pending
+--       4 lease      ms; any member may take what is idle for longer
+--       5 before     how often these messages were delivered before
+--       6 again      1: these were taken over, so there may be earlier deaths to forget
 --       7 acked      how many ids of handled messages follow, and these
---       then returned: how many ids of messages not begun, and these
+--       then returned: how many ids of unstarted messages, and these
 --       then for each failed message: id, payload, "retry", "dead" or "copy" (dead; the payload is the entry's own), pause
 --       in ms, reason, error, attempts, crashes, earlier deaths (empty: look in the hash)
--- Returns { acknowledged, died, scheduled, refused, error }; refused: could not be put among the dead letters, and comes
--- again.
+-- Returns { acknowledged, died, scheduled, refused, error }; refused: could not become a dead letter, is
+-- delivered again.
 --
--- A retry stays pending, in the name of `waiting` so that nobody's sign of life keeps it, and is due by the sorted set.
--- What is given back is due at once, in the order of the stream.
+-- A retry stays pending in the name of `waiting`, so that no member's sign of life keeps it. Its due time is in the set.
+-- Unstarted entries are due at once, in the order of the stream.
 
 local stream, dead, retries, wake, deaths = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local group, consumer, waiting, lease, before = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]

@@ -1,26 +1,26 @@
 #!lua flags=allow-oom
--- Takes over what nobody has in flight: retries that are due, what was given back, and what dead members left behind.
+-- Takes over pending entries: due retries, returned entries, and entries of dead members.
 --
 -- KEYS  1 stream
 --       2 retries    sorted set   padded id -> due (ms)
---       3 wake       stream       at most one entry: whoever reads it looks here
+--       3 wake       stream       at most one entry: the member that reads it runs this script
 -- ARGV  1 group
---       2 consumer   who takes
---       3 waiting    consumer that stands for what waits in nobody's hands
+--       2 consumer   the member that takes
+--       3 waiting    consumer in whose name waiting entries are pending
 --       4 lease      ms; a member without a sign of life for longer is dead
 --       5 most       entries
---       6 expected   ms of TIME by the taker's own clock; empty: it does not know yet
---       7 slack      ms the two may differ by before it was a jump
---       8 recover    1: also from dead members
---       9 first      "dead" or "due": what is looked for first
---       10 cursor    where to go on looking for entries that wait and are in no sorted set
---       11 woken     1: this taker looks after the retries
---       12.. ids of the wake stream that it read
--- Returns { TIME in ms, ms until something is due that the taker is to look after (-1: nothing), handed out how often
---           before, 1 when taken from a dead member, cursor, malformed members removed, { id... } }.
+--       6 expected   ms of TIME by the member's own clock; empty: not known yet
+--       7 slack      ms by which the two may differ; more is a jump of the clock
+--       8 recover    1: take from dead members, too
+--       9 first      "dead" or "due": which are taken first
+--      10 cursor     where to continue the search for waiting entries that are in no sorted set
+--      11 woken      1: this member watches the retries
+--      12.. ids of the wake stream that it read
+-- Returns { TIME in ms, ms until the next entry is due that this member watches (-1: none), how often these were delivered
+--           before, 1 when they were a dead member's, cursor, malformed members removed, { id... } }.
 --
--- Reads no payload. The cost depends on the number of members and of what is taken, not on what is pending.
--- An entry that was handed out before travels alone, so that only it is blamed for the next crash.
+-- It reads no payload. The cost depends on the number of members and of taken entries, not on how many are pending.
+-- An entry that was delivered before is taken alone, so that the next crash is counted against it only.
 
 local stream, retries, wake = KEYS[1], KEYS[2], KEYS[3]
 local group, me, waiting = ARGV[1], ARGV[2], ARGV[3]

@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
--- Removes consumers that hold nothing: this one when it leaves, and those that were never seen to leave.
+-- Removes consumers without pending entries: this one when it leaves, and those that died without leaving.
 --
 -- KEYS  1 stream
---       2 wake       stream       what a member holds of it is worth nothing
+--       2 wake       stream       its entries carry no messages
 -- ARGV  1 group
 --       2 consumer   that leaves; empty for none
 --       3 ms         without a sign of life

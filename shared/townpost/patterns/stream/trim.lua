@@ -1,10 +1,10 @@
 #!lua flags=allow-oom
--- Shortens a stream to about so many entries, but never takes what a group has not acknowledged. Reads no entry.
+-- Shortens a stream to about so many entries, but removes no entry that a group has not acknowledged. It reads no entry.
 --
 -- KEYS  1 stream
--- ARGV  1 length     to shorten it to
+-- ARGV  1 length     entries to keep
 --       2 most       entries to remove in this call
--- Returns { length now, group that holds it back (empty: none) }.
+-- Returns { length now, group that prevents more (empty: none) }.
 
 local stream, length = KEYS[1], tonumber(ARGV[1])
 local NODE = 100 -- entries, that are only removed together
@@ -28,7 +28,7 @@ for _, fields in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
     if not needed or before(first, needed) then needed, holder = first, group.name end
 end
 
--- LIMIT keeps as many as were asked for, MINID what is needed, whichever are more
+-- LIMIT keeps as many entries as requested, MINID those that are needed; the larger number stays
 local limit = math.min(excess, tonumber(ARGV[2]))
 local removed
 if needed then
