@@ -1,1 +1,1 @@
-"""Taking messages and handing them to handlers."""
+"""Takes messages and calls handlers with them."""

@@ -1,8 +1,8 @@
-"""The thread that tells Redis what became of the messages of one subscription, on a connection of its own.
+"""The thread that sends the answers of one subscription to Redis, on a connection of its own.
 
-What the workers have answered is settled with its batch, once all of the batch is answered. A batch of which something
-takes longer is settled in parts: after 100 ms what is answered leaves the batch, and what is not begun goes back for
-others to take. So a crash brings back what was begun and not answered, and 100 ms of work at most.
+A batch is settled when all of it is answered. A batch that takes longer is settled in parts: after 100 ms the answered
+messages leave the batch, and the unstarted ones go back for others to take. So after a crash only what was begun and
+not answered is delivered again, and at most 100 ms of answered work.
 """
 
 import logging
@@ -23,13 +23,13 @@ __all__ = ["Acknowledging"]
 _LOOK_SECONDS = 0.05
 _PART_SECONDS = 0.1
 _MOST_FAILURES = 16
-"""In one part: each may carry a whole message among the dead letters."""
+"""Failures in one part: each may make a whole message a dead letter."""
 _LAST_SECONDS = 2.0
-"""How long the end waits for Redis."""
+"""How long `close` waits for Redis."""
 
 
 class Acknowledging:
-    """One thread; it ends with `close`, once everything that can be settled is."""
+    """One thread. `close` ends it when everything that can be settled is."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class Acknowledging:
         """Nothing runs before `start`.
 
         Args:
-            backlog: says what is answered.
+            backlog: has the answered messages.
             connection: its own.
             pipeline: on that connection.
             open_: connects it.
@@ -73,7 +73,7 @@ class Acknowledging:
         self._thread.start()
 
     def close(self) -> None:
-        """Settle what is answered, give back what was not begun, and leave the rest to its lease."""
+        """Settle answered messages and give back unstarted ones; the leases of the rest expire."""
         self._closing.set()
         self._work.set()
         self._thread.join(_LAST_SECONDS)
@@ -83,7 +83,7 @@ class Acknowledging:
     def _run(self) -> None:
         try:
             self._acknowledge()
-        except Exception:  # noqa: BLE001 - nothing would be acknowledged any more
+        except Exception:  # noqa: BLE001 - without this thread nothing is acknowledged
             self._log.exception("acknowledging broke; this is a bug in Townpost")
             self._failed()
         self._connection.close()
@@ -115,7 +115,7 @@ class Acknowledging:
             self._backlog.settled(flight)
             batch = flight.batch
             if isinstance(batch, LeasedBatch) and len(batch.settled) == len(batch):
-                self._pipeline.release(batch)  # its parts were all of it
+                self._pipeline.release(batch)  # its parts have settled all of it
             else:
                 self._pipeline.unconfirmed.append(batch)
         for flight in list(self._backlog.flights):

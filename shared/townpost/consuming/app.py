@@ -27,11 +27,11 @@ F = TypeVar("F", bound=Callable[..., object])
 M = TypeVar("M", bound=Middleware)
 
 _QUIET_SECONDS = 1.0
-"""A stop that takes no longer is not worth a line."""
+"""A stop is logged only if it takes longer."""
 _OPTIONS = (("timeout", "handler_timeout"), ("once", "once_seconds"), ("group", "consumer_group"))
-"""Of a handler, and the settings that they are instead of."""
+"""The options of a handler, and the settings that they replace."""
 _SWITCH_SECONDS = 0.0005
-"""With Python's own 5 ms, a thread that computes makes one that waits for Redis ten times slower."""
+"""With Python's default of 5 ms, a computing thread makes a thread that waits for Redis ten times slower."""
 
 
 class App:
@@ -66,7 +66,7 @@ class App:
         self._middleware: list[Middleware] = []
         self._log = logging.getLogger(f"townpost.{role}")
         self.failed = False
-        """Whether something ended it."""
+        """Whether something has ended the app."""
         self._entered = False
 
     @property
@@ -82,7 +82,7 @@ class App:
 
     @contextlib.contextmanager
     def overridden(self, **changes: object) -> Iterator[None]:
-        """For a test: with these settings until the end of the block; what is read meanwhile is forgotten then."""
+        """Use these settings until the end of the block, in a test; settings read meanwhile are forgotten then."""
         before = self._settings
         try:
             if changes:
@@ -104,22 +104,22 @@ class App:
         once: float | None = None,
         group: str | None = None,
     ) -> Callable[[F], F]:
-        """Register a function, which stays what it is.
+        """Register a function. The decorator returns it unchanged.
 
         Args:
             name: of the queue, stream or channel; on pubsub a glob, too.
             pattern: pubsub, queue, reliable or stream.
             type: only messages of this type; others go to the handler without one.
-            concurrency: how many messages are at work at once; by default 1 for ``def``, 100 for ``async def``. Order
+            concurrency: how many messages are handled at once; by default 1 for ``def``, 100 for ``async def``. Order
                 holds only with 1.
-            attempts: after so many failures a message is dead (reliable, stream); MAX_ATTEMPTS.
+            attempts: after so many failures a message is a dead letter (reliable, stream); MAX_ATTEMPTS.
             backoff: seconds before the second attempt, doubling; or a list with the pause before each further one.
             timeout: seconds one call may take; HANDLER_TIMEOUT. An async handler is cancelled then.
-            once: seconds for which the id of a handled message is remembered, so that it is handled once; ONCE_SECONDS.
+            once: seconds for which the id of a handled message is stored, so that it is handled once; ONCE_SECONDS.
             group: of the stream; CONSUMER_GROUP.
 
         Raises:
-            SettingError: at once, if the name is missing; what else cannot be served, when the app starts.
+            SettingError: if the name is missing. Other problems are raised when the app starts.
         """
         if callable(name):
             raise SettingError('@app.handler lacks the name of a queue: write it as @app.handler("orders")')
@@ -154,7 +154,7 @@ class App:
         return function
 
     def subscriptions(self) -> list[Subscription]:
-        """What is registered, checked.
+        """The subscriptions of all handlers, checked.
 
         Raises:
             SettingError: an unknown pattern, a signature that cannot be served, two handlers for one message.
@@ -203,7 +203,7 @@ class App:
         return Subscription(pattern, name, settings, concurrency)
 
     def _agree(self, first: Subscription, second: Subscription) -> None:
-        """Handlers that share a subscription share what is the subscription's."""
+        """Check that handlers of one subscription agree on its options."""
         if first is second:
             return
         if second.concurrency is not None and first.concurrency not in (None, second.concurrency):
@@ -216,7 +216,7 @@ class App:
                 raise SettingError(f"two handlers of {first.name} disagree on {name.upper()}: it is the subscription's")
 
     def run(self) -> int:
-        """Run until SIGTERM or SIGINT, in the main thread; the exit status.
+        """Run in the main thread until SIGTERM or SIGINT. Returns the exit status.
 
         A second signal ends the process at once. Logs go to standard error.
         """
@@ -246,7 +246,7 @@ class App:
         return 1 if self.failed else 0
 
     async def _run(self) -> bool:
-        """Whether a task is left that does not end."""
+        """Whether a task remains that does not end."""
         loop = asyncio.get_running_loop()
         ended = asyncio.Event()
 
@@ -270,10 +270,10 @@ class App:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Running]:
-        """Run beside whatever else runs in this event loop, e.g. inside the lifespan of a web application.
+        """Run inside this event loop, e.g. in the lifespan of a web application.
 
-        No signals are handled, and no logs are set up. Leaving it takes nothing more, waits STOP_SECONDS for what is at
-        work, and cancels async handlers then.
+        It handles no signals and sets up no logs. On leaving, the app takes no further message, waits STOP_SECONDS for
+        running handlers, and then cancels async ones.
 
         Raises:
             SettingError: see `subscriptions`.
@@ -299,7 +299,7 @@ class App:
 
 
 async def _stalled() -> bool:
-    """Whether a task of this loop goes on although it is cancelled: to wait for it would be to wait for ever."""
+    """Whether a task of this loop goes on although it is cancelled: waiting for it might never end."""
     left = asyncio.all_tasks() - {asyncio.current_task()}
     for task in left:
         task.cancel()
@@ -307,7 +307,7 @@ async def _stalled() -> bool:
 
 
 def _as_options(text: str, own: Mapping[str, object]) -> str:
-    """What is wrong with a setting, where the setting is an argument of `handler`."""
+    """The error of a setting, in the words of the argument of `handler` that replaces it."""
     named = {setting: option for option, setting in _OPTIONS}
     for setting in own:
         option = named.get(setting)

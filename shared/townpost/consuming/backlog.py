@@ -1,9 +1,9 @@
-"""What was taken and is not begun yet, from which the workers of one subscription help themselves.
+"""The messages of one subscription that were taken and not begun; its workers take from it.
 
 The messages of a batch are begun in order; answers come in any order.
 
-No lock is taken for a message: one that twenty threads want for each message costs a switch of threads each time.
-What is done for each message is one step of the interpreter, or is a worker's own.
+It takes no lock for a message: a lock that twenty threads want for each message costs a thread switch each time.
+Each step for one message is either one step of the interpreter, or belongs to one worker.
 """
 
 import threading
@@ -52,15 +52,15 @@ class Backlog:
 
         Args:
             counts: of this subscription.
-            stop: from then on nothing is begun.
-            concurrency: how many may be at work.
+            stop: once it is set, no message is begun.
+            concurrency: how many messages may be handled at once.
             whole: a worker gets all of a batch at once.
-            sift: leaves of a batch what its handler takes; the rest has failed.
-            ahead: more may be taken than workers are free for, about 50 ms of work. What is not begun in time must be
-                possible to give back.
-            unreadable: called with what cannot be handed out.
+            sift: returns the messages that a handler of lists accepts; the rest has failed.
+            ahead: more may be taken than there are free workers, about 50 ms of work. The pattern must be able to give
+                back unstarted messages.
+            unreadable: called with messages that cannot be read.
             hear: called with each message before it is begun, in order.
-            settles: batches are acknowledged once they are answered.
+            settles: batches are acknowledged when they are answered.
         """
         self._counts = counts
         self._stopped = stop.is_set
@@ -70,25 +70,25 @@ class Backlog:
         self._hear = hear
         self._settles = settles
         self._lock = threading.Lock()
-        """For what is done once a chunk, or a batch."""
+        """Taken once for each chunk or batch."""
         self._refilling = threading.Lock()
         self._ready: deque[Work] = deque()
         self._waiting: deque[Flight] = deque()
-        """Of which something is not ready yet."""
+        """Flights of which some messages are not ready yet."""
         self._remaining = 0
-        """Messages of those."""
+        """How many messages these flights have."""
         self._own = Slot()
         self._slots: list[Slot] = [self._own]
         self._demand = Demand(self._slots, concurrency=concurrency, whole=whole, ahead=ahead)
         self.flights: set[Flight] = set()
-        """Not settled."""
+        """Flights that are not settled."""
         self.completed: deque[Flight] = deque()
-        """All of it is answered, and it is to be settled."""
+        """Flights that are answered, and wait for their settlement."""
         self.changed: Callable[[], None] = lambda: None
-        """Called when there is a flight to look after, or one is complete."""
+        """Called when there is a new flight, or one is complete."""
 
     def slot(self) -> Slot:
-        """For one more worker."""
+        """The slot of a new worker."""
         one = Slot()
         with self._lock:
             self._slots.append(one)
@@ -96,11 +96,11 @@ class Backlog:
 
     @property
     def running(self) -> int:
-        """How many pieces of work are in the hands of workers."""
+        """How many pieces of work the workers have."""
         return self._demand.running
 
     def count(self) -> None:
-        """Bring the counts up to date."""
+        """Update the counts."""
         slots = list(self._slots)
         self._counts.received = sum(slot.received for slot in slots)
         self._counts.handled = sum(slot.handled for slot in slots)
@@ -112,16 +112,16 @@ class Backlog:
         return self._demand.quick
 
     def wanted(self, stalled: Callable[[], object]) -> int:
-        """How many messages to take; waits until there is room for one, see `Demand.wait`. 0 once stopped."""
+        """Wait until there is room, then return how many messages to take; 0 after a stop. See `Demand.wait`."""
         return self._demand.wait(lambda: self.unbegun, self._stopped, stalled)
 
     @property
     def unbegun(self) -> int:
-        """Messages; where a worker gets all of a batch at once, batches."""
+        """How much is not begun: messages, or batches if a worker gets whole batches."""
         return len(self._ready) + (len(self._waiting) if self._whole else self._remaining)
 
     def add(self, batch: Batch) -> int:
-        """To be begun; how many messages these are."""
+        """Add a batch. Returns how many messages it has."""
         flight = Flight(batch)
         flight.iterator = self._works(flight)
         with self._lock:
@@ -134,7 +134,7 @@ class Backlog:
         return len(batch)
 
     def _works(self, flight: Flight) -> Iterator[Sequence[Work]]:
-        """What can be handed out, a chunk at a time."""
+        """Yield the readable messages, a chunk at a time."""
         batch, leased = flight.batch, flight.leased
         indexes: list[int] = []
         messages: list[Message] = []
@@ -157,7 +157,7 @@ class Backlog:
                 yield [Work(flight, taken, good)]
 
     def _readable(self, batch: Batch) -> tuple[Sequence[int], Sequence[Message]]:
-        """The next chunk, without what cannot be read; first its positions."""
+        """The positions and messages of the next chunk, without unreadable ones."""
         first, chunk = batch.position, batch.next_chunk()
         batch.position += len(chunk)
         if self._hear is None and _ALL_READABLE.issuperset(map(type, chunk)):
@@ -173,7 +173,7 @@ class Backlog:
         return [index for index, _ in found], [message for _, message in found]
 
     def next(self, slot: Slot) -> Work | None:
-        """For a worker that is free: what it is to begin, if there is anything."""
+        """The next piece of work for a free worker; None if there is none."""
         monotonic, demand, ready = time.monotonic, self._demand, self._ready
         while not self._stopped():
             try:
@@ -196,13 +196,13 @@ class Backlog:
         return None
 
     def _withhold(self, work: Work) -> None:
-        """Others have it, since its lease ran out."""
+        """End a flight whose lease has expired: others have its messages."""
         with self._lock:
             work.flight.begun -= 1
             self._look_complete(work.flight)
 
     def _refill(self, slot: Slot) -> bool:
-        """Whether something is ready now. One worker does it at a time; the others need not wait for that."""
+        """Make more work ready; return whether some is. One worker does it at a time, and the others do not wait."""
         if not self._refilling.acquire(blocking=False):
             return bool(self._ready)
         try:
@@ -220,13 +220,13 @@ class Backlog:
         chunk = next(flight.iterator, None)
         self._remaining -= flight.batch.position - before
         flight.begun += len(chunk or ())
-        if chunk is None or flight.batch.position == len(flight.batch):  # nothing more comes of it
+        if chunk is None or flight.batch.position == len(flight.batch):  # it has no further messages
             self._waiting.popleft()
             self._end(flight, flight.batch.position)
         self._ready.extend(chunk or ())
 
     def _end(self, flight: Flight, position: int) -> None:
-        """With the lock: nothing more of it is begun."""
+        """With the lock: begin no more of this flight."""
         batch = flight.batch
         self._remaining -= len(batch) - batch.position
         batch.position = position
@@ -235,7 +235,7 @@ class Backlog:
         self._look_complete(flight)
 
     def cut(self, flight: Flight) -> None:
-        """Nothing more of it is begun; what was not is `left`."""
+        """Begin no more of this flight; its unstarted messages become `left`."""
         with self._lock:
             taken: list[Work] = []
             while self._ready:
@@ -260,7 +260,7 @@ class Backlog:
         self._demand.wake()
 
     def ended(self, slot: Slot, work: Work, error: Exception | None = None, policy: Policy | None = None) -> None:
-        """From the worker: handled, or failed."""
+        """Called by the worker: the message was handled or has failed."""
         flight, indexes, _ = work
         if error is None:
             slot.handled += len(indexes)
@@ -274,7 +274,7 @@ class Backlog:
         self._over(slot, flight)
 
     def released(self, slot: Slot, work: Work) -> None:
-        """From the worker: no answer, and no failure; it goes back, if it is still ours."""
+        """Called by the worker: there is no answer and no failure. The message goes back if its lease is still ours."""
         self._over(slot, work.flight)
 
     def _over(self, slot: Slot, flight: Flight) -> None:
@@ -287,7 +287,7 @@ class Backlog:
             self._demand.look(self.unbegun)
 
     def dropped(self, slot: Slot) -> None:
-        """From a worker that ends without an answer: the lease is left to run out."""
+        """Called by a worker that ends without an answer: the lease of the message expires."""
         slot.ended += 1
 
     def _look_complete(self, flight: Flight) -> None:
@@ -304,11 +304,11 @@ class Backlog:
         self.flights.discard(flight)
 
     def cut_all(self) -> list[Batch]:
-        """At the end: the batches of which something was not begun."""
+        """At the end: return the batches that have unstarted messages."""
         for flight in list(self.flights):
             self.cut(flight)
         return [flight.batch for flight in self.flights if flight.left]
 
     def wake(self) -> None:
-        """The thread that takes looks again."""
+        """Wake the thread that takes."""
         self._demand.wake()

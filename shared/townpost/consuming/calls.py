@@ -1,4 +1,4 @@
-"""How a handler is called for one message, or one batch, and what is said when it fails."""
+"""Calls a handler for one message or one batch, and logs its failures."""
 
 import logging
 import os
@@ -23,21 +23,21 @@ _INSTALLED = (sysconfig.get_path("purelib") + os.sep, sysconfig.get_path("stdlib
 
 
 class Calls:
-    """Of one subscription; for any thread."""
+    """The calls of one subscription. Any thread may use it."""
 
     def __init__(self, routes: Routes, source: str, log: logging.Logger) -> None:
         self.routes = routes
         self._source = source
         self._log = log
         self.only = routes.only
-        """The handler of all messages, if there is but one."""
+        """The handler of all messages, if there is only one."""
         self._known: set[str] = set()
 
     def route(self, message: Message) -> Route:
-        """Who handles it.
+        """The handler of this message.
 
         Raises:
-            Reject: nobody does.
+            Reject: there is none.
         """
         return self.only or self.routes.of(message)
 
@@ -48,7 +48,7 @@ class Calls:
         messages: Sequence[Message],
         failed: Callable[[int, Exception], object],
     ) -> tuple[tuple[int, ...], tuple[Message, ...]]:
-        """Of a batch for a handler of lists, those whose payloads it takes; ``failed`` is called with the others."""
+        """The messages of a batch that a handler of lists accepts; ``failed`` is called with the others."""
         route = self.only
         if route is None or not route.batch or route.model is None:
             return tuple(indexes), tuple(messages)
@@ -66,10 +66,10 @@ class Calls:
     def prepared(
         self, route: Route, batch: Batch, indexes: Sequence[int], messages: Sequence[Message]
     ) -> tuple[list[object], Sequence[Generator[None, None, None]]]:
-        """The arguments, and the middleware that has begun.
+        """Start the middleware. Returns the arguments, and the middleware to end.
 
         Raises:
-            UnreadableError: a payload is not what the handler takes.
+            UnreadableError: the handler does not accept a payload.
         """
         if route.batch:
             return [[route.arguments(message, None)[0] for message in messages]], ()
@@ -81,13 +81,13 @@ class Calls:
         return arguments, start(route.middleware, delivery) if delivery is not None and route.middleware else ()
 
     def call(self, route: Route, batch: Batch, indexes: Sequence[int], messages: Sequence[Message]) -> Exception | None:
-        """Call a plain function; what it failed with, told in the log."""
+        """Call a plain function. Logs and returns its error."""
         started: Sequence[Generator[None, None, None]] = ()
         error: BaseException | None = None
         try:
             arguments, started = self.prepared(route, batch, indexes, messages)
             route.function(*arguments)
-        except BaseException as raised:  # noqa: BLE001 - whatever a user's code does ends here
+        except BaseException as raised:  # noqa: BLE001 - every error of a user's code ends here
             error = raised
         return self.over(route, started, error, batch, indexes)
 
@@ -99,7 +99,7 @@ class Calls:
         batch: Batch,
         indexes: Sequence[int],
     ) -> Exception | None:
-        """End the middleware; what is left of the error, told in the log."""
+        """End the middleware. Logs and returns the error that is left."""
         if started:
             error = finish(started, error)
         if error is None:
@@ -109,7 +109,7 @@ class Calls:
         return failed
 
     def tell(self, route: Route | None, error: Exception, batch: Batch, indexes: Sequence[int]) -> None:
-        """A failure, with the frames of the user's code where it is new."""
+        """Log a failure; with the frames of the user's code if this error is new."""
         name = self._source if route is None else f"{self._source}: {route.name}"
         if isinstance(error, Retry):
             when = "" if error.after is None else f" after {error.after:g} s"
@@ -131,14 +131,14 @@ class Calls:
 
 
 def place(error: BaseException) -> str:
-    """Where in the user's code it was raised; in a library's if there is none."""
+    """Where in the user's code it was raised; in a library if the traceback has none of the user's."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(_OURS)]
     own = [frame for frame in frames if not frame.filename.startswith(_INSTALLED)]
     return next((f" at {frame.filename}:{frame.lineno}" for frame in reversed(own or frames)), "")
 
 
 def own_trace(error: BaseException) -> tuple[type[BaseException], BaseException, TracebackType] | None:
-    """Its traceback from the user's code on; None if that has no part in it."""
+    """Its traceback from the user's code on; None if the user's code is not in it."""
     trace = error.__traceback__
     while trace is not None and trace.tb_frame.f_code.co_filename.startswith((_OURS, *_INSTALLED)):
         trace = trace.tb_next

@@ -1,4 +1,4 @@
-"""One subscription with several messages at work at once: one thread takes, workers call, one thread acknowledges."""
+"""Runs one subscription concurrently: one thread takes, workers call handlers, one thread acknowledges."""
 
 import logging
 import math
@@ -23,7 +23,7 @@ from townpost.text import excerpt
 __all__ = ["Concurrent"]
 
 _MOST = 1_000
-"""Messages of one take."""
+"""The most messages of one take."""
 
 
 class Concurrent:
@@ -47,11 +47,11 @@ class Concurrent:
             pattern: its name.
             settings: with the name of the queue, stream or channel.
             make_runner: called in `run`.
-            stop: ends it.
+            stop: ends `run`.
             concurrency: how many workers at most.
             whole: a worker gets a batch at once.
             sift: see `Backlog`.
-            tells_attempts: deliveries are to know which attempt they are.
+            tells_attempts: whether deliveries know the number of their attempt.
         """
         self.name = pattern
         self._settings = settings
@@ -99,7 +99,7 @@ class Concurrent:
         )
 
     def _break(self) -> None:
-        """Nothing is acknowledged any more, so nothing more is taken."""
+        """End taking, because messages are not acknowledged any more."""
         self.broken = True
         self._stop.set()
 
@@ -119,7 +119,7 @@ class Concurrent:
 
     @property
     def holds(self) -> bool:
-        """Whether it has taken what is not answered."""
+        """Whether some taken messages are not answered."""
         return bool(self._backlog.flights)
 
     @property
@@ -151,7 +151,7 @@ class Concurrent:
             if len(batch):
                 batch.source = self._source
                 if not self._redelivers:
-                    batch.until = math.inf  # what is taken is begun: no thread is free to give it back
+                    batch.until = math.inf  # every taken message is begun: no thread is free to give one back
                 self._counts.recent.see(batch.payloads[0])
                 runner.wake(self._backlog.add(batch))
 

@@ -1,4 +1,4 @@
-"""One pattern's thread: takes batches, hands their messages to the handler, keeps the counts."""
+"""The thread of one pattern: it takes batches, calls the handler with their messages, and counts."""
 
 import logging
 import math
@@ -25,7 +25,7 @@ from townpost.verdicts import Policy
 __all__ = ["Consumer"]
 
 _LAST_BATCH_SECONDS = 0.5
-"""How long after a stop messages that cannot be given back are still handled."""
+"""How long after a stop the handler still gets messages that cannot be given back."""
 
 
 class Consumer:
@@ -35,7 +35,7 @@ class Consumer:
         self.name = name
         self._counts = Counts()
         self._progress = (0, 0, Batch(name, []))
-        """How many were begun, and how many done, before this batch. Swapped as one: others read it."""
+        """How many were begun and done before this batch, in one tuple, because other threads read both."""
         self._takes = 0
         self._turned = (0, time.monotonic())
         self._listening = Listening(name, settings, stop, self._counts)
@@ -49,7 +49,7 @@ class Consumer:
         self._known_failures: set[str] = set()
 
     def tell_attempts(self) -> None:
-        """Batches are to know how often their messages were tried."""
+        """Whether batches look up how often their messages were tried."""
         if isinstance(self._listener, AcknowledgesApart):
             self._listener.tells_attempts = True
 
@@ -64,7 +64,7 @@ class Consumer:
 
     @property
     def counts(self) -> Mapping[str, Counts]:
-        """Up to the message in flight, though nothing is counted for each message."""
+        """Counts up to the message in flight, computed when read: nothing is counted for each message."""
         begun, done, batch = self._progress
         c = self._counts
         skipped = _skipped(batch)
@@ -74,7 +74,7 @@ class Consumer:
 
     @property
     def holds(self) -> bool:
-        """Whether it has begun what is not answered."""
+        """Whether a begun message is not answered."""
         _, _, batch = self._progress
         return batch.position > batch.acked
 
@@ -117,7 +117,7 @@ class Consumer:
         try:
             self._handle(batch)
         except TownpostError:
-            # the printer could not print: it prints all of a batch or nothing
+            # the printer prints all of a batch or nothing, and could not print
             batch.rewind()
             self._listener.settle(batch)
             self._log.warning("%d messages in flight are given back, if the pattern can do that", len(batch.unstarted))
@@ -127,7 +127,7 @@ class Consumer:
             self._listener.settle(batch)
         except TownpostError as error:
             if not self._redelivers:
-                # nobody else will ever see these again
+                # no other consumer can get these
                 self._log.warning(
                     "%s; handling the %d messages in flight instead of giving them back", error, len(batch.unstarted)
                 )
@@ -143,9 +143,9 @@ class Consumer:
             self._tracker.handled(batch, first)
 
     def _readable(self, batch: Batch, *, to_the_end: bool) -> Iterator[tuple[int, Message]]:
-        """What the handler gets to see, until a stop says that the rest is not to be begun.
+        """Yield the messages for the handler; after a stop the rest is not begun.
 
-        Millions pass here: what can be done once a batch is not done in this loop.
+        Millions of messages pass this loop, so it does nothing that can be done once for a batch.
         """
         whole, stopped, now = self._handler.whole, self._stop.is_set, time.monotonic
         dropped_at: float | None = None
@@ -153,7 +153,7 @@ class Consumer:
             first, chunk = batch.position, batch.next_chunk()
             hear = self._tracker.chunk(chunk, first=not first)
             for index, message in enumerate(chunk, first):
-                batch.position = index + 1  # before the question: whoever sets `until` reads it afterwards
+                batch.position = index + 1  # set before `until` is read, see `stop_beginning`
                 if now() > batch.until and not batch.may_begin(index):
                     batch.position = index
                     self._tracker.forget(chunk[index - first :])
@@ -173,7 +173,7 @@ class Consumer:
                         return
 
     def _drop(self, batch: Batch) -> None:
-        """What is left at a stop, where it cannot be given back."""
+        """After a stop, yield the rest of a batch that cannot be given back."""
         if not self._listener.can_requeue and batch.unstarted:
             self._counts.dropped += len(batch.unstarted)
             self._log.warning("stopped with %d received messages unhandled; they are lost", len(batch.unstarted))
@@ -201,7 +201,7 @@ class Consumer:
 
 
 def _skipped(batch: Batch) -> int:
-    """How many were passed over without being handed out."""
+    """How many messages were skipped without being delivered."""
     return sum([index < batch.position for index in batch.skipped])
 
 

@@ -1,4 +1,4 @@
-"""Which ids this process has seen lately: a duplicate is handled again, but never unnoticed."""
+"""Remembers the ids that this process has received lately, so that a duplicate is handled again, but logged."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -15,20 +15,20 @@ class Deduplicator:
         self._young: set[int] = set()
         self._old: set[int] = set()
         self._batches: list[Sequence[int]] = []
-        """What the young were made of."""
+        """The batches of ids from which the young set was made."""
         self._noted: deque[Sequence[int]] = deque()
-        """Known to be new, and not yet among the young."""
+        """Ids that are new, and not in the set of young ones yet."""
         self._notes = 0
 
     def note(self, ids: Sequence[int]) -> None:
-        """These are new, as the caller knows. A set is made of them only when somebody asks: a fifth of `again`."""
+        """Note ids that the caller knows to be new. They enter the set when `again` is called: a fifth of its cost."""
         self._noted.append(ids)
         self._notes += len(ids)
         while self._notes - len(self._noted[0]) >= _GENERATION:
             self._notes -= len(self._noted.popleft())
 
     def again(self, ids: Sequence[int]) -> list[int]:
-        """The places of those that were seen before, also earlier among these; from now on all were."""
+        """The positions of ids that were seen before, also earlier in this list. All of them are seen from now on."""
         while self._noted:
             noted = self._noted.popleft()
             self._young.update(noted)
@@ -36,7 +36,7 @@ class Deduplicator:
         self._notes = 0
         known = len(self._young)
         self._young.update(ids)
-        # nearly always all are new: then one set has grown by so many, and that is all
+        # usually all are new: then it is enough that the set has grown by so many
         all_new = len(self._young) - known == len(ids) and self._old.isdisjoint(ids)
         places = [] if all_new else self._places(ids)
         self._keep(ids)

@@ -1,4 +1,4 @@
-"""What `listen` has handed out on a pattern that redelivers, until each delivery is answered, by whatever thread."""
+"""The deliveries that `listen` has yielded on a pattern that redelivers, until any thread has answered them."""
 
 import copy
 import logging
@@ -18,7 +18,7 @@ __all__ = ["InFlight", "UnansweredError"]
 
 _SWEEP_SECONDS = 0.1
 _END_SECONDS = 0.8
-"""How long an end waits for the answers of other threads."""
+"""How long the end of the loop waits for the answers of other threads."""
 _GLANCE_SECONDS = 0.005
 
 
@@ -30,7 +30,7 @@ def _references() -> int:
 
 
 _OURS = _references()
-"""References to a delivery that nobody else has."""
+"""References to a delivery that only this list and the loop over it have."""
 
 
 class UnansweredError(Exception):
@@ -38,12 +38,12 @@ class UnansweredError(Exception):
 
 
 class _Held(Delivery):
-    """One that any thread may answer; the first answer counts."""
+    """A delivery that any thread may answer; the first answer counts."""
 
     __slots__ = ("since",)
     _batch: LeasedBatch
     since: float
-    """Since when it is known to be without an answer."""
+    """When it was first found without an answer."""
 
     @property
     def batch(self) -> LeasedBatch:
@@ -55,16 +55,16 @@ class _Held(Delivery):
 
     def ack(self) -> None:
         if self._batch.status[self.index] == OPEN:
-            self._batch.status[self.index] = ACKED  # one step of the interpreter: no lock is needed, nor a call
+            self._batch.status[self.index] = ACKED  # this is one step of the interpreter, so it needs no lock
 
     def abandon(self) -> None:
-        """Whatever answer comes now comes too late, and changes nothing."""
+        """Ignore every answer from now on: it comes too late."""
         self._batch = copy.copy(self._batch)
         self._batch.status = bytearray([ACKED]) * len(self._batch)
 
 
 class InFlight:
-    """For the one thread that listens; only the deliveries themselves are for any thread."""
+    """Used by the thread that listens. Other threads may use the deliveries only."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class InFlight:
             settle: called with each batch once all of its deliveries are answered.
             stop: ends every wait.
             handler_timeout: seconds after which a delivery without an answer has failed.
-            most: how many may be without an answer before the next one is handed out.
+            most: how many may be unanswered when the next one is yielded.
         """
         self._log = logging.getLogger(f"townpost.{pattern}")
         self._settle = settle
@@ -90,15 +90,15 @@ class InFlight:
         self._handler_timeout = handler_timeout
         self._most = most
         self._batches: list[LeasedBatch] = []
-        """Not settled, in the order they were taken."""
+        """Batches that are not settled, in the order in which they were taken."""
         self._held: list[_Held] = []
-        """Handed out, and not answered when the next was asked for."""
+        """Deliveries that were not answered when the next one was requested."""
         self._running: LeasedBatch | None = None
-        """Being handed out."""
+        """The batch whose messages are yielded now."""
         self._swept = 0.0
 
     def deliveries(self, batch: LeasedBatch) -> Iterator[Delivery]:
-        """One after the other, until a stop; those that are not reached stay in the batch."""
+        """Yield one delivery after the other, until a stop. The others stay in the batch."""
         self._batches.append(batch)
         self._running = batch
         stopped, status = self._stop.is_set, batch.status
@@ -123,7 +123,7 @@ class InFlight:
             self._running = None
 
     def sweep(self) -> None:
-        """Fail what was dropped without an answer, or has had none for too long; settle what is complete."""
+        """Fail deliveries that were dropped or are unanswered for too long; settle complete batches."""
         now = time.monotonic()
         self._swept = now
         held: list[_Held] = []
@@ -137,7 +137,7 @@ class InFlight:
         self._held = held
         waited_for = {id(delivery.batch) for delivery in held}
         if self._running is not None:
-            waited_for.add(id(self._running))  # the rest of it is still to be handed out
+            waited_for.add(id(self._running))  # the rest of this batch is not yielded yet
         for batch in self._batches:
             if id(batch) not in waited_for:
                 for error, _ in batch.failures.values():
@@ -146,7 +146,7 @@ class InFlight:
         self._batches = [batch for batch in self._batches if id(batch) in waited_for]
 
     def close(self) -> None:
-        """Give other threads a moment to answer; then what has no answer goes back."""
+        """Wait a moment for the answers of other threads; then unanswered deliveries go back."""
         until = time.monotonic() + _END_SECONDS
         self.sweep()
         while self._held and time.monotonic() < until:
@@ -167,9 +167,9 @@ class InFlight:
             self.sweep()
 
     def _left(self, delivery: _Held) -> None:
-        """The loop was left with this one in its body, by an exception for all we know."""
+        """Fail the delivery in the loop's body: the loop was left, maybe by an exception."""
         until = time.monotonic() + _END_SECONDS
         while self._held and not delivery.answered and time.monotonic() < until:
-            time.sleep(_GLANCE_SECONDS)  # others are in the hands of other threads, so this one may be
+            time.sleep(_GLANCE_SECONDS)  # other threads have other deliveries, so they may have this one
             self.sweep()
         delivery.fail(UnansweredError("the loop was left before ack or fail was called"))

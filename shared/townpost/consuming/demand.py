@@ -1,4 +1,4 @@
-"""How many messages one subscription takes: as many as workers are free for, and about 50 ms of work beyond."""
+"""Decides how many messages one subscription takes: one for each free worker, and about 50 ms of work more."""
 
 import threading
 import time
@@ -12,9 +12,9 @@ __all__ = ["Demand"]
 _LOOK_SECONDS = 0.1
 _QUICK_LOOK_SECONDS = 0.02
 _QUICK = 500
-"""Messages in 50 ms: from here on a worker that is woken costs more than it does."""
+"""If so many messages are handled in 50 ms, waking another worker costs more than it saves."""
 _LEAST_LIST = 10
-"""Messages that a handler of lists is offered at least, if they are there."""
+"""A handler of lists gets at least so many messages, if so many wait."""
 _MEASURED_SECONDS = 0.001
 
 
@@ -26,9 +26,9 @@ class Demand:
 
         Args:
             slots: of the workers; more come.
-            concurrency: how many may be at work.
+            concurrency: how many messages may be handled at once.
             whole: a worker gets all of a batch at once.
-            ahead: more may be taken than workers are free for.
+            ahead: more may be taken than there are free workers.
         """
         self.waits = False
         """The thread that takes waits for room."""
@@ -42,24 +42,24 @@ class Demand:
 
     @property
     def running(self) -> int:
-        """How many pieces of work are in the hands of workers."""
+        """How many pieces of work the workers have."""
         return sum([slot.begun - slot.ended for slot in self._slots])
 
     @property
     def quick(self) -> bool:
-        """Whether the handlers are so quick that one worker does as much as many."""
+        """Whether the handlers are so fast that one worker does as much as many."""
         return self._prefetch.limit >= _QUICK
 
     def wait(self, unbegun: Callable[[], int], stopped: Callable[[], bool], stalled: Callable[[], object]) -> int:
-        """How many messages to take, given how much is taken and not begun; waits until there is room for one.
+        """Wait until there is room; return how many messages to take, given how many were taken and not begun.
 
-        Returns 0 once stopped. Meanwhile ``stalled`` is called now and then: handlers that were quick may have begun to
+        Returns 0 after a stop. Meanwhile ``stalled`` is called now and then: handlers that were quick may have begun to
         wait, and then too few workers are awake.
         """
         started, ended = time.monotonic(), self._ended()
         waited = False
         while not stopped():
-            self.waits = True  # before the look: whoever changes something afterwards sees it
+            self.waits = True  # set before the check: a thread that changes something afterwards sees it
             self._room.clear()
             if room := self._of(unbegun()):
                 self.waits = False
@@ -72,13 +72,13 @@ class Demand:
         return 0
 
     def look(self, unbegun: int) -> None:
-        """Wakes the thread that takes, if it is to take something: otherwise it would only compete with the workers."""
+        """Wake the thread that takes, if it should take something: otherwise it would only compete with the workers."""
         if (self._whole or unbegun <= self._prefetch.limit // 2) and self._of(unbegun):
             self.waits = False  # it is enough to wake it once
             self._room.set()
 
     def wake(self) -> None:
-        """It looks again."""
+        """Make the thread that takes check again."""
         self._room.set()
 
     def _of(self, unbegun: int) -> int:
@@ -91,7 +91,7 @@ class Demand:
         return sum([slot.handled + slot.failed for slot in self._slots])
 
     def _measure(self, ended: int, seconds: float) -> None:
-        """How fast the workers are while they have enough to do."""
+        """The speed of the workers while they have enough work."""
         ended, seconds = ended + self._measured[0], seconds + self._measured[1]
         if seconds > _MEASURED_SECONDS and ended:
             self._prefetch.worked(ended, seconds)

@@ -1,4 +1,4 @@
-"""What happens with a message: it is printed, or given to the code that HANDLER names."""
+"""The handlers of the subscriber: one prints each message, others call the code that HANDLER names."""
 
 import importlib
 import inspect
@@ -25,22 +25,22 @@ __all__ = ["Failed", "Handler", "import_handler", "load"]
 
 
 class Failed(typing.Protocol):
-    """Says that the message at this position failed, and why; and by which policy, if its handler has its own."""
+    """Called for a failed message: its position, the error, and the policy of its handler, if that has its own."""
 
     def __call__(self, index: int, error: Exception, policy: Policy | None = None, /) -> None: ...
 
 
 class Handler(typing.Protocol):
-    """Works through messages; whatever it does not call failed is handled."""
+    """Handles messages. Each one counts as handled unless the handler reports its failure."""
 
     @property
     def whole(self) -> bool:
-        """All are handled when it returns; otherwise each one is when the next is asked for."""
+        """Whether all messages count as handled when it returns; otherwise each one does when the next is requested."""
         ...
 
     @property
     def logs_failures(self) -> bool:
-        """It has logged a failure before it calls it failed."""
+        """Whether it logs a failure before it reports it."""
         ...
 
     def __call__(self, batch: Batch, messages: Iterable[tuple[int, Message]], already: int, failed: Failed, /) -> None:
@@ -66,7 +66,7 @@ def load(settings: Settings) -> Handler:
         SettingError: it cannot be imported, or not be called with a message or a list of them.
     """
     if settings.handler is None:
-        if sys.stdout is None:  # closed by whoever started us
+        if sys.stdout is None:  # the parent process has closed it
             raise SettingError("standard output is closed: there is nowhere to print to")
         return _Printer(settings)
     function = import_handler(settings.handler)
@@ -74,7 +74,7 @@ def load(settings: Settings) -> Handler:
 
 
 def import_handler(name: str) -> Callable[..., object]:
-    """What HANDLER names.
+    """The object that HANDLER names.
 
     Raises:
         SettingError: it cannot be imported, or not be called.
@@ -144,13 +144,13 @@ class _Lists:
 
 
 class _Printer:
-    """Prints a line for each message, a batch in one write."""
+    """Prints a line for each message; one write for a batch."""
 
     whole = True
     logs_failures = False
 
     def __init__(self, settings: Settings) -> None:
-        self._write = threading.Lock()  # one for all patterns' threads
+        self._write = threading.Lock()  # the threads of all patterns share it
         self._broken = ""
         self._second: tuple[tuple[int, ...], str] = ((), "")
         self._json = settings.log_format == "json"
@@ -191,7 +191,7 @@ class _Printer:
         )
 
     def _moment(self, timestamp: datetime) -> str:
-        """To the second. Formatting takes as long as reading a message, and neighbours mostly share theirs."""
+        """The time to the second. It is cached, because formatting costs as much as parsing a message."""
         second = (timestamp.year, timestamp.month, timestamp.day, timestamp.hour, timestamp.minute, timestamp.second)
         known, text = self._second
         if second != known:
@@ -208,6 +208,6 @@ class _Printer:
 
 
 def _id(message_id: UUID) -> str:
-    """What str() says, in half the time."""
+    """The same as str(), in half the time."""
     pairs = message_id.int.to_bytes(16, "big").hex("-", 2)
     return f"{pairs[:4]}{pairs[5:29]}{pairs[30:34]}{pairs[35:]}"

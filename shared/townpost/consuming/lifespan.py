@@ -1,4 +1,4 @@
-"""What a user's lifespan fails with is told apart from everything else that may go wrong around it."""
+"""Distinguishes the errors of a user's lifespan from all other errors around it."""
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -14,7 +14,7 @@ __all__ = ["Lifespan"]
 
 
 class Lifespan:
-    """Enters and leaves it; what it raises goes on as it is, and is remembered."""
+    """Enters and leaves the lifespan. Its errors pass unchanged, and are remembered."""
 
     def __init__(self, app: "App", function: Callable[["App"], AbstractAsyncContextManager[object]]) -> None:
         self._app = app

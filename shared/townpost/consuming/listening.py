@@ -1,4 +1,4 @@
-"""Listens on one pattern for as long as it takes: batches of deliveries, through every outage."""
+"""Listens on one pattern: it yields batches of deliveries, and reconnects after every outage."""
 
 import contextlib
 import logging
@@ -24,11 +24,11 @@ __all__ = ["Listening", "listen"]
 
 _GLANCE_SECONDS = 0.05
 _MOST_IN_FLIGHT = 1_000
-"""Deliveries without an answer, unless PREFETCH says it."""
+"""How many deliveries may be unanswered, unless PREFETCH is set."""
 
 
 class Listening:
-    """One pattern's listener kept alive by a session. For one thread; `stop` may be set by any."""
+    """The listener of one pattern, with its reconnections. One thread uses it; any thread may set `stop`."""
 
     def __init__(
         self,
@@ -45,13 +45,13 @@ class Listening:
             name: of the pattern.
             settings: with the URL.
             stop: ends every wait.
-            counts: None if nobody asks for them.
+            counts: None if they are not needed.
             at_once: after a stop `take` returns within a second, whatever Redis does.
         """
         self.pattern = PATTERNS[name]
         self._stop = stop
         self._abandoned = False
-        """A thread that still connects has the listener."""
+        """A thread that still connects uses the listener."""
         self._connection = Connection(settings.url, name=f"townpost-{name}")
         self._connection.stop = stop if at_once else None
         self.listener = self.pattern.listener(settings, self._connection, counts or Counts())
@@ -66,11 +66,11 @@ class Listening:
         )
 
     def take(self, limit: int) -> Batch | None:
-        """The next batch, which may be empty; None once stopped."""
+        """The next batch, which may be empty; None after a stop."""
         return self.reconnector.run(self.listener.take, limit)
 
     def settle_if_possible(self, batch: Batch) -> None:
-        """See `Listener.settle`; with a line in the log where Redis does not answer."""
+        """Settle a batch, see `Listener.settle`. If Redis does not answer, log it."""
         try:
             self.listener.settle(batch)
         except TownpostError as error:
@@ -90,7 +90,7 @@ class Listening:
             self._open_unless_stopped()
 
     def _open_unless_stopped(self) -> None:
-        """Connecting to a host that does not answer takes seconds, which a thread of its own may take."""
+        """Open in a thread of its own, because connecting to a host that does not answer takes seconds."""
         opening = _Opening(self.listener.open, self.listener.close)
         while not opening.over.wait(_GLANCE_SECONDS):
             if self._stop.is_set() and opening.abandon():
@@ -101,7 +101,7 @@ class Listening:
 
 
 class _Opening:
-    """Opens in a thread that may be left alone: then it closes by itself whatever it has opened."""
+    """Opens in a thread that may be abandoned: then the thread itself closes what it has opened."""
 
     def __init__(self, open_: Callable[[], None], close: Callable[[], None]) -> None:
         self._open = open_
@@ -113,7 +113,7 @@ class _Opening:
         threading.Thread(target=self._run, name="connecting", daemon=True).start()
 
     def abandon(self) -> bool:
-        """Whether it is left alone; not if it has just ended."""
+        """Abandon it. Returns whether it was; not if it has just ended."""
         with self._lock:
             self._abandoned = not self.over.is_set()
         return self._abandoned
@@ -132,11 +132,11 @@ class _Opening:
 def listen(
     pattern: str, *, settings: Settings | None = None, stop: threading.Event | None = None
 ) -> Iterator[Delivery]:
-    """Deliveries of one pattern, one after the other, through every outage of Redis.
+    """Yield the deliveries of one pattern, and reconnect after every outage of Redis.
 
-    Where the pattern redelivers, answer each with `ack` or `fail`, from any thread. What is dropped without an answer
-    has failed, as has what is kept for longer than HANDLER_TIMEOUT, and what the loop is left with, by an exception or
-    a `break`. Leaving the loop puts back what it did not reach, where the pattern can do that.
+    Where the pattern redelivers, answer each with `ack` or `fail`, from any thread. A delivery has failed if it is
+    dropped without an answer, kept for longer than HANDLER_TIMEOUT, or in the loop's body when an exception or a
+    `break` leaves the loop. Leaving the loop puts back the messages it did not reach, where the pattern can do that.
 
     Args:
         pattern: the name of one pattern.
@@ -159,20 +159,20 @@ def listen(
 
 
 class _Told:
-    """What a loop over `listen` has received and handled; asked by the thread that reports."""
+    """What a loop over `listen` has received and handled; the thread that reports reads it."""
 
     def __init__(self, pattern: str, settings: Settings) -> None:
         settings = settings.model_copy(update={"pattern": pattern})
         self.report = LibraryHeartbeat("subscriber", self, settings, self._counts)
-        """Closed with the loop, of which the interpreter takes care."""
+        """The report, closed with the loop, which the interpreter ensures."""
         self.kept = Counts()
-        """By the listener as well."""
+        """The counts, which the listener changes as well."""
         self._place = (pattern, settings.name_of(PATTERNS[pattern]))
         self._progress = (0, 0, Batch(pattern, []))
-        """Begun and done before this batch. Swapped as one: another thread reads it."""
+        """How many were begun and done before this batch, in one tuple, because another thread reads both."""
 
     def begins(self, batch: Batch) -> None:
-        """A batch that is taken once and for all; what becomes of each message is counted as it is handed out."""
+        """Count a batch of a pattern without redelivery: each message counts as handled when it is yielded."""
         begun, done, last = self._progress
         self._progress = (begun + last.position, done + last.acked, batch)
 
@@ -228,11 +228,11 @@ def _taken_for_good(listening: Listening, prefetch: Prefetch, stop: threading.Ev
             settled = False
             try:
                 yield from _until_stopped(batch, stop, told.kept)
-                if batch.unstarted and not stop.is_set():  # it overran
+                if batch.unstarted and not stop.is_set():  # the batch overran
                     try:
                         listening.listener.settle(batch)
                         settled = True
-                    except TownpostError:  # it cannot be given back, so it is handled here
+                    except TownpostError:  # the rest cannot be given back, so it is handled here
                         batch.until = math.inf
                         yield from _until_stopped(batch, stop, told.kept)
             finally:

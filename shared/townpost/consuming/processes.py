@@ -122,7 +122,7 @@ class _Child:
 
     @property
     def failed(self) -> bool:
-        """It ended, and not because it was told to."""
+        """It ended without a stop from its parent."""
         status = self._status if self._popen is None else self._popen.poll()
         return status is not None and status not in (0, -signal.SIGTERM if self._terminated else 0)
 

@@ -31,7 +31,7 @@ _FORMS = "Message, Delivery, a pydantic model, or list[...] of a message or mode
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """One handler: how it is called, and what becomes of a message that it fails."""
+    """One handler: how it is called, and what happens to a message that it fails."""
 
     function: Callable[..., object]
     name: str
@@ -60,7 +60,7 @@ class Route:
         return next((kind for kind in self.kinds if _is_model(kind)), None)
 
     def arguments(self, message: Message, delivery: Delivery | None) -> list[object]:
-        """What the function is called with.
+        """The arguments of the call.
 
         Raises:
             UnreadableError: the payload is not what the model takes; the text is pydantic's.
@@ -193,7 +193,7 @@ class Routes:
     """The handlers of one subscription, by the type of message."""
 
     by_type: dict[str | None, Route] = field(default_factory=dict)
-    """The one of None gets what no other does."""
+    """By type; the handler of None gets the messages of all other types."""
 
     def add(self, kind: str | None, route: Route) -> None:
         """One more.
@@ -217,7 +217,7 @@ class Routes:
 
     @property
     def only(self) -> Route | None:
-        """The one that gets everything, if there is but one."""
+        """The handler of every message, if there is only one."""
         return self.by_type.get(None) if len(self.by_type) == 1 else None
 
     @property
@@ -233,10 +233,10 @@ class Routes:
         return any(route.wants_delivery for route in self.by_type.values())
 
     def of(self, message: Message) -> Route:
-        """Who handles it.
+        """The handler of this message.
 
         Raises:
-            Reject: nobody does.
+            Reject: there is none.
         """
         route = self.by_type.get(message.type) or self.by_type.get(None)
         if route is None:
@@ -246,7 +246,7 @@ class Routes:
 
 
 def start(middleware: Sequence[Middleware], delivery: Delivery) -> list[Generator[None, None, None]]:
-    """Run what stands before each `yield`, the outermost first."""
+    """Run the code before each `yield`, the outermost first."""
     started: list[Generator[None, None, None]] = []
     try:
         for function in middleware:
@@ -262,7 +262,7 @@ def start(middleware: Sequence[Middleware], delivery: Delivery) -> list[Generato
 
 
 def finish(started: Sequence[Generator[None, None, None]], error: BaseException | None = None) -> BaseException | None:
-    """Run what stands behind each `yield`, the innermost first; what is left of the error."""
+    """Run the code after each `yield`, the innermost first. Returns the error that is left."""
     for one in reversed(started):
         try:
             if error is None:

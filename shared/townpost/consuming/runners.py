@@ -1,4 +1,4 @@
-"""What calls the handlers of a subscription that has several messages at work at once."""
+"""Calls the handlers of a subscription that handles several messages at once."""
 
 import threading
 import time
@@ -15,7 +15,7 @@ _GLANCE_SECONDS = 0.02
 
 
 class Runner(Protocol):
-    """Workers that help themselves from a backlog."""
+    """Workers that take from a backlog."""
 
     def start(self, backlog: Backlog) -> None:
         """Begin; called once, from the thread that takes."""
@@ -26,7 +26,7 @@ class Runner(Protocol):
         ...
 
     def end(self, seconds: float) -> int:
-        """Wait so long for what is begun, then end it where that is possible; how many messages are still at work."""
+        """Wait for begun messages, then cancel where possible. Returns how many are still being handled."""
         ...
 
 
@@ -51,7 +51,7 @@ class Threads:
             self._wake_one()
 
     def _wake_one(self) -> None:
-        """One that sleeps, or is about to; else a new one, if there may be more. It wakes the next one by itself."""
+        """Wake a sleeping worker, or start one if there may be more. It wakes the next one itself."""
         with self._idle:
             sleeping = self._waiting > self._woken
             new = not sleeping and self._made < self._concurrency

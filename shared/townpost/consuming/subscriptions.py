@@ -1,4 +1,4 @@
-"""A subscription: the handlers of one queue, channel or stream, and how many messages are at work there at once."""
+"""A subscription: the handlers of one queue, channel or stream, and how many messages it handles at once."""
 
 import asyncio
 import logging
@@ -38,13 +38,13 @@ class Subscription:
 
     @property
     def place(self) -> tuple[str, str, str]:
-        """What tells it from others."""
+        """What distinguishes it from other subscriptions."""
         grouped = PATTERNS[self.pattern].guarantees.groups
         return self.pattern, self.name, self.settings.consumer_group if grouped else ""
 
     @property
     def at_once(self) -> int:
-        """How many messages are at work at once."""
+        """How many messages are handled at once."""
         if self.concurrency is not None:
             return self.concurrency
         return ASYNC_CONCURRENCY if self.routes.is_async and not self.routes.batch else 1
@@ -59,7 +59,7 @@ class Subscription:
             raise SettingError(f"concurrency={self.at_once} on {self.name}: one message at a time is the least")
 
     def loop(self, stop: threading.Event, event_loop: asyncio.AbstractEventLoop | None) -> Consumer | Concurrent:
-        """What takes its messages and has them handled, until the stop."""
+        """The loop that takes its messages and calls its handlers, until the stop."""
         log = logging.getLogger(f"townpost.{self.pattern}")
         calls = Calls(self.routes, self.name, log)
         if not self.routes.is_async and self.at_once == 1:

@@ -1,4 +1,4 @@
-"""What a consumer notices about the messages it receives: gaps, ids that come twice, how late they are."""
+"""Finds gaps, repeated ids and latency in the messages that a consumer receives."""
 
 import contextlib
 import logging
@@ -17,18 +17,18 @@ __all__ = ["Tracker"]
 
 
 class Tracker:
-    """For one thread. Counts what it notices, and says it in the log."""
+    """Counts and logs what it finds. One thread uses it."""
 
     def __init__(self, guarantees: Guarantees, counts: Counts, log: logging.Logger) -> None:
         self._counts = counts
         self._log = log
         self.watches_gaps = guarantees.fan_out and not guarantees.redelivers
-        """Everyone hears everything, so that a number that is missing was never heard."""
+        """Whether every listener gets every message, so that a missing number was not received."""
         self._watch = GapWatch()
         # where messages come again by design, a known id says nothing
         self._seen = None if guarantees.redelivers else Deduplicator()
         self.ids: list[int] = []
-        """Of this batch, those that may be known."""
+        """The messages of this batch whose ids may be known."""
 
     def chunk(self, messages: Sequence[object], *, first: bool) -> Callable[[Message], None] | None:
         """These are about to be handed out, the first of their batch or not; what to call for each, if anything."""
@@ -46,7 +46,7 @@ class Tracker:
         return self.hear if self.watches_gaps and not expected else None
 
     def hear(self, message: Message) -> None:
-        """Say which messages of its sender were never heard."""
+        """Log which messages of the sender were not received."""
         gap = self._watch.hear(message)
         if gap is None:
             return
@@ -57,12 +57,12 @@ class Tracker:
             self._log.warning("possible gap: %s not heard, but without an epoch nobody can tell", gap)
 
     def forget(self, messages: Sequence[object]) -> None:
-        """The last of a chunk, which go back: should they come again, they are no duplicates."""
+        """Forget the last ids of a chunk, which go back: if they come again, they are no duplicates."""
         if self._seen is not None:
             del self.ids[len(self.ids) - sum(type(message) is Message for message in messages) :]
 
     def handled(self, batch: Batch, first: int) -> None:
-        """The batch was handed out from this position on: say which of `ids` were known."""
+        """The batch was delivered from this position on: log which of `ids` were known."""
         ids, self.ids = self.ids, []
         if self._seen is None or not (places := self._seen.again(ids)):
             return

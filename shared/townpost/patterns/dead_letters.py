@@ -1,6 +1,6 @@
-"""Dead letters of the patterns that have them, for an operator: listed, requeued, replaced, deleted.
+"""Lists, requeues, replaces and deletes dead letters, for the patterns that have them.
 
-Other programs can write to these streams: what is not as we write it is shown as far as it can be read.
+Other programs can write to these streams, so a malformed entry is shown as far as it can be read.
 """
 
 import json
@@ -46,10 +46,10 @@ class DeadLetter:
     attempts: int
     crashes: int
     by: str
-    """The consumer that gave it up."""
+    """The consumer that made it a dead letter."""
     payload: bytes
     size: int
-    """Bytes of the whole payload: an excerpt has its beginning."""
+    """Bytes of the whole payload; an excerpt has only its beginning."""
     history: list[dict[str, object]]
     """Its earlier deaths, if it was requeued before."""
 
@@ -60,13 +60,13 @@ class Page:
 
     letters: list[DeadLetter]
     total: int
-    """All there are, whatever the reason."""
+    """The number of all dead letters, whatever their reason."""
     next: str | None
-    """The id behind which the next page begins; None: this was the last."""
+    """The id after which the next page begins; None if this is the last page."""
 
 
 class DeadLetters:
-    """Those of one pattern, oldest first."""
+    """The dead letters of one queue or stream, oldest first."""
 
     def __init__(self, connection: Connection, pattern: Pattern, name: str) -> None:
         """The connection must be open; the name is that of the list or stream."""
@@ -79,12 +79,12 @@ class DeadLetters:
         return [dead_letter for dead_letter in self.each() if reason is None or dead_letter.reason == reason]
 
     def each(self, after: str | None = None, page: int = _PAGE) -> Iterator[DeadLetter]:
-        """Read in pages, so that a million of them hold up no other client; from behind the one of this id."""
+        """Yield all after this id. They are read in pages, so that a million of them delay no other client."""
         start = "-" if after is None else f"({after}"
         while dead_letters := _whole(self._connection.call("XRANGE", self._key, start, "+", "COUNT", page)):
             yield from dead_letters
             if dead_letters[-1].id == _LAST_ID:
-                return  # there is no id behind it, and Redis refuses to be asked for one
+                return  # there is no later id, and Redis refuses a range after it
             start = f"({dead_letters[-1].id}"
 
     def count(self) -> int:
@@ -95,7 +95,7 @@ class DeadLetters:
         return dead_letters[0] if dead_letters else None
 
     def ids(self, reason: str | None = None) -> list[str]:
-        """Without a payload leaving Redis."""
+        """The ids alone; no payload leaves Redis."""
         found, last = [], ""
         while entries := self._entries(last, _EXCERPTS, "reason"):
             found += [entry.id for entry in entries if reason is None or entry.text("reason", _UNKNOWN) == reason]
@@ -103,7 +103,7 @@ class DeadLetters:
         return found
 
     def page(self, after: str | None, limit: int, reason: str | None = None) -> Page:
-        """Excerpts of some; where few are of that reason the page may be short, with more on the next."""
+        """Excerpts of some. If few have that reason, a page may be short although the next one has more."""
         found: list[DeadLetter] = []
         last, scanned, more = after or "", 0, True
         while more and len(found) < limit and scanned < _SCANNED:
@@ -117,19 +117,19 @@ class DeadLetters:
         return Page(found, self.count(), last if more else None)
 
     def excerpt(self, letter_id: str, most: int) -> DeadLetter | None:
-        """One of them with its history; of the payload up to so many bytes."""
+        """One dead letter with its history, and at most so many bytes of its payload."""
         cut = max(most, _MOST_HISTORY)
         found = read_entries(self._connection, self._key, letter_id, 1, *_FIELDS, "history", cut=cut)
         return _dead_letter(found[0]) if found and found[0].id == letter_id else None
 
     def _entries(self, after: str, most: int, *fields: str) -> list[Entry]:
-        """The next ones; none behind the last id there can be, for which Redis refuses to be asked."""
+        """The next entries; none after the last possible id, because Redis refuses a range after it."""
         if after == _LAST_ID:
             return []
         return read_entries(self._connection, self._key, f"({after}" if after else "-", most, *fields)
 
     def requeue(self, ids: Sequence[str]) -> int:
-        """Put them back where they came from; how many there still were."""
+        """Put these back where they came from. Returns how many were found."""
         if self._pattern.guarantees.groups:
             return sum(self._requeue_for_groups(page, "") for page in _pages(ids))
         keys_ = [self._origin, self._key, keys.of(self._origin).history, keys.of(self._origin).counted]
@@ -139,14 +139,14 @@ class DeadLetters:
         )
 
     def replace(self, letter_id: str, payload: bytes) -> int:
-        """Put this back in the place of one of them; 0 if that is gone."""
+        """Requeue this payload instead of a dead letter's own. Returns 0 if the dead letter does not exist."""
         if self._pattern.guarantees.groups:
             return self._requeue_for_groups([letter_id], payload)
         keys_ = [self._origin, self._key, keys.of(self._origin).history, keys.of(self._origin).counted]
         return _number(self._connection.call(*_REQUEUE.whole(keys_, self._pattern.name, payload, letter_id)))
 
     def _requeue_for_groups(self, ids: Sequence[str], payload: bytes | str) -> int:
-        """Each goes to the group in which it died."""
+        """Requeue each for the group in which it died."""
         names = self._connection.call(*GROUPS.whole([self._key], *ids))
         if not isinstance(names, list):
             raise TypeError(f"groups.lua answered {names!r}")
@@ -174,7 +174,7 @@ class DeadLetters:
                 raise TypeError(f"requeue.lua answered {reply!r}")
 
     def purge(self, ids: Sequence[str]) -> int:
-        """Delete them for good; how many there still were."""
+        """Delete these. Returns how many were found."""
         deleted = sum(_number(self._connection.call("XDEL", self._key, *page)) for page in _pages(ids))
         if not _number(self._connection.call("XLEN", self._key)):
             self._connection.call("DEL", self._key)
@@ -192,7 +192,7 @@ def _number(reply: Reply) -> int:
 
 
 def _whole(reply: Reply) -> list[DeadLetter]:
-    """Of XRANGE."""
+    """Parse a reply of XRANGE."""
     found = []
     for entry in reply if isinstance(reply, list) else []:
         match entry:
@@ -207,7 +207,7 @@ def _whole(reply: Reply) -> list[DeadLetter]:
 
 
 def _dead_letter(entry: Entry) -> DeadLetter:
-    """Of what any client may have written: a field that cannot be read leaves the others readable."""
+    """Parse fields that any client may have written: an unreadable field leaves the others readable."""
     payload = entry.excerpt("payload")
     return DeadLetter(
         id=entry.id,
@@ -224,7 +224,7 @@ def _dead_letter(entry: Entry) -> DeadLetter:
 
 
 def _history(text: str) -> list[dict[str, object]]:
-    """Earlier deaths; of each the fields that hold one value, as all of ours do."""
+    """Earlier deaths; only fields that hold one value, as all of ours do."""
     try:
         past = json.loads(text)
     except (ValueError, RecursionError):

@@ -1,7 +1,7 @@
-"""What an operator can ask about one channel, list or stream, and the shape of the answers.
+"""The questions of an operator about one channel, list or stream, and the types of the answers.
 
 Each pattern answers in an `Inspector` of its own, beside the pattern; inspectors.py finds it. Payloads are cut inside
-Redis: any client may have written one of any size.
+Redis, because any client may have written one of any size.
 """
 
 from collections.abc import Generator, Sequence
@@ -32,7 +32,7 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 CUT = 2048
-"""Bytes of a payload that leave Redis."""
+"""How many bytes of a payload leave Redis."""
 MOST_CLAIMS = 2_000
 
 Action: TypeAlias = Literal["now", "purge"]
@@ -41,7 +41,7 @@ Query: TypeAlias = Generator[list[Command], list[Reply], T]
 
 
 class Question(Generic[T_co]):
-    """A query that is being asked, so that several share each round trip."""
+    """A query in progress; several share each round trip."""
 
     answer: T_co
 
@@ -58,7 +58,7 @@ class Question(Generic[T_co]):
 
 
 def ask(connection: Connection, questions: Sequence[Question[object]]) -> None:
-    """Ask until all are answered, in as many round trips as the longest of them needs. A refusal is a reply.
+    """Run these queries, in as many round trips as the longest of them needs. A refusal is a reply.
 
     Raises:
         UnavailableError
@@ -75,7 +75,7 @@ def ask(connection: Connection, questions: Sequence[Question[object]]) -> None:
 
 @dataclass(slots=True)
 class Depth:
-    """How much there is now; None: the pattern has no such thing, or Redis did not say."""
+    """How much there is now. None: the pattern has no such figure, or Redis did not return it."""
 
     depth: int | None = None
     """Waiting."""
@@ -94,7 +94,7 @@ class Depth:
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
-    """The beginning of a payload, and how many bytes it has in all."""
+    """The beginning of a payload, and the size of the whole in bytes."""
 
     beginning: bytes = b""
     size: int = 0
@@ -105,9 +105,9 @@ class Scheduled:
     """A delayed message, or one that waits for another attempt."""
 
     member: str
-    """Names it for `Inspector.reschedule`; empty where that is refused."""
+    """Its name for `Inspector.reschedule`; empty where the pattern refuses that."""
     due: float
-    """Seconds since 1970; as another program wrote it, so maybe infinite."""
+    """Seconds since 1970. Another program may have written it, so it may be infinite."""
     level: int
     """Of its priority."""
     attempts: int
@@ -122,9 +122,9 @@ class InFlight:
     consumer: str
     messages: int
     until: float | None
-    """When its lease runs out, by what stands there; None on the stream."""
+    """The end of its lease as stored in Redis; None on the stream."""
     idle: float | None
-    """Seconds since it was handed out or renewed (stream)."""
+    """Seconds since it was delivered or renewed (stream)."""
     attempts: int | None
     payload: Excerpt
     """Of the first of its messages."""
@@ -132,7 +132,7 @@ class InFlight:
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """Some of what is there, and how much there is."""
+    """Some of the items, and how many there are."""
 
     rows: list[T]
     total: int
@@ -140,13 +140,13 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Remaining:
-    """What its consumers still have to do."""
+    """What the consumers still have to handle."""
 
     waiting: int = 0
     in_flight: int = 0
     """Claims of the reliable queue, entries of a stream."""
     due: int = 0
-    """Scheduled messages and retries that fall due within the time asked for."""
+    """Scheduled messages and retries that are due within the requested time."""
 
     def __bool__(self) -> bool:
         return bool(self.waiting or self.in_flight or self.due)
@@ -157,9 +157,9 @@ class Remaining:
 
 
 class Inspector(Protocol):
-    """Of one channel, list or stream. It only reads, but for `reschedule`.
+    """Answers questions about one channel, list or stream. Only `reschedule` writes.
 
-    May be kept and asked again: the one of a stream remembers what it need not ask for twice.
+    Keep it and ask again: the inspector of a stream remembers what it need not read twice.
     """
 
     def depths(self) -> Query[dict[str, Depth]]:
@@ -167,15 +167,15 @@ class Inspector(Protocol):
         ...
 
     def scheduled(self, connection: Connection, offset: int, limit: int) -> Page[Scheduled]:
-        """Soonest first. Empty where nothing is ever scheduled."""
+        """The scheduled messages, soonest first; empty where the pattern has none."""
         ...
 
     def in_flight(self, connection: Connection, offset: int, limit: int) -> Page[InFlight]:
-        """Empty where Redis does not know what is in flight."""
+        """The messages in flight; empty where Redis does not know them."""
         ...
 
     def reschedule(self, connection: Connection, action: Action, members: Sequence[str]) -> int:
-        """Hand these scheduled messages out at once, or delete them; how many there still were.
+        """Make these scheduled messages due now, or delete them. Returns how many were found.
 
         Raises:
             SettingError: the pattern does not schedule.
@@ -193,7 +193,7 @@ class Inspector(Protocol):
         ...
 
     def payloads(self, connection: Connection) -> list[bytes]:
-        """Whole, in order: what waits, or everything a stream keeps.
+        """Yield whole payloads in order: those that wait, or all that a stream keeps.
 
         Raises:
             SettingError: the pattern keeps nothing.

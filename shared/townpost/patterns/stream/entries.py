@@ -1,4 +1,4 @@
-"""Entries of a stream as a batch, and how many may be read at once."""
+"""Makes batches of a stream's entries, and decides how many are read at once."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -11,9 +11,9 @@ from townpost.redis.connection import Reply
 __all__ = ["READ_BYTES", "Entries", "Found", "ReadSize", "parse"]
 
 READ_BYTES = 16 * 1024 * 1024
-"""About how many bytes a batch may have together."""
+"""About how many bytes a batch may have."""
 _FIRST = 16
-"""Of the largest that a publisher sends (MAX_MESSAGE_BYTES, 1 MiB), so many have READ_BYTES."""
+"""So many of the largest messages that a publisher sends (MAX_MESSAGE_BYTES, 1 MiB) have READ_BYTES."""
 _MOST = 1_000
 _FORGETTING = 0.9
 _NUMBERS = itertools.count(1)
@@ -23,7 +23,7 @@ _OURS = 2
 
 @dataclass(slots=True)
 class Found:
-    """What a reply holds: ids and payloads, and by position the fields of those that have more than a payload."""
+    """The entries of a reply: ids and payloads, and by position the fields of entries that have more than a payload."""
 
     ids: list[bytes] = field(default_factory=list)
     payloads: list[bytes] = field(default_factory=list)
@@ -31,14 +31,14 @@ class Found:
 
 
 def parse(reply: Reply, found: Found | None = None) -> Found:
-    """Entries of XREADGROUP or XRANGE; one without our field is shown by all it has."""
+    """Parse entries of XREADGROUP or XRANGE; the payload of an entry without our field is all its fields."""
     found = found or Found()
     ids, payloads = found.ids, found.payloads
     for entry in reply if isinstance(reply, list) else []:
         # plain indexing: a match statement takes three times as long, for each entry
         entry_id, fields = entry if isinstance(entry, list) else (None, None)
         if not isinstance(entry_id, bytes) or not isinstance(fields, list):
-            continue  # deleted meanwhile
+            continue  # the entry was deleted meanwhile
         if len(fields) == _OURS and fields[0] == FIELD and isinstance(payload := fields[1], bytes):
             ids.append(entry_id)
             payloads.append(payload)
@@ -52,7 +52,7 @@ def parse(reply: Reply, found: Found | None = None) -> Found:
 
 
 class Entries(LeasedBatch):
-    """Entries of the stream in the hands of one member, all handed out equally often."""
+    """Entries in flight at one member, all delivered equally often."""
 
     def __init__(self, found: Found, by: str, attempts: int, max_bytes: int, *, again: bool = False) -> None:
         """Nothing is sent.
@@ -60,11 +60,11 @@ class Entries(LeasedBatch):
         Args:
             found: at least one.
             by: the member in whose name they are pending.
-            attempts: how often they were handed out, this time included.
+            attempts: how often they were delivered, this time included.
             max_bytes: of a message.
-            again: taken over, not read: there may be earlier deaths to forget.
+            again: they were taken over, not read, so there may be earlier deaths to forget.
         """
-        # a retry of the first may be in other hands of the same member before the rest is settled
+        # this member may get a retry of the first again before the rest is settled
         super().__init__("stream", f"{found.ids[0].decode()}#{next(_NUMBERS)}", found.payloads, max_bytes)
         self.ids = found.ids
         self.extra = found.extra
@@ -74,28 +74,28 @@ class Entries(LeasedBatch):
         self.held = len(self.ids)
         """How many should be pending in the name of its member."""
         self.settling = False
-        """Its settlement is in flight, so that fewer may be pending."""
+        """Its settlement is in flight, so fewer entries may be pending."""
         self.told = 0
-        """How many of the failures Redis knows of."""
+        """How many of the failures were settled in Redis."""
         self.telling = 0
-        """How many more it is being told of."""
+        """How many more failures are in the settlement in flight."""
         self.asked = 0
         """How many answers are in the settlement that is in flight."""
 
-    def attempt(self, index: int) -> int:  # noqa: ARG002 - all of them were handed out equally often
+    def attempt(self, index: int) -> int:  # noqa: ARG002 - all of them were delivered equally often
         return self.attempts
 
 
 class ReadSize:
-    """How many entries to read. Redis does not tell how large they are before they come.
+    """How many entries to read. Redis does not say how large they are before they are read.
 
-    A read asks for at most twice as many as the last one brought, and for no more than READ_BYTES of the largest that
-    came lately. So the first large ones after small ones come in at most that number; from then on a read holds
-    READ_BYTES and one message.
+    A read asks for at most twice as many as the last one returned, and for no more than READ_BYTES in entries of the
+    largest recent size. So the first large entries after small ones arrive in at most that number; later reads have at
+    most READ_BYTES and one message.
     """
 
     def __init__(self) -> None:
-        """Like one that has just met the largest messages that a publisher sends."""
+        """Begin as if the last read had the largest messages that a publisher sends."""
         self._ramp = _FIRST
         self._largest = 1.0
 

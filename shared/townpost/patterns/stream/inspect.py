@@ -1,4 +1,4 @@
-"""What an operator can ask about a stream: what each consumer group has read, holds, and will be handed again."""
+"""Answers an operator's questions about a stream: what each consumer group has read, has in flight, and gets again."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ _MOST_CONSUMERS = 50
 
 
 class StreamInspector:
-    """Implements `townpost.patterns.inspection.Inspector`, of one group but for `depths`."""
+    """Implements `townpost.patterns.inspection.Inspector` for one group; `depths` is for all groups."""
 
     def __init__(self, stream: str, group: str, lease_seconds: float) -> None:
         self._stream = stream
@@ -58,7 +58,7 @@ class StreamInspector:
         return depths
 
     def scheduled(self, connection: Connection, offset: int, limit: int) -> Page[Scheduled]:
-        """Retries, and what was given back: pending in the name of `WAITING` until their lease has run out."""
+        """Retries and returned entries: they are pending in the name of `WAITING` until their lease expires."""
         total = dict(self._holders(connection)).get(WAITING, 0)
         waiting = self._pending(connection, WAITING, offset + limit)[offset:] if total else []
         payloads = single_entries(connection, self._stream, [entry.id for entry in waiting])
@@ -106,7 +106,7 @@ class StreamInspector:
         return parse(connection.call("XRANGE", self._stream, "-", "+")).payloads
 
     def _holders(self, connection: Connection) -> list[tuple[bytes, int]]:
-        """Which consumers have how many; empty where there is no such group."""
+        """How many entries each consumer has; empty if there is no such group."""
         (groups,) = connection.pipeline([("XINFO", "GROUPS", self._stream)])
         if self._group.encode() not in [group.get("name") for group in _groups(groups)]:
             return []
@@ -129,7 +129,7 @@ def _groups(reply: Reply) -> list[dict[str, Reply]]:
 
 
 def _holders(reply: Reply) -> list[tuple[bytes, int]]:
-    """Of the summary of XPENDING: which consumers have how many."""
+    """How many entries each consumer has, from the summary of XPENDING."""
     match reply:
         case [_, _, _, list(holders)]:
             return [

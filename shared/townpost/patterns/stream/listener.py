@@ -36,7 +36,7 @@ _STARTS = {"beginning": "0", "now": "$"}
 
 
 class StreamListener:
-    """See the module's docstring in shared/townpost/patterns/stream, and looking.py for what is taken over."""
+    """Reads entries, settles them, and takes over pending ones; looking.py explains how."""
 
     can_requeue = True
 
@@ -60,7 +60,7 @@ class StreamListener:
         self._settlement = Settlement(stream, group, lease=self._lease, policy=policy)
         self._at_once = False
         self.tells_attempts = True
-        """It costs nothing here."""
+        """Batches always know how often their messages were tried: here it costs nothing."""
         self._renewer = LeaseRenewer(
             "stream",
             Connection(settings.url, name="townpost-stream-renewer"),
@@ -82,7 +82,7 @@ class StreamListener:
         self._connection.connect()
         self._pipeline.opened()
         self._create(self._stream, self._start)
-        self._start = "0"  # a group that vanishes later is made anew from the beginning: nothing may be missed
+        self._start = "0"  # a group that is deleted later is created from the beginning, so that it misses no entry
         set_aside(self._connection, keys.stream_types(self._stream, self._group), self._log)
         self._create(self._wake, "0")
         for script in (SETTLE, FREE, TAKE, TIDY):
@@ -96,12 +96,12 @@ class StreamListener:
         try:
             self._connection.call("XGROUP", "CREATE", stream, self._group, start, "MKSTREAM")
         except RefusedError as error:
-            # a full Redis refuses to create even what is there
+            # a full Redis refuses XGROUP CREATE even if the group exists
             if "BUSYGROUP" not in str(error) and not (isinstance(error, FullError) and self._group_fields(stream)):
                 raise
 
     def _renamed(self) -> None:
-        """What was read and never arrived is left to a name that nobody keeps alive."""
+        """Take a new member name: entries whose reply was lost stay with the old one, whose lease expires."""
         self._consumer = self._member if not self._opened else f"{self._member}-{self._opened}"
         self._opened += 1
 
@@ -143,7 +143,7 @@ class StreamListener:
         return found
 
     def _pass_on(self) -> None:
-        """We are busy now: another looks after what is due next."""
+        """Wake another member to watch what is due next, because this one is busy now."""
         with contextlib.suppress(RefusedError):
             self._connection.call("XADD", self._wake, "MAXLEN", 1, "*", "look", "1")
             self._look.passed_on()
@@ -156,13 +156,13 @@ class StreamListener:
             if not any(batch.full for batch in self._pipeline.unconfirmed):
                 raise
         except RefusedError:
-            self._renamed()  # what was read behind a refused settlement is not in our hands
+            self._renamed()  # the entries read behind a refused settlement were not returned to us
             raise
-        # there is no room for what failed; what was handled can be acknowledged all the same
+        # Redis has no room for failures, but can acknowledge handled entries
         return self._pipeline.exchange(commands, block)
 
     def settle(self, batch: Batch) -> None:
-        """Travels with the next read, in one round trip; `close` sends what has none."""
+        """Queue the settlement: it is sent together with the next read, or by `close`."""
         if isinstance(batch, Entries):
             batch.settling = True
             self._pipeline.unconfirmed.append(batch)
@@ -175,7 +175,7 @@ class StreamListener:
 
     def close(self) -> None:
         try:
-            with contextlib.suppress(TownpostError):  # said below
+            with contextlib.suppress(TownpostError):  # logged below
                 while self._pipeline.unconfirmed:
                     self._exchange([])
             self._pipeline.finish([self._tidy(self._consumer)] if self._connection.connected else [], self._log)
@@ -190,7 +190,7 @@ class StreamListener:
         batch = Entries(found, self._consumer, attempts, self._max_bytes, again=again)
         for index, fields in found.extra.items():
             if fields.get(b"group", self._group.encode()) != self._group.encode():
-                batch.answered(index, None)  # requeued for another group
+                batch.answered(index, None)  # it was requeued for another group
         batch.at_once = self._at_once
         batch.take_up(self._overrun, self._sent + self._lease)
         self._look.soon()
@@ -198,7 +198,7 @@ class StreamListener:
         return batch
 
     def _taken_over(self, limit: int) -> Batch | None:
-        """What waits in nobody's hands or was held for too long."""
+        """Take over due entries and those whose lease has expired."""
         self._sent = time.monotonic()
         (reply,) = self._exchange([self._look.command(self._consumer, self._size.of(limit))])
         taken = self._look.answer(reply)
@@ -219,10 +219,10 @@ class StreamListener:
             parse(reply, found)
         self._size.came(found.payloads)
         if not found.ids:
-            return Batch("stream", [])  # deleted meanwhile
+            return Batch("stream", [])  # the entry was deleted meanwhile
         self._counts.add(recovered=taken.from_dead)
         batch = self._batch(found, taken.before + 1, again=True)
-        # the first time it was handed out with others, and who knows which of them was to blame
+        # the first time it was delivered with others, any of which may have caused the crash
         if taken.before <= self._max_attempts:
             return batch
         for index in range(len(batch)):
@@ -272,7 +272,7 @@ class StreamListener:
             self._renewer.hold(batch.name, batch, batch.leased_until)
 
     def _group_fields(self, stream: str) -> dict[Reply, Reply] | None:
-        """What XINFO GROUPS says of our group; None if there is no such group."""
+        """The entry of our group in XINFO GROUPS; None if there is no such group."""
         groups = self._connection.call("XINFO", "GROUPS", stream)
         for fields in groups if isinstance(groups, list) else []:
             group = dict(zip(fields[::2], fields[1::2], strict=True)) if isinstance(fields, list) else {}

@@ -1,17 +1,18 @@
-"""Looks after what nobody has in flight: what is due, what was given back, and what dead members left behind.
+"""Decides when a member looks for pending entries to take over: due retries, returned entries, those of dead members.
 
-Three decisions, each so that a look costs the same whatever is pending:
+Three decisions make a look cost the same however many entries are pending:
 
-* A member's lease is the time since its last sign of life, which Redis keeps for each member (XINFO CONSUMERS) and
-  shows without reading what is pending; reading starts it in the same step. So no key can disagree with who holds what.
-* What is due stands in a sorted set of ids; the entries themselves stay pending, so that trimming spares them, and
-  whatever becomes of the set, nothing is lost.
-* Members wait for the stream and for `wake` with one XREADGROUP. Of those that wait exactly one reads the entry that
-  says that something will be due, looks, and waits until then; if something comes between, it wakes the next. The
-  others look every two or three seconds, or at the pace of shorter leases.
+* A member's lease depends on the time since its last sign of life. Redis keeps this time for each member (XINFO
+  CONSUMERS) and returns it without reading pending entries; a read restarts it in the same step, so no key contradicts
+  it.
+* A sorted set has the ids of entries with a due time. The entries themselves stay pending, so trimming keeps them, and
+  nothing is lost if the set is.
+* Members wait for the stream and for `wake` with one XREADGROUP. Exactly one waiting member reads the entry which
+  says that something will be due; it looks, and waits until then. If it gets a message meanwhile, it wakes the next
+  member. The others look every two or three seconds, or more often with shorter leases.
 
-Times are the server's clock, which may jump. A member knows from its own clock what TIME should be; if it is not, all
-get a lease from now on before anything is taken from anybody.
+Times are moments of the server's clock, which may jump. A member computes from its own clock what TIME should be. If it
+differs, every member gets a whole lease from now on before its entries are taken.
 """
 
 import time
@@ -24,7 +25,7 @@ from townpost.redis.connection import Command, Reply
 __all__ = ["Look", "Taken"]
 
 _LOOK_SECONDS = 2.0
-"""How often a member looks that has seen something pending lately, unless leases are shorter; less often else."""
+"""How often a member looks if entries were pending lately and leases are not shorter; otherwise it looks less often."""
 _LEAST_LOOK_SECONDS = 0.5
 _IDLE_FACTOR = 1.5
 _SLACK_SECONDS = 5.0
@@ -33,7 +34,7 @@ _MOST = 256
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Ids, all handed out so often before, and whether they were a dead member's."""
+    """Ids, how often all of them were delivered before, and whether a dead member had them."""
 
     ids: list[bytes]
     before: int
@@ -42,7 +43,7 @@ class Taken:
 
 
 class Look:
-    """When to look, and with what."""
+    """When this member looks, and the arguments of the look."""
 
     def __init__(self, stream: str, group: str, lease: float) -> None:
         self._keys = [stream, keys.retries(stream, group), keys.wake(stream, group)]
@@ -51,7 +52,7 @@ class Look:
         self._every = min(_LOOK_SECONDS, max(_LEAST_LOOK_SECONDS, lease))
         self._slack = min(_SLACK_SECONDS, max(0.1, lease / 3))
         self._offset: float | None = None
-        """TIME less our monotonic clock, in ms."""
+        """TIME minus our monotonic clock, in ms."""
         self._recover_from = 0.0
         self._cursor = b"-"
         self._dead_first = False
@@ -62,27 +63,27 @@ class Look:
         """By the monotonic clock."""
 
     def opened(self) -> None:
-        """A new connection, maybe to another server: what others hold is theirs until they could renew it."""
+        """The connection is new, maybe to another server: other members get time to renew before anything is taken."""
         self._recover_from = time.monotonic() + min(self._lease, 3.0)
         self.at = 0.0
 
     def wake(self, read: list[bytes]) -> None:
-        """We read this of the wake stream: it is for us to look."""
+        """This member read an entry of the wake stream, so it has to look."""
         self._read += read[:_MOST]
         self._woken = True
         self.at = 0.0
 
     def soon(self) -> None:
-        """Something is pending now."""
+        """Note that something is pending now."""
         self.at = min(self.at, time.monotonic() + self._every)
 
     @property
     def promised(self) -> bool:
-        """Whether others rely on us to look when the next is due."""
+        """Whether this member watches the next due entry for all."""
         return self._woken
 
     def passed_on(self) -> None:
-        """Somebody else was woken."""
+        """Note that another member was woken instead."""
         self._woken = False
         self.soon()
 

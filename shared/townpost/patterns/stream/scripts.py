@@ -14,4 +14,4 @@ TIDY = Script("stream/tidy.lua")
 TRIM = Script("stream/trim.lua")
 
 WAITING = b"waiting"
-"""The member in whose name entries are pending that nobody has in flight: retries, and what was given back."""
+"""The member in whose name waiting entries are pending: retries, and those that were given back."""

@@ -1,4 +1,4 @@
-"""Appends messages to a stream, and keeps it from growing without end where that is asked for."""
+"""Appends messages to a stream, and trims it if STREAM_MAXLEN is set."""
 
 import time
 from collections.abc import Sequence
@@ -18,11 +18,11 @@ FIELD = b"message"
 
 _TRIM_SECONDS = 1.0
 _TRIM_ENTRIES = 2_000
-"""How many more than twice what it has sent since the last time a publisher trims at once."""
+"""A trim removes twice what was sent since the last one, and so many entries more."""
 
 
 class StreamSender:
-    """One XADD for each message; the trimming follows now and then, which is what makes room if Redis is full."""
+    """Sends one XADD for each message, and trims at most once a second, which also makes room in a full Redis."""
 
     def __init__(self, settings: Options) -> None:
         self._stream = settings.stream

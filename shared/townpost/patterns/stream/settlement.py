@@ -1,4 +1,4 @@
-"""How a batch of the stream ends, as commands: in one, or in several where much goes among the dead letters."""
+"""Builds the commands that settle a batch: one, or several if many payloads become dead letters."""
 
 import random
 from collections.abc import Sequence
@@ -13,16 +13,16 @@ from townpost.verdicts import CrashedError, Policy, decide, describe, reason
 __all__ = ["Settled", "Settlement"]
 
 _PART_BYTES = 256 * 1024
-"""Of dead letters in one command: before each Redis looks whether there is room."""
+"""Bytes of dead letters in one command: Redis checks for room only before each command."""
 _SHOWN_BYTES = 2048
-"""Of a payload that is too large even to be copied."""
+"""Bytes kept of a payload that is too large to be copied."""
 
 
 class Settled:
-    """What Redis answered to a settlement."""
+    """The reply to a settlement."""
 
     def __init__(self, reply: Reply) -> None:
-        """Of settle.lua, free.lua or XACK."""
+        """Parse the reply of settle.lua, free.lua or XACK."""
         numbers = reply if isinstance(reply, list) else [reply]
         acknowledged, died, again, refused, problem = [*numbers, *[0] * 5][:5]
         self.free = len(numbers) == 2  # noqa: PLR2004 - see free.lua
@@ -36,7 +36,7 @@ class Settled:
 
 
 class Settlement:
-    """The commands, for one group."""
+    """Makes the settlements of one group."""
 
     def __init__(self, stream: str, group: str, *, lease: float, policy: Policy) -> None:
         self._stream = stream
@@ -52,7 +52,7 @@ class Settlement:
         self._policy = policy
 
     def command(self, settled: Entries | Part) -> Command:
-        """What ends a batch, or its next part; or settles some of its messages before the rest."""
+        """The command that settles a batch, the next portion of it, or a `Part`."""
         return self._part(settled) if isinstance(settled, Part) else self._whole(settled)
 
     def _part(self, part: Part) -> Command:
@@ -100,7 +100,7 @@ class Settlement:
         return SETTLE.command(self._keys, *self._head(batch), len(acked), *acked, len(back), *back, *failures)
 
     def returning(self, batch: Entries, ids: Sequence[bytes]) -> Command:
-        """What gives these back at once, whatever becomes of the others."""
+        """The command that gives these back at once."""
         return SETTLE.whole(self._keys, *self._head(batch), 0, len(ids), *ids)
 
     def _head(self, batch: Entries) -> Command:

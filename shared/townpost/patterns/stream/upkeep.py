@@ -1,4 +1,4 @@
-"""What the renewer's thread does for the entries a member holds: show that it is alive, give back what overruns."""
+"""Renews the lease of a member, and gives back entries that overrun; in the renewer's thread."""
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
@@ -40,7 +40,7 @@ class EntriesUpkeep:
         return lost
 
     def split(self, connection: Connection, batch: LeasedBatch, first: int, ahead: Sequence[str]) -> Collection[str]:  # noqa: ARG002 - LeasedUpkeep's signature; a stream has nothing ahead
-        """Give back what has no answer from this position on. Done twice, the second time changes nothing."""
+        """Give back the unanswered entries from this position on. Running it twice changes nothing more."""
         if isinstance(batch, Entries):
             ids = [batch.ids[index] for index in batch.open if index >= first]
             batch.held -= len(ids)
@@ -48,5 +48,5 @@ class EntriesUpkeep:
                 if ids:
                     connection.call(*self._settlement.returning(batch, ids))
             except FullError:
-                batch.held += len(ids)  # there is no room to say that they are free
+                batch.held += len(ids)  # Redis has no room to store that they are free
         return ()
