@@ -17,7 +17,7 @@ def main(arguments: Sequence[str], settings: Settings) -> int:
     """Run one command; the exit status: 1 when there was nothing of that name, or Redis did not answer."""
     parser = argparse.ArgumentParser(prog="python -m subscriber")
     parts = parser.add_subparsers(dest="part", required=True, metavar="dead|scheduled|in-flight")
-    dead.add_arguments(parts.add_parser("dead", help="messages that nobody could handle"))
+    dead.add_arguments(parts.add_parser("dead", help="messages that no handler could handle"))
     scheduled.add_arguments(parts.add_parser("scheduled", help="delayed messages and retries of the reliable queue"))
     in_flight.add_arguments(parts.add_parser("in-flight", help="claims and their leases of the reliable queue"))
     in_flight.add_arguments(parts.add_parser(_OLD_IN_FLIGHT))

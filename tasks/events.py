@@ -1,4 +1,4 @@
-"""What is told of each change: to a message of `shared`, and back.
+"""The event of each change: converted to a message, and back.
 
 On pub/sub each kind of event has its own channel, `tasks.event.created|updated|deleted`, so that one pattern
 subscription (`tasks.*`) hears all of them; a list or a stream takes all of them in their order.

@@ -1,4 +1,4 @@
-"""Consumers driven by hand: a test takes the batches of a listener and answers them itself."""
+"""Consumers without a loop: a test takes the batches of a listener and answers them itself."""
 
 import time
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ L = TypeVar("L", ReliableListener, StreamListener)
 
 
 class Consumer(Generic[L]):
-    """A listener driven by hand; a subclass says of which pattern."""
+    """A listener that the test calls; a subclass names its pattern."""
 
     pattern: str
     kind: type[L]

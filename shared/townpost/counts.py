@@ -1,7 +1,7 @@
-"""What one service did, counted in memory by the thread that did it.
+"""Counts of one service, kept in memory by the thread that does the work.
 
-Each pattern has a `Counts` of its own. What happens with every batch is written by one thread, without a lock; readers
-see whole integers. What several threads count, which is rare, goes through `add`.
+Each pattern has a `Counts` of its own. One thread writes what happens with every batch, without a lock; readers see
+whole integers. Rare events that several threads count go through `add`.
 """
 
 import threading
@@ -50,7 +50,7 @@ class Counts:
     sent: int = 0
     """Acknowledged by Redis."""
     unheard: int = 0
-    """Published while nobody was listening."""
+    """Published while there was no subscriber."""
     received: int = 0
     """Readable messages taken from Redis."""
     handled: int = 0
@@ -60,23 +60,23 @@ class Counts:
     duplicates: int = 0
     """Seen before by this process, by id."""
     missed: int = 0
-    """Numbers never heard on a pattern where everyone hears everything."""
+    """Numbers not received, on a pattern where every listener gets everything."""
     dropped: int = 0
     """Received, then not handled because the service was stopped."""
     retried: int = 0
     """Scheduled to be handled again after a failure."""
     dead: int = 0
-    """Put among the dead letters."""
+    """Made dead letters."""
     late: int = 0
-    """Claims whose lease had run out before they were settled."""
+    """Claims whose lease had expired before they were settled."""
     recovered: int = 0
-    """Taken over from consumers that are gone."""
+    """Recovered from lost consumers."""
     reconnects: int = 0
     latency: Latency = field(default_factory=Latency)
     recent: MessageSample = field(default_factory=MessageSample)
 
     def add(self, *, retried: int = 0, dead: int = 0, recovered: int = 0, late: int = 0) -> None:
-        """For any thread: what is known once a batch is settled, or recovered."""
+        """Add counts that are known when a batch is settled or recovered. Any thread may call it."""
         with _ADDING:
             self.retried += retried
             self.dead += dead

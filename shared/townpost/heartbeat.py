@@ -1,8 +1,8 @@
-"""One thread that tells the world how a service is doing, once a second, and talks to Redis on its behalf.
+"""One thread that reports the state of a service once a second, to Redis and to HEALTH_FILE.
 
 The counts go to Redis under the instance's own key with a few seconds to live (a key that is gone is an instance
-that is gone), its id into a sorted set by time last seen: nobody needs KEYS or SCAN to find who runs. The loops'
-last turns go to HEALTH_FILE.
+that is gone), its id into a sorted set by time last seen, so that finding the running instances needs neither KEYS nor
+SCAN. The loops' last turns go to HEALTH_FILE.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ __all__ = ["Heartbeat", "Loop"]
 
 _REPORT_SECONDS = 1.0
 _UNCHANGED_SECONDS = 2.9
-"""How long a report may wait when nothing was counted: an idle service is to cost Redis next to nothing."""
+"""How long a report may wait when nothing was counted: an idle service should cost Redis almost nothing."""
 _ENTRY_SECONDS = 10.0
 _REPORT_LIVES_SECONDS = 5
 _ENDED_LIVES_SECONDS = 15
@@ -51,7 +51,7 @@ class Loop(Protocol):
 
     @property
     def counts(self) -> Mapping[str, Counts]:
-        """By pattern."""
+        """The counts by pattern."""
         ...
 
     @property
@@ -60,7 +60,7 @@ class Loop(Protocol):
         ...
 
     def run(self) -> None:
-        """Return when done or stopped; raise TownpostError for what only a user can mend."""
+        """Return when done or stopped; raise TownpostError for what only a user can correct."""
         ...
 
     def interrupt(self, control: Connection) -> None:
@@ -89,7 +89,7 @@ class Heartbeat:
         Args:
             role: as the dashboard shows it.
             settings: name Redis and what is used there.
-            loops: whose counts are told, by pattern.
+            loops: their counts are reported, by pattern.
             stop: ends the reports.
             elsewhere: counts by pattern and name, of names that are not those of the settings.
         """
@@ -114,7 +114,7 @@ class Heartbeat:
         self._last_error = LastError()
 
     def watch(self, loops: Sequence[Loop]) -> None:
-        """The health file tells of these, too."""
+        """The health file reports these, too."""
         self._watched = loops
 
     def start(self) -> None:
@@ -144,7 +144,7 @@ class Heartbeat:
         self._connection.close()
 
     def withdraw(self) -> None:
-        """The service has ended; one that was killed instead is missed by its silence."""
+        """Report that the service has ended. A killed service is noticed by its silence."""
         self._done.set()
         self._thread.join(_FAREWELL_SECONDS)
         logging.getLogger("townpost").removeHandler(self._last_error)
@@ -154,7 +154,7 @@ class Heartbeat:
             if not self._connection.connected:
                 self._connection.connect()
                 self._clock_offset = _seconds(self._connection) - time.time()
-                # whoever looks knows us by the number of our connection; and Redis may have lost everything
+                # the dashboard identifies us by the id of our connection; and Redis may have lost everything
                 self._reported, self._entered = (0.0, None), 0.0
             if time.monotonic() < self._refused_until:
                 self._connection.call("PING")
@@ -219,7 +219,7 @@ class Heartbeat:
         return now
 
     def _remove(self) -> None:
-        """Our last counts stay for a few seconds, or what a short run did would never be seen."""
+        """Keep our last counts for a few seconds; otherwise the dashboard would miss a short run."""
         if not self._entered:
             return
         with contextlib.suppress(RefusedError):

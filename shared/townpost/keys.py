@@ -1,4 +1,4 @@
-"""The names of every key on Redis that is ours to name; nobody else joins strings into one.
+"""The names of all keys that we name. No other module builds a key name from strings.
 
 The channel, the list and the stream that other clients share are named by the settings
 CHANNEL, QUEUE, RELIABLE_QUEUE and STREAM and used as they are. Companions of a queue carry its name
@@ -48,19 +48,19 @@ class QueueKeys:
     claims: str
     """No key, but how that of every claim of this queue starts."""
     leases: str
-    """Sorted set: claim -> deadline (ms of Redis TIME, and a half when it was seen to run out); so the handoff, for a
-    moment, while something lies there.
+    """Sorted set: claim -> deadline (ms of Redis TIME; plus a half once it was marked as about to expire). The handoff
+    is in it, too, while it is not empty.
     """
     priority: str
     """Sorted set: urgent messages, by level, then by time."""
     scheduled: str
     """Sorted set: delayed messages and retries, by due time (ms of Redis TIME)."""
     suspects: str
-    """List: messages recovered from a crashed consumer, to be handed out one by one."""
+    """List: messages recovered from a crashed consumer, which are delivered one by one."""
     attempts: str
     """Hash: SHA-1 of a message -> how often its handler failed."""
     crashes: str
-    """Hash: SHA-1 of a message -> how often its consumer died with it alone."""
+    """Hash: SHA-1 of a message -> how often a consumer died with this message alone."""
     history: str
     """Hash: SHA-1 of a requeued message -> its earlier deaths, as JSON."""
     dead: str
@@ -68,9 +68,9 @@ class QueueKeys:
     counted: str
     """Sorted set: messages that have attempts, crashes or a history -> when these last changed (ms of Redis TIME)."""
     forwarder: str
-    """String with a time to live: the consumer that promotes what falls due, for all."""
+    """String with a time to live: the consumer that promotes due messages for all."""
     bell: str
-    """List with a time to live: wakes the forwarder when something is due before what it waits for."""
+    """List with a time to live: wakes the forwarder when a message is due before the one it waits for."""
 
     def claim(self, consumer: str, number: int, *, ahead: bool = False) -> str:
         """List: one batch in flight, or (ahead) the next one of a consumer that has another in flight."""
@@ -108,12 +108,12 @@ def of(queue: str) -> QueueKeys:
 
 
 def retries(stream: str, group: str) -> str:
-    """Sorted set: ids, padded, of entries that nobody has in flight, by due time: retries, and what was given back."""
+    """Sorted set: padded ids of waiting entries by due time: retries, and those that were given back."""
     return f"{_tagged(stream)}:retries:{group}"
 
 
 def wake(stream: str, group: str) -> str:
-    """Stream of at most one entry: whichever waiting member of the group reads it looks after the retries."""
+    """Stream of at most one entry: the waiting member of the group that reads it watches the retries."""
     return f"{_tagged(stream)}:wake:{group}"
 
 

@@ -1,4 +1,4 @@
-"""What a `Publisher` or a `listen` in somebody's program tells of itself, as a service does: its counts, once a second.
+"""Reports the counts of a `Publisher` or a `listen` in a user's program once a second, as a service does.
 
 report = LibraryHeartbeat("publisher", self, settings, lambda: by_name)   # nothing runs yet
 report.begin()                                 # after each send, once it is counted: the first starts a thread
@@ -98,7 +98,7 @@ class LibraryHeartbeat:
 
     def _begin(self) -> None:
         with self._first:
-            # the child of a parent that told before has the parent's counts, which are told already
+            # a forked child has the counts of its parent, which the parent has reported
             if self._running is None and self._pid in (None, os.getpid()):
                 self._running = self._start()
 

@@ -48,7 +48,7 @@ class _Stderr(logging.Handler):
     """Writes to what `sys.stderr` is at that moment: a progress bar replaces it, to print lines above itself."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        with contextlib.suppress(OSError):  # nobody listens any more, and there is nobody to tell
+        with contextlib.suppress(OSError):  # the reader of stderr is gone, and there is no other place to log
             sys.stderr.write(f"{self.format(record)}\n")
             sys.stderr.flush()
 

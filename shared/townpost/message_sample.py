@@ -1,4 +1,4 @@
-"""The last few messages that passed by, for whoever looks: a sample, taken once a batch and never for each message."""
+"""A sample of the last messages for the dashboard, taken once for each batch, not for each message."""
 
 import time
 from collections import deque

@@ -1,4 +1,4 @@
-"""How many messages to take at once: about 50 ms worth of work, as measured on the handler itself.
+"""Decides how many messages are taken at once: as many as the handler needs about 50 ms for, as measured.
 
 From 1 (slow handlers share fairly, and little is at stake in a crash) to 1,000 (no-op handlers run at full
 speed). PREFETCH pins it.

@@ -1,4 +1,4 @@
-"""What a publisher is told about what it has sent."""
+"""The receipt that a publisher gets for what it has sent."""
 
 from dataclasses import dataclass
 
@@ -7,13 +7,13 @@ __all__ = ["Receipt"]
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What Redis answered to one sequence of messages on one pattern."""
+    """The answer of Redis to one sequence of messages on one pattern."""
 
     pattern: str
     sent: int
     said: str
     """The answer in words, for the log."""
     unheard: int = 0
-    """How many of them nobody received (pub/sub only)."""
+    """How many of them had no receiver (pub/sub only)."""
     warning: str = ""
-    """What an operator should look at, if anything."""
+    """A warning for an operator, or empty."""

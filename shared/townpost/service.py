@@ -1,4 +1,4 @@
-"""What every service is: loops in threads, and a main thread that waits for a signal or their end.
+"""Runs the loops of a service in threads; the main thread waits for a signal or for their end.
 
 On SIGTERM or SIGINT it stops the loops, waits for what they have in flight, and leaves the totals in the log. The main
 thread never talks to Redis, so that nothing Redis does or fails to do can hold up a stop.
@@ -51,7 +51,7 @@ class Service:
         return 1 if self._failed else 0
 
     def _on_signal(self, number: int, _frame: object) -> None:
-        # no more than a flag: whoever is interrupted may hold the lock of the event
+        # it only sets a flag: the interrupted code may hold the lock of the event
         self._signalled = True
         # a second one ends the process at once, should the first wait for a handler that hangs
         signal.signal(number, signal.SIG_DFL)

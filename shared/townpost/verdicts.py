@@ -1,4 +1,4 @@
-"""What a handler may raise to say what becomes of its message, the policy for everything else it raises, and the
+"""The exceptions by which a handler decides about its message, the policy for all other exceptions, and the
 decision that follows from both.
 """
 
@@ -17,7 +17,7 @@ _ERROR_CHARACTERS = 1_000
 
 
 class Retry(Exception):  # noqa: N818 - a verdict, not an error
-    """Raised by a handler: not now. It counts as an attempt, as every failure does."""
+    """A handler raises it to try the message later. It counts as an attempt, as every failure does."""
 
     def __init__(self, reason: str = "", *, after: float | None = None) -> None:
         """Say when.
@@ -36,7 +36,7 @@ class Retry(Exception):  # noqa: N818 - a verdict, not an error
 
 
 class Reject(Exception):  # noqa: N818 - a verdict, not an error
-    """Raised by a handler: never. The message becomes a dead letter at once, with this reason."""
+    """A handler raises it to reject the message, which becomes a dead letter at once, with this reason."""
 
 
 @dataclass(frozen=True, slots=True)

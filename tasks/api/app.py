@@ -149,7 +149,7 @@ def make(store: Store, search: Search, waiting: Callable[[], Waiting]) -> FastAP
 
     @app.get("/healthz", responses=answers(503), tags=["operation"])
     def tell_health() -> Health:
-        """200 while requests can be served, be Redis away or not; what waits for it is told."""
+        """200 while requests can be served, with or without Redis; the answer says what waits for Redis."""
         now = waiting()
         late = now.oldest_seconds > _WAITS_SECONDS
         events = Events(pending=now.count, oldest_seconds=round(now.oldest_seconds, 1))

@@ -1,7 +1,7 @@
 """Connections to SQLite or PostgreSQL, and the tables in it brought up to date at the start.
 
 SQLite runs in WAL mode, so that reading and writing do not wait for each other, and waits for the disk at each
-commit, as PostgreSQL does. Whoever writes begins with BEGIN IMMEDIATE: a transaction that reads first and then
+commit, as PostgreSQL does. A writer begins with BEGIN IMMEDIATE: a transaction that reads first and then
 writes could be refused in its middle.
 """
 

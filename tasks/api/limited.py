@@ -38,7 +38,7 @@ class Limited:
             size += len(message.get("body", b""))
             if size <= self._most_bytes:
                 return message
-            while message.get("more_body") and size < _PATIENCE_BYTES:  # in chunks, so that nobody had announced it
+            while message.get("more_body") and size < _PATIENCE_BYTES:  # in chunks: its length was not announced
                 message = await receive()
                 size += len(message.get("body", b""))
             raise HTTPException(413, self._problem, _CLOSE if message.get("more_body") else None)

@@ -1,4 +1,4 @@
-"""Whatever goes wrong is told in one shape, `application/problem+json` (RFC 9457); the document says so, too."""
+"""Answers every error as `application/problem+json` (RFC 9457), and describes that in the OpenAPI document."""
 
 import logging
 from collections.abc import Mapping

@@ -68,7 +68,7 @@ TASKS = Table(
     Column("sub_tasks", JSON(none_as_null=True)),
     CheckConstraint("(deleted_at IS NULL) = (description IS NOT NULL)", name="tombstone_is_empty"),
 )
-"""A deleted task stays as a tombstone, so that whoever asks what changed is told of it."""
+"""A deleted task stays as a tombstone, so that a client that asks for changes gets its deletion."""
 
 COUNTER = Table(
     "change_counter",
@@ -77,7 +77,7 @@ COUNTER = Table(
     Column("latest", BigInteger, nullable=False),
     CheckConstraint("id = 1", name="one_row"),
 )
-"""The number of the latest change. Whoever writes takes the next one first, and so holds the row until the
+"""The number of the latest change. A writer takes the next one first, and so holds the row until the
 commit: numbers are given in the order of commits, and one that was rolled back is given again."""
 
 OUTBOX = Table(

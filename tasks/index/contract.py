@@ -77,7 +77,7 @@ class Index(Protocol):
 
         Raises:
             SettingError: INDEX_URL names something that can never be an index.
-            IndexUnavailableError: nobody answers there now.
+            IndexUnavailableError: no server answers there now.
         """
         ...
 

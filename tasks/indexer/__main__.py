@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> int:
             sys.stderr.write(f"{__doc__}\n")
             return 2
         index = index_of(settings)
-        with contextlib.suppress(IndexUnavailableError):  # it is waited for, and told of, by the loop
+        with contextlib.suppress(IndexUnavailableError):  # the loop logs it, and waits for the index
             index.open()
     except SettingError as error:
         sys.stderr.write(f"indexer: {error}\n")

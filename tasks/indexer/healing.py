@@ -32,7 +32,7 @@ class Healing:
             api: whom to ask.
             writing: where to.
             stop: ends it between two pages.
-            check_seconds: how often to look whether something is missing that nobody told of.
+            check_seconds: how often to check for changes without an event.
             forgetful: whether an event that was not heard will never come.
         """
         self._api = api
@@ -49,7 +49,7 @@ class Healing:
         self._log = logging.getLogger("townpost.indexer")
         self.healed = 0
         self.missed = 0
-        """Changes that no event told of."""
+        """Changes without an event."""
         self.asking = False
         """True while nothing is in flight but a question to the API."""
 
@@ -121,7 +121,7 @@ class Healing:
             self._next_at = time.monotonic() + self._check_seconds
             self.in_step()
         elif self._suspected == cursor:
-            self._due = "changes of which nobody told"
+            self._due = "changes without an event"
         else:
             self._suspected = cursor
             patience = _SECOND_LOOK_SECONDS if self._forgetful else self._check_seconds

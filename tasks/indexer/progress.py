@@ -28,7 +28,7 @@ class Progress:
         self._ahead.update(change for change in changes if change > self.cursor)
         self._advance()
         if len(self._ahead) > _MOST_AHEAD:
-            self._ahead.clear()  # whoever heals asks for everything after the cursor in any case
+            self._ahead.clear()  # healing asks for everything after the cursor in any case
             self._overflowed = True
 
     def reach(self, cursor: int) -> None:
@@ -39,7 +39,7 @@ class Progress:
         self._advance()
 
     def end_at(self, last: int) -> None:
-        """No change beyond this one was made: an event that told of one came from somebody else."""
+        """Note that no later change exists: an event of a later one came from another program."""
         self._ahead = {change for change in self._ahead if change <= last}
 
     def _advance(self) -> None:

@@ -98,7 +98,7 @@ class TestHealing:
         client.flushall()
         indexer = here.start_indexer()
 
-        indexer.wait_for("healed 1 (changes of which nobody told)")
+        indexer.wait_for("healed 1 (changes without an event)")
         assert sorted(here.found()) == ["before", "meanwhile"]
 
     def test_a_restart_of_redis_leaves_a_gap_that_is_healed(self, testbed: MakeTestbed, own_server: Server) -> None:
@@ -140,7 +140,7 @@ class TestHealing:
 
         here.create("unheard")
 
-        indexer.wait_for("healed 1 (changes of which nobody told)")
+        indexer.wait_for("healed 1 (changes without an event)")
         assert here.found() == ["unheard"]
 
     @pytest.mark.parametrize("pattern", PATTERNS)

@@ -104,9 +104,9 @@ class Threads:
         calls, batch = self._calls, work.flight.batch
         try:
             route = calls.route(work.messages[0])
-        except Reject as nobody:
-            calls.tell(None, nobody, batch, work.indexes)
-            self._backlog.ended(slot, work, nobody)
+        except Reject as rejected:
+            calls.tell(None, rejected, batch, work.indexes)
+            self._backlog.ended(slot, work, rejected)
             return
         failed = calls.call(route, batch, work.indexes, work.messages)
         self._backlog.ended(slot, work, failed, route.policy)

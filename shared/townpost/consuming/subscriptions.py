@@ -121,9 +121,9 @@ class Inline:
     def _one(self, batch: Batch, index: int, message: Message, failed: Failed) -> None:
         try:
             route = self._calls.route(message)
-        except Reject as nobody:
-            self._calls.tell(None, nobody, batch, (index,))
-            failed(index, nobody)
+        except Reject as rejected:
+            self._calls.tell(None, rejected, batch, (index,))
+            failed(index, rejected)
             return
         self._fail(route, (index,), self._calls.call(route, batch, (index,), (message,)), failed)
 

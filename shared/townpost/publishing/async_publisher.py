@@ -1,7 +1,7 @@
-"""Sends messages from the tasks of one event loop: all that is sent in the same turn of it shares one round trip.
+"""Sends messages from the tasks of one event loop: sends of the same turn of the loop share one round trip.
 
-What `Publisher` says of patterns, numbers and repetitions holds here as well. Nothing blocks the loop: a connection is
-made in a thread, and then its socket is used without blocking (`townpost.redis.wire`), with TLS and unix sockets alike.
+Patterns, numbers and repetitions are as in `Publisher`. It never blocks the loop: a thread makes the connection, then
+its socket is used without blocking (`townpost.redis.wire`), also with TLS and unix sockets.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ class AsyncPublisher:
 
     @property
     def counts(self) -> Mapping[str, Counts]:
-        """By pattern: what Redis has acknowledged."""
+        """What Redis has acknowledged, by pattern."""
         return self._core.counts
 
     @property
@@ -63,7 +63,7 @@ class AsyncPublisher:
         return self._default
 
     async def open(self) -> None:
-        """Connect; `send` does it by itself, and again after a loss."""
+        """Connect. `send` does so by itself, also after a lost connection."""
         await self._here(asyncio.get_running_loop()).open()
 
     async def send(
@@ -80,19 +80,19 @@ class AsyncPublisher:
         id: UUID | str | None = None,  # noqa: A002 - the field's name
         timeout: float | None = 30.0,  # noqa: ASYNC109 - it is for all attempts, and one timer serves all tasks
     ) -> list[Receipt]:
-        """Send every message on every pattern; returns when Redis has acknowledged them all.
+        """Send every message on every pattern. Returns when Redis has acknowledged all of them.
 
-        A task that is cancelled here leaves the others and the connection alone; what it sent may have arrived.
+        Cancelling a task affects neither the others nor the connection; what it sent may have arrived.
 
         Args:
             messages: one or several, in the order they are to arrive. Those that were made without a number get one,
                 and an epoch. A pydantic model becomes a message with the model as its data.
             on: the names of the patterns to use; None for all of this publisher's.
-            delay: seconds, by Redis's clock, before they are handed out; for patterns that schedule.
+            delay: seconds, by Redis's clock, before they are ready; for patterns that schedule.
             at: the same, as a moment (with a time zone).
             to: the channel, queue or stream; None for the one that the settings name.
             type: of models: what kind of event they are; None for the name of the model's class.
-            key: of models: what must stay in order together.
+            key: of models: messages of the same key must stay in order.
             priority: of models: 0 to 9, 9 is the most urgent.
             id: of one model: a business key of yours; None makes a new one.
             timeout: seconds for which they are sent again, under the same ids, while Redis is unavailable. None tries
@@ -107,7 +107,7 @@ class AsyncPublisher:
             RefusedError: nothing was sent.
         """
         if messages.__class__ is Message and (on, to, delay, at, type, key, priority, id) == _NONE:
-            destination, due = self._default or self._found(), None  # by far the most: nothing to look up
+            destination, due = self._default or self._found(), None  # the usual case needs no look-up
             several: Sequence[Message] = (messages,)
         else:
             destination, several, due = self._core.request(messages, on, to, delay, at, (type, key, priority, id))
@@ -122,7 +122,7 @@ class AsyncPublisher:
             return []
         future: asyncio.Future[list[Receipt]] = loop.create_future()
         rounds.queue(destination, several, due, future, deadline)
-        return (await future).copy()  # those that join share one list
+        return (await future).copy()  # sends that join share one list
 
     async def close(self) -> None:
         """Disconnect; a `send` that still waits raises UnavailableError."""
@@ -149,6 +149,6 @@ class AsyncPublisher:
         if rounds is not None:
             if not rounds.loop.is_closed():
                 raise SettingError("this AsyncPublisher is used by another event loop: make one for each loop")
-            rounds.close()  # its loop has ended, and all who waited in it
+            rounds.close()  # its loop has ended, with all tasks that waited
         self._rounds = rounds = AsyncRounds(loop, self._core)
         return rounds

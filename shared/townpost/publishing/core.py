@@ -1,4 +1,4 @@
-"""What `Publisher` and `AsyncPublisher` share: from messages to commands, from replies to receipts, without any I/O.
+"""The part that `Publisher` and `AsyncPublisher` share: messages to commands, replies to receipts, without I/O.
 
 destination, messages, due = core.request(...)      # checked; nothing has changed yet
 payloads = core.write(destination, messages)        # numbered, in the order in which they are sent
@@ -37,19 +37,19 @@ Request: TypeAlias = tuple[Destination, Sequence[Message], Due | None]
 
 
 _MOST_NAMES = 60
-"""Of which a report tells: a page shows no more."""
+"""So many names are in a report: the page shows no more."""
 
 
 class Core:
-    """One publisher's memory: where its messages go, their numbers and its counts. It connects to nothing."""
+    """The state of one publisher: destinations, numbers and counts. It does not connect."""
 
     def __init__(self, settings: Settings, owner: object, *, report: bool) -> None:
         """Nothing is sent.
 
         Args:
             settings: name Redis and what is used there.
-            owner: the publisher; when it is gone without a `close`, its report ends.
-            report: whether the dashboard is to know its counts.
+            owner: the publisher; when it is collected without a `close`, its report ends.
+            report: whether the dashboard shows its counts.
         """
         self.settings = settings
         self.destinations = Destinations(settings)
@@ -70,7 +70,7 @@ class Core:
         at: datetime | None,
         labels: Labels,
     ) -> Request:
-        """What one `send` asks for, with the arguments it was given.
+        """Check the arguments of one `send`.
 
         Raises:
             SettingError: an argument cannot be used.
@@ -81,7 +81,7 @@ class Core:
         return destination, messages_of(sendable, labels, self._sender), due
 
     def write(self, destination: Destination, messages: Sequence[Message]) -> list[bytes]:
-        """Number the messages that have no number, and write them; they are written alike when they are sent again.
+        """Number the messages that have no number, and encode all; a repetition sends the same bytes.
 
         Raises:
             UnsendableError: a message is too long, or not UTF-8.
@@ -110,7 +110,7 @@ class Core:
         return payloads
 
     def receipts(self, exchange: Exchange, replies: Sequence[Reply], kept: Sequence[Reply]) -> list[Receipt]:
-        """What these replies to all of its commands, and ``kept`` to its upkeep, mean; one for each pattern.
+        """The receipts of these replies to its commands, and of ``kept`` to its upkeep; one for each pattern.
 
         Raises:
             UnavailableError: Redis is not ready.
@@ -149,14 +149,14 @@ class Core:
             self.heartbeat.begin()
 
     def _counts_of(self, place: tuple[str, str]) -> Counts:
-        """Of a further queue, stream or channel; of all others together once there are too many."""
+        """The counts of a further queue, stream or channel; one for all others when there are too many."""
         if len(self._by_name) < _MOST_NAMES:
             return self._by_name.setdefault(place, Counts())
         return self._by_name[place[0], self.settings.name_of(PATTERNS[place[0]])]
 
 
 def _places(destination: Destination, messages: Sequence[Message]) -> list[tuple[str, Sequence[Message]]]:
-    """Where each goes, if each may go elsewhere."""
+    """The destination of each message, if they may differ."""
     route = destination.route
     assert route is not None  # noqa: S101 - asked only where there is one
     return [(f"{destination.place} {route(message)}", (message,)) for message in messages]

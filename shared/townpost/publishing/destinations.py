@@ -1,4 +1,4 @@
-"""Where messages go: which patterns, and which channel, queue or stream of each."""
+"""The destinations of messages: patterns, and the channel, queue or stream of each."""
 
 import threading
 from collections.abc import Collection, Sequence
@@ -17,7 +17,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 _MOST = 1_000
-"""How many are remembered: names may be made up for each send."""
+"""How many destinations are cached: a program may use a new name for each send."""
 
 
 def checked_pattern(pattern: str | None) -> str | None:
@@ -38,7 +38,7 @@ class Destination:
     """Some patterns of one publisher, with the sender of each."""
 
     def __init__(self, settings: Settings, senders: Sequence[tuple[Pattern, Sender]], place: str) -> None:
-        """``place`` tells it from others when messages are numbered."""
+        """``place`` distinguishes it from others when messages are numbered."""
         self.settings = settings
         self.names = tuple(pattern.name for pattern, _ in senders)
         self.senders = tuple(sender for _, sender in senders)
@@ -58,7 +58,7 @@ class Destination:
 
 
 class Destinations:
-    """Those of one publisher, each made once; any thread may ask."""
+    """The destinations of one publisher, each made once. Any thread may use it."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

@@ -1,4 +1,4 @@
-"""What is asked of Redis, and which of its replies say what became of it."""
+"""The commands of one exchange with Redis, and the replies that belong to them."""
 
 from collections.abc import Sequence
 from itertools import chain
@@ -27,10 +27,10 @@ class Exchange:
         self.parts = [sender.commands(messages, payloads, due) for sender in destination.senders]
         """The commands of each pattern."""
         self.upkeep = upkeep = [sender.upkeep() for sender in destination.senders]
-        """What tidies up after them, in any case; the replies say nothing about what was sent."""
+        """The commands that tidy up afterwards, in any case; their replies say nothing about the messages."""
         # of several commands that write, Redis may take some and refuse the rest: it fills up amid them
         self.whole = len(self.parts) > 1 or (len(self.parts[0]) > 1 and destination.durable)
-        """All of the parts or none: in MULTI and EXEC."""
+        """Whether all parts run or none: in MULTI and EXEC."""
         commands = list(chain.from_iterable(self.parts))
         self.commands: list[Command] = [("MULTI",), *commands, ("EXEC",)] if self.whole else commands
         """Without the upkeep."""

@@ -1,4 +1,4 @@
-"""Running numbers for messages that have none: with (sender, epoch, count) without gaps, what is missing shows."""
+"""Gives numbers to messages that have none: (sender, epoch, count) without gaps shows which messages are missing."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from townpost.message import Message
 __all__ = ["Numbering"]
 
 _MOST = 1_000
-"""Sequences that are remembered."""
+"""How many sequences are remembered."""
 
 
 class Numbering:
@@ -44,6 +44,6 @@ class Numbering:
             message.clear_number()
 
     def _forget_oldest(self) -> None:
-        """Names may be made up for each send; one that comes again later begins a new epoch."""
+        """Forget the oldest: a program may use a new name for each send. A forgotten one begins a new epoch."""
         while len(self._sequences) > _MOST:
             self._sequences.popitem(last=False)

@@ -1,7 +1,7 @@
-"""Sends messages on one or more patterns: one round trip for a whole sequence, once on each pattern.
+"""Sends a sequence of messages on one or more patterns in one round trip.
 
-Several patterns share one MULTI, so that no message is half sent. When a reply is lost, the outcome is unknown: with a
-``timeout`` the messages are sent again, under the same ids and numbers; without one that is the caller's to decide.
+Several patterns share one MULTI, so that no message is half sent. When a reply is lost, the outcome is unknown. With a
+``timeout`` the messages are sent again, under the same ids and numbers; without one the caller decides.
 """
 
 import threading
@@ -29,14 +29,14 @@ __all__ = ["Publisher"]
 
 
 class _Parts(NamedTuple):
-    """What the settings decide."""
+    """The part that depends on the settings."""
 
     core: Core
     rounds: Rounds
 
 
 class Publisher:
-    """Use it in a `with`, or call `open` and `close`. Any number of threads may share one, and its round trips."""
+    """Use it in a `with`, or call `open` and `close`. Any number of threads may share it, and its round trips."""
 
     def __init__(self, pattern: str | None = None, *, settings: Settings | None = None, report: bool = True) -> None:
         """Nothing is connected, and the environment is not read, before `open` or the first `send`.
@@ -54,11 +54,11 @@ class Publisher:
         self._reading = threading.Lock()
         self._parts = None if settings is None else self._made(settings)
         self._order = threading.Lock()
-        """Numbers are given in the order in which messages are sent."""
+        """Held while messages are numbered, so that they are sent in the order of their numbers."""
 
     @property
     def counts(self) -> Mapping[str, Counts]:
-        """By pattern: what Redis has acknowledged."""
+        """What Redis has acknowledged, by pattern."""
         return (self._parts or self._read()).core.counts
 
     def _read(self) -> _Parts:
@@ -74,7 +74,7 @@ class Publisher:
         return _Parts(core, Rounds(connection, open_))
 
     def open(self) -> None:
-        """Connect; `send` does it by itself after a loss."""
+        """Connect. `send` does so by itself after a lost connection."""
         (self._parts or self._read()).rounds.open()
 
     def send(
@@ -91,17 +91,17 @@ class Publisher:
         id: UUID | str | None = None,  # noqa: A002 - the field's name
         timeout: float | None = None,
     ) -> list[Receipt]:
-        """Send every message on every pattern; returns when Redis has acknowledged them all.
+        """Send every message on every pattern. Returns when Redis has acknowledged all of them.
 
         Args:
             messages: one or several, in the order they are to arrive. Those that were made without a number get one,
                 and an epoch. A pydantic model becomes a message with the model as its data.
             on: the names of the patterns to use; None for all of this publisher's.
-            delay: seconds, by Redis's clock, before they are handed out; for patterns that schedule.
+            delay: seconds, by Redis's clock, before they are ready; for patterns that schedule.
             at: the same, as a moment (with a time zone).
             to: the channel, queue or stream; None for the one that the settings name.
             type: of models: what kind of event they are; None for the name of the model's class.
-            key: of models: what must stay in order together.
+            key: of models: messages of the same key must stay in order.
             priority: of models: 0 to 9, 9 is the most urgent.
             id: of one model: a business key of yours; None makes a new one.
             timeout: seconds for which they are sent again, under the same ids, while Redis is unavailable; the last
@@ -159,13 +159,13 @@ def _receipts(parts: _Parts, exchange: Exchange, call: Call, until: float) -> li
             if left <= 0:
                 raise
             time.sleep(min(backoff.pause(), left))
-        if call.replies is not None:  # Redis is not ready; it may be ready elsewhere
+        if call.replies is not None:  # Redis is not ready; after a failover another server may be
             parts.rounds.close()
         call = parts.rounds.queue(exchange.commands)
 
 
 def _upkeep(rounds: Rounds, commands: Sequence[Command]) -> list[Reply]:
-    """The replies, in a round trip of its own; none if it was not answered."""
+    """The replies, in a round trip of its own; none if Redis did not answer."""
     try:
         return rounds.result(rounds.queue(commands))
     except UnavailableError:

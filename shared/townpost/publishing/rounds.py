@@ -1,4 +1,4 @@
-"""One connection for many threads: whoever holds it sends in one write what all others have queued meanwhile."""
+"""One connection for many threads: the thread that holds it sends, in one write, what all others have queued."""
 
 import threading
 from collections import deque
@@ -14,7 +14,7 @@ MOST_BYTES = 4 * 1024 * 1024
 
 
 def connect(connection: Connection, *, transactions: bool) -> None:
-    """Connect, and see whether MULTI is allowed where it will be needed: better before anything is sent.
+    """Connect, and check whether MULTI is allowed where it will be needed, before anything is sent.
 
     Raises:
         UnavailableError, RefusedError
@@ -36,7 +36,7 @@ class Call:
         self.replies: list[Reply] | None = None
         self.error: Exception | None = None
         self.cancelled = False
-        """Whoever asked has been interrupted; not to be sent if it was not yet."""
+        """Its caller was interrupted: if it was not sent yet, it must not be."""
 
 
 class Rounds:
@@ -46,7 +46,7 @@ class Rounds:
         """Nothing is sent before `result`.
 
         Args:
-            connection: nobody else uses it, except under `lock`.
+            connection: others use it only under `lock`.
             open_: connects it.
         """
         self.lock = threading.Lock()

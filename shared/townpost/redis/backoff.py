@@ -1,4 +1,4 @@
-"""How long whoever talks to Redis waits before it tries again."""
+"""The pauses before the next attempt after a failure of Redis."""
 
 import math
 import time

@@ -29,7 +29,7 @@ def cut(data: bytes, longest: int, *, pushed: bool) -> Cut | None:
 
     Args:
         data: what was received since the last reply, and some of what came before it if ``pushed``.
-        longest: bytes that are kept, and one more, so that whoever reads it sees that it is too long.
+        longest: bytes that are kept, and one more, so that a reader sees that it is too long.
         pushed: frames of pub/sub, of which the first may have begun earlier; else ``data`` begins with a frame.
     """
     start: int | None = _next_pushed(data, 0) if pushed else 0

@@ -36,7 +36,7 @@ from townpost.text import printable
 __all__ = ["REPLY_SECONDS", "Command", "Connection", "Reply", "check_url", "endpoint", "pack", "refusal"]
 
 REPLY_SECONDS = 3.0
-"""How long a reply may take beyond the time a command is meant to block; then the link counts as dead."""
+"""How long a reply may take beyond the time that the command may block; then the connection counts as dead."""
 
 _READ_BYTES = 256 * 1024
 _SLICE_SECONDS = 0.1
@@ -90,8 +90,8 @@ def pack(command: Command) -> bytes:
 class Connection:
     """One connection to Redis, without a pool, retries or a thread of its own.
 
-    Whatever interrupts an exchange closes the connection (a signal handler's exception, a time limit): a reply that is
-    left behind would be taken for that of the next command.
+    An interruption of an exchange (a signal handler's exception, a time limit) closes the connection: otherwise the
+    unread reply would be taken for that of the next command.
     """
 
     def __init__(self, url: str, *, name: str = "townpost", connect_seconds: float = REPLY_SECONDS) -> None:
@@ -140,7 +140,7 @@ class Connection:
         """Open a new socket, whatever became of the old one.
 
         Raises:
-            UnavailableError: nobody answers there, or not in time.
+            UnavailableError: no server answers there, or not in time.
             RefusedError: Redis answers, and does not let us in.
         """
         self.close()

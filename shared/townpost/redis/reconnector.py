@@ -1,7 +1,7 @@
-"""The one loop that retries: keeps a piece of work going through every outage of Redis.
+"""The only loop that retries: it continues a piece of work after every outage of Redis.
 
 Before the first success a missing Redis is given CONNECT_TIMEOUT seconds, and a refusal (wrong password, ACL,
-wrong type) is final: a setting is wrong. After it, nothing is final: Redis is waited for without end.
+wrong type) is final: a setting is wrong. After it, nothing is final: the loop waits for Redis without end.
 """
 
 import logging
@@ -67,7 +67,7 @@ class Reconnector:
         self.outages = 0
 
     def run(self, action: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T | None:
-        """What ``action`` returns with these arguments, tried until Redis answers; None if the stop came first.
+        """Call ``action`` with these arguments until Redis answers; return its result, or None after a stop.
 
         Raises:
             GaveUpError, RefusedError: only before anything has worked.
@@ -77,7 +77,7 @@ class Reconnector:
                 if not self._is_open:
                     self._connect()
                     if self._stop.is_set():
-                        break  # whoever stopped us may be gone already: nothing may be begun
+                        break  # the caller that stopped us may be gone already, so nothing may be begun
                 result = action(*arguments, **options)
             except UnavailableError as error:
                 self._unavailable(error)

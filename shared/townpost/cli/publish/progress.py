@@ -19,7 +19,7 @@ class Progress:
     """Use it in a `with`; `sent` says how many more are done."""
 
     def __init__(self, total: int | None) -> None:
-        """Show nothing before it is entered; the total is None if nobody knows it."""
+        """Show nothing before it is entered; the total is None if it is unknown."""
         self._total = total
         self._log = logging.getLogger("townpost.publisher")
         self._bar = _bar() if sys.stderr.isatty() and importlib.util.find_spec("rich") is not None else None

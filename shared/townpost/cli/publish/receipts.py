@@ -1,4 +1,4 @@
-"""A file of the ids that Redis has acknowledged, for whoever must know after a crash what was sent and what was not."""
+"""A file of the ids that Redis has acknowledged: after a crash it shows which messages were sent."""
 
 import contextlib
 import os
@@ -26,7 +26,7 @@ class Receipts:
             raise SettingError(f"--receipts {path} cannot be opened: {error.strerror}") from None
         with contextlib.suppress(OSError):  # a pipe has no end to look at
             if os.lseek(self._file, 0, os.SEEK_END) and not _ends_a_line(path):
-                os.write(self._file, b"\n")  # whoever wrote there before was killed amid an id
+                os.write(self._file, b"\n")  # a process that wrote there before was killed amid an id
 
     def add(self, messages: Sequence[Message]) -> None:
         """Write down these.

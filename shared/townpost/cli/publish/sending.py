@@ -56,7 +56,7 @@ class Sending:
             progress: None logs a line for each message instead.
             due: when they are to be handed out; None for now.
             endless: a stop is the only end there is.
-            receipts: are told what Redis has acknowledged.
+            receipts: gets the ids that Redis has acknowledged.
         """
         self.turned = time.monotonic()
         self.counts = {pattern.name: Counts() for pattern in settings.patterns}

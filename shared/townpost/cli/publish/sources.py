@@ -130,7 +130,7 @@ class Lines:
         Raises:
             SettingError: it cannot be opened.
         """
-        if path == "-" and sys.stdin is None:  # closed by whoever started us
+        if path == "-" and sys.stdin is None:  # the parent process has closed it
             raise SettingError("--file - cannot be read: standard input is closed")
         try:
             self._file = sys.stdin.fileno() if path == "-" else os.open(path, os.O_RDONLY)

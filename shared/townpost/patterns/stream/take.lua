@@ -62,7 +62,7 @@ for _, fields in ipairs(redis.call('XINFO', 'CONSUMERS', stream, group)) do
     end
 end
 
--- When the clock has jumped, nobody's silence says anything: all get a lease from now on.
+-- After a jump of the clock, idle times say nothing: every member gets a lease from now on.
 local jumped = expected and math.abs(now - expected) > slack
 if not expected then
     for _, fields in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
