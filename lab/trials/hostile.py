@@ -3,7 +3,6 @@
 It adds, and makes what does not exist; it deletes and overwrites nothing that holds a message.
 """
 
-import inspect
 import random
 import typing
 
@@ -14,8 +13,6 @@ from townpost import Settings, keys
 
 __all__ = ["HostileHand", "owned"]
 
-_KINDS = {"List": "list", "Sorted": "zset", "Hash": "hash", "Stream": "stream", "String": "string"}
-"""How the docstrings of townpost.keys begin, and what Redis calls that type."""
 _FOREIGN = (
     b"",
     b"\xff",
@@ -35,23 +32,17 @@ _MAKE_IF_ABSENT = (
 
 
 def owned(queue: str) -> dict[str, str]:
-    """Every key that is ours to name, beside a queue or a stream of this name -> its type, as `keys` tells it."""
-    found = {}
-    for name, function in vars(keys).items():
-        if name.startswith("_") or not inspect.isfunction(function) or function.__annotations__["return"] is not str:
-            continue
-        kind = _KINDS.get(str(function.__doc__).split(":")[0].split()[0])
-        if kind is None:
-            continue  # the beginning of names, no name
-        wanted = [each for each in inspect.signature(function).parameters.values() if each.default is each.empty]
-        given = [_word(each, queue) for each in wanted]
-        found[function(*given)] = kind
-    return found
-
-
-def _word(parameter: inspect.Parameter, queue: str) -> str | int:
-    words: dict[str, str | int] = {"queue": queue, "stream": queue, "group": _GROUP, "number": 1}
-    return words.get(parameter.name, "mallory")
+    """Every key that is ours to name, beside a queue or a stream of this name -> its type."""
+    k = keys.of(queue)
+    return {
+        keys.instances(): "zset",
+        keys.ended(): "zset",
+        keys.instance("mallory"): "string",
+        k.claim("mallory", 1): "list",
+        k.once("mallory"): "string",
+        **keys.types(queue),
+        **keys.stream_types(queue, _GROUP),
+    }
 
 
 class HostileHand:
