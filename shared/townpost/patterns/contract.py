@@ -57,7 +57,7 @@ class Guarantees:
         if not self.durable:
             return f"Now or never: {who} right now hears it, and nobody else ever will."
         kept = "It is kept, to be read again, and waits" if self.replays else "It waits"
-        end = "has handled it, whoever crashes; it may come twice" if self.redelivers else "takes it; taken is taken"
+        end = "has handled it, even after a crash; it may come twice" if self.redelivers else "takes it; taken is taken"
         return f"{kept} until {who} {end}."
 
 
