@@ -1,12 +1,10 @@
 """What anybody could write under our keys, of every type, random or made to hurt; and a watch over who must bear it."""
 
-import inspect
 import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import FunctionType
 from typing import Any
 
 import redis
@@ -25,17 +23,7 @@ ATTACKS = thorough(400, 40)
 PAUSE = 0.05
 
 INSTANCE = "subscriber-elsewhere-0badf00d"
-PARAMETERS: dict[str, object] = {
-    "instance_id": INSTANCE,
-    "consumer": "elsewhere-1",
-    "number": 1,
-    "message_id": "0b9f7a52-7c5a-4f7e-8f9e-2f1f3d0a1c11",
-    "stream": "message_stream",
-    "group": "townpost",
-}
-"""What to call the functions of shared/townpost/keys.py with, beside the name of the queue."""
-NOT_KEYS = {"has_tag", "claims", "types", "stream_types"}
-TYPES = {"String": "string", "List": "list", "Sorted set": "zset", "Hash": "hash", "Stream": "stream"}
+MESSAGE_ID = "0b9f7a52-7c5a-4f7e-8f9e-2f1f3d0a1c11"
 KINDS = ("string", "list", "set", "zset", "hash", "stream")
 DIGITS = b"9" * 5_000
 
@@ -62,31 +50,19 @@ class Write:
 
 
 def owned(queue: str, kind: str) -> list[Own]:
-    """The queue or stream itself, and each key that a function of `keys` names: a new one is not forgotten."""
-    found = [Own(queue, kind)]
-    for name, function in inspect.getmembers(keys, inspect.isfunction):
-        if function.__module__ == keys.__name__ and not name.startswith("_") and name not in NOT_KEYS:
-            found.append(Own(_called(function, queue), _type(function)))
-    return found
-
-
-def _called(function: FunctionType, queue: str) -> str:
-    given = {**PARAMETERS, "queue": queue}
-    wanted = [p.name for p in inspect.signature(function).parameters.values() if p.default is p.empty]
-    unknown = set(wanted) - set(given)
-    assert not unknown, (
-        f"{function.__name__} of shared/townpost/keys.py has a parameter that PARAMETERS lacks: {unknown}"
-    )
-    return str(function(*[given[name] for name in wanted]))
-
-
-def _type(function: Callable[..., object]) -> str:
-    said = (function.__doc__ or "").strip()
-    kinds = [kind for words, kind in TYPES.items() if said.startswith(words)]
-    assert kinds, (
-        f"the docstring of {function.__name__} in shared/townpost/keys.py does not begin with the type of the key"
-    )
-    return kinds[0]
+    """The queue or stream itself, and each key of ours beside it."""
+    k = keys.of(queue)
+    found = {
+        queue: kind,
+        keys.instances(): "zset",
+        keys.ended(): "zset",
+        keys.instance(INSTANCE): "string",
+        k.claim("elsewhere-1", 1): "list",
+        k.once(MESSAGE_ID): "string",
+        **keys.types(queue),
+        **keys.stream_types("message_stream", "townpost"),
+    }
+    return [Own(name, type_) for name, type_ in found.items()]
 
 
 OWN = owned("reliable_queue", "list")
@@ -119,7 +95,7 @@ REPORT: dict[str, object] = {
 _reports = st.dictionaries(st.sampled_from(sorted(REPORT)), _json, min_size=1, max_size=3).map(
     lambda changed: json.dumps(REPORT | changed).encode()
 )
-_message = {"id": PARAMETERS["message_id"], "timestamp": "2025-03-29T08:32:00", "message": "hi", "sender": "s"}
+_message = {"id": MESSAGE_ID, "timestamp": "2025-03-29T08:32:00", "message": "hi", "sender": "s"}
 _messages = st.fixed_dictionaries(
     {"count": st.sampled_from([1, 2**63 - 1, 2**70, -1]), "epoch": st.sampled_from(["e", "f", "\x1b"]), "data": _json}
 ).map(lambda fields: json.dumps({**_message, **fields}).encode())
