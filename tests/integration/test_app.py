@@ -217,6 +217,24 @@ def test_what_was_at_work_at_a_crash_comes_one_at_a_time_beside_the_rest(server:
     assert time.monotonic() - started < 3
 
 
+def test_what_was_in_flight_at_a_crash_is_soon_worked_off(server: Server, client: redis.Redis) -> None:
+    # Given forty suspects, of which one at a time is handed out, and a handler that is done at once
+    got: list[str] = []
+    app = App(settings=settings(server.url))
+
+    @app.handler("orders", concurrency=20)
+    def work(message: Message) -> None:
+        got.append(message.message)
+
+    client.rpush(keys.of("orders").suspects, *(Message.create(str(n)).encode() for n in range(40)))
+
+    # When an app takes them, then none waits for a poll of the server
+    started = time.monotonic()
+    with running(app):
+        until(lambda: len(got) == 40)
+    assert time.monotonic() - started < 3
+
+
 @RUNNER
 def test_middleware_wraps_every_call_the_first_outermost(server: Server, client: redis.Redis, runner: str) -> None:
     # Given two of them, of which the inner one turns an error into another
