@@ -235,6 +235,29 @@ def test_what_was_in_flight_at_a_crash_is_soon_worked_off(server: Server, client
     assert time.monotonic() - started < 3
 
 
+def test_a_handler_whose_time_is_up_is_named_with_the_line_where_it_was(
+    server: Server, client: redis.Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Given a handler behind middleware that waits for longer than it may
+    app = App(settings=settings(server.url))
+
+    @app.middleware
+    def around(_: Delivery) -> Iterator[None]:
+        yield
+
+    @app.handler("orders", timeout=0.2, attempts=1)
+    async def work(_: Message) -> None:
+        await asyncio.sleep(60)
+
+    put(client, "reliable", "orders", Message.create("slow"))
+    with running(app):
+        until(lambda: dead(client, "orders"))
+
+    # Then the log says where
+    (line,) = (record.getMessage() for record in caplog.records if "TimeoutError" in record.getMessage())
+    assert f"test_app.py:{work.__code__.co_firstlineno + 2}" in line
+
+
 @RUNNER
 def test_middleware_wraps_every_call_the_first_outermost(server: Server, client: redis.Redis, runner: str) -> None:
     # Given two of them, of which the inner one turns an error into another

@@ -158,7 +158,7 @@ class Concurrent:
     def _end(self, runner: Runner) -> None:
         if left := runner.end(self._settings.stop_seconds):
             fate = "their leases run out, then others get them" if self._redelivers else "they are lost"
-            self._log.warning("stopped with %d messages at work (STOP_SECONDS): %s", left, fate)
+            self._log.warning("stopped with %d messages of %s in flight (STOP_SECONDS): %s", left, self._source, fate)
         if self._acknowledging is not None:
             self._acknowledging.close()
         else:
@@ -174,7 +174,7 @@ class Concurrent:
             self._listening.settle_if_possible(batch)
         else:
             self._counts.dropped += count
-            self._log.warning("stopped with %d received messages unhandled; they are lost", count)
+            self._log.warning("stopped with %d received messages of %s unhandled; they are lost", count, self._source)
 
     def interrupt(self, control: Connection) -> None:
         self._backlog.wake()
@@ -188,5 +188,5 @@ class Concurrent:
 
     def _unreadable(self, batch: Batch, index: int, problem: UnreadableError) -> None:
         self._counts.unreadable += 1
-        self._log.warning("unreadable message (%s): %s", problem, excerpt(batch.payloads[index]))
+        self._log.warning("unreadable message of %s (%s): %s", self._source, problem, excerpt(batch.payloads[index]))
         batch.answered(index, problem)

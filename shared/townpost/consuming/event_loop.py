@@ -159,8 +159,11 @@ class LoopRunner:
             raised = error
         worker.work = None
         if worker.expired:
+            place = None if raised is None else raised.__traceback__
             raised = self._cancelled(worker)
-            if raised is None:
+            if raised is not None:
+                raised.__traceback__ = place  # where its time was up
+            else:
                 finish(started, asyncio.CancelledError())
                 self._backlog.released(self._slot, work)
                 return

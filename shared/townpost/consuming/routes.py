@@ -283,4 +283,5 @@ def failure(error: BaseException) -> Exception:
     """SystemExit, CancelledError and their like are failures of this message, and no reason to end."""
     if isinstance(error, Exception):
         return error
-    return RuntimeError(f"{type(error).__name__}: {told(error)}").with_traceback(error.__traceback__)
+    said = f": {told(error)}" if str(error) else ""
+    return RuntimeError(f"{type(error).__name__}{said}").with_traceback(error.__traceback__)
