@@ -24,6 +24,14 @@ def test_two_patterns_share_one_multi(server: Server, client: redis.Redis) -> No
     assert calls == {"multi": 1, "rpush": 1, "publish": 10}
 
 
+def test_a_pattern_that_is_given_beside_settings_counts(server: Server, client: redis.Redis) -> None:
+    with Publisher("reliable", settings=_settings(server, "both")) as publisher:
+        publisher.send(Message.create("hi"))
+
+    assert client.llen("reliable_queue") == 1
+    assert not client.exists("message_queue")
+
+
 def test_the_half_that_redis_refused_is_named_and_can_be_sent_alone(server: Server, client: redis.Redis) -> None:
     client.set("message_queue", "a string")
     messages = [Message.create("hi")]

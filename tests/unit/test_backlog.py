@@ -80,3 +80,53 @@ def test_of_the_batch_behind_a_lost_one_everything_is_begun() -> None:
 
     assert [work.flight.batch for work in begun if work is not None] == [good, good]
     assert shared.next(slot) is None
+
+
+def test_what_its_handler_has_answered_and_was_settled_stays_settled() -> None:
+    # Given a message whose handler acknowledged it, and which has left its batch since
+    shared, slot, batch = backlog(), Slot(), claim(2)
+    shared.add(batch)
+    work = shared.next(slot)
+    assert work is not None
+    batch.answered(0, None)
+    part = batch.part((), 16)
+    assert part is not None
+    batch.part_settled(part)
+
+    # When the handler returns, then it is not counted among those that are still there
+    shared.ended(slot, work)
+    assert batch.settled == [0]
+
+
+def test_a_batch_that_goes_back_shows_that_the_workers_were_taken_for_quicker_than_they_are() -> None:
+    # Given handlers that were so quick that one worker does as much as many
+    shared, slot = backlog(), Slot()
+    shared._demand._prefetch.limit = 1_000
+    assert shared.quick
+    shared.add(claim(10))
+    work = shared.next(slot)
+    assert work is not None
+
+    shared.cut(work.flight)
+
+    assert not shared.quick
+
+
+def test_a_part_holds_each_message_once_however_many_failed() -> None:
+    # Given more failures than one part takes, among messages that go back
+    batch = claim(60)
+    for index in range(10, 50):
+        batch.answered(index, ValueError())
+
+    # When part after part is settled
+    returned: list[int] = []
+    failed: list[int] = []
+    while (part := batch.part(range(5, 60), 16)) is not None:
+        returned += part.returned
+        failed += [index for index, _ in part.failed]
+        batch.part_settled(part)
+
+    # Then each failure was settled as one, and nothing of it went back
+    assert sorted(failed) == list(range(10, 50))
+    assert sorted(returned) == [*range(5, 10), *range(50, 60)]
+    assert batch.open == list(range(5))

@@ -100,3 +100,48 @@ def test_a_lease_that_is_lost_between_two_messages_does_not_end_the_worker() -> 
         assert list(shared.completed) == [flight]
 
     assert between_two_messages(lose) == ["0"]
+
+
+def test_a_stop_leaves_the_event_loop_alone() -> None:
+    # Given a stop, and a batch of which nothing was begun
+    async def handle(_: Message) -> None:
+        raise AssertionError("begun after the stop")
+
+    async def main() -> int:
+        shared = backlog()
+        runner = LoopRunner(calls(handle), 2, asyncio.get_running_loop(), LOG)
+        runner._backlog, runner._slot = shared, shared.slot()
+        shared._stopped = lambda: True
+        runner._kick(shared.add(claim(10)))
+        # When the loop turns a few times
+        for _ in range(10):
+            await asyncio.sleep(0)
+        waiting = len(runner._idle)
+        runner._cancel_all()
+        await asyncio.sleep(0)
+        return waiting
+
+    # Then its workers wait
+    assert asyncio.run(asyncio.wait_for(main(), 5)) == 2
+
+
+def test_a_worker_that_cannot_start_another_one_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given a system that has room for one thread
+    heard: list[str] = []
+    start, started = threading.Thread.start, threading.Event()
+
+    def once(thread: threading.Thread) -> None:
+        if started.is_set():
+            raise RuntimeError("can't start new thread")
+        started.set()
+        start(thread)
+
+    shared, threads = backlog(), Threads(calls(lambda message: heard.append(message.message)), 20, "worker")
+    threads.start(shared)
+    count = shared.add(claim(10))
+    monkeypatch.setattr(threading.Thread, "start", once)
+
+    threads.wake(count)
+
+    until(lambda: len(heard) == 10, 5)
+    threads.end(5)

@@ -19,7 +19,7 @@ from townpost.counts import Counts
 from townpost.errors import UnreadableError
 from townpost.message import Message
 from townpost.patterns.contract import Batch
-from townpost.patterns.leased import ACKED
+from townpost.patterns.leased import ACKED, OPEN
 from townpost.verdicts import Policy
 
 __all__ = ["Backlog", "Sift"]
@@ -105,6 +105,11 @@ class Backlog:
         self._counts.received = sum(slot.received for slot in slots)
         self._counts.handled = sum(slot.handled for slot in slots)
         self._counts.failed = sum(slot.failed for slot in slots)
+
+    @property
+    def stopped(self) -> bool:
+        """Nothing more is begun."""
+        return self._stopped()
 
     @property
     def quick(self) -> bool:
@@ -206,16 +211,17 @@ class Backlog:
         if not self._refilling.acquire(blocking=False):
             return bool(self._ready)
         try:
+            made = 0
             with self._lock:
-                while self._waiting and not self._ready:
-                    self._make_ready(self._waiting[0])
-            slot.refilled = bool(self._ready)
-            return slot.refilled
+                while self._waiting and not self._ready and not made:
+                    made = self._make_ready(self._waiting[0])
+            slot.refilled = made > 0  # others may have begun all of it by now; more may wait behind it
+            return slot.refilled or bool(self._ready)
         finally:
             self._refilling.release()
 
-    def _make_ready(self, flight: Flight) -> None:
-        """With the lock: its next chunk."""
+    def _make_ready(self, flight: Flight) -> int:
+        """With the lock: its next chunk; how much work that is."""
         before = flight.batch.position
         chunk = next(flight.iterator, None)
         self._remaining -= flight.batch.position - before
@@ -224,6 +230,7 @@ class Backlog:
             self._waiting.popleft()
             self._end(flight, flight.batch.position)
         self._ready.extend(chunk or ())
+        return len(chunk or ())
 
     def _end(self, flight: Flight, position: int) -> None:
         """With the lock: begin no more of this flight."""
@@ -257,6 +264,8 @@ class Backlog:
             else:
                 self._waiting.remove(flight)
                 self._end(flight, first)
+        if flight.left:
+            self._demand.overran()
         self._demand.wake()
 
     def ended(self, slot: Slot, work: Work, error: Exception | None = None, policy: Policy | None = None) -> None:
@@ -266,7 +275,8 @@ class Backlog:
             slot.handled += len(indexes)
             if flight.leased is not None:
                 for index in indexes:
-                    flight.leased.status[index] = ACKED
+                    if flight.leased.status[index] == OPEN:  # else the handler has answered by itself
+                        flight.leased.status[index] = ACKED
         else:
             slot.failed += len(indexes)
             for index in indexes:

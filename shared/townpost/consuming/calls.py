@@ -56,7 +56,7 @@ class Calls:
         for index, message in zip(indexes, messages, strict=True):
             try:
                 route.arguments(message, None)
-            except UnreadableError as error:
+            except Exception as error:  # noqa: BLE001 - a validator of the user's may raise anything
                 self.tell(route, error, batch, (index,))
                 failed(index, error)
             else:

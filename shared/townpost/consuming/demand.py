@@ -59,17 +59,24 @@ class Demand:
         started, ended = time.monotonic(), self._ended()
         waited = False
         while not stopped():
-            self.waits = True  # set before the check: a thread that changes something afterwards sees it
             self._room.clear()
+            self.waits = True  # set before the check: a thread that changes something afterwards sees it
             if room := self._of(unbegun()):
                 self.waits = False
                 if waited:
                     self._measure(self._ended() - ended, time.monotonic() - started)
                 return room
             waited = True
-            if not self._room.wait(_QUICK_LOOK_SECONDS if self.quick else _LOOK_SECONDS) and unbegun():
+            before = self._ended()
+            told = self._room.wait(_QUICK_LOOK_SECONDS if self.quick else _LOOK_SECONDS)
+            if not told and unbegun() and self._ended() == before:
+                self.overran()
                 stalled()
         return 0
+
+    def overran(self) -> None:
+        """What was taken was sized by work that was quicker: measure anew."""
+        self._prefetch = Prefetch()
 
     def look(self, unbegun: int) -> None:
         """Wake the thread that takes, if it should take something: otherwise it would only compete with the workers."""

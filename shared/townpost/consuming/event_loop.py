@@ -131,9 +131,12 @@ class LoopRunner:
     async def _work_comes(self) -> None:
         future: asyncio.Future[None] = self._loop.create_future()
         self._idle.append(future)
-        if self._backlog.unbegun:  # it came before anybody could see that this worker is idle
-            future.set_result(None)
-        await future
+        if self._backlog.unbegun and not self._backlog.stopped:
+            # it came before the thread that takes could see that this worker is idle
+            self._idle.pop()
+            await asyncio.sleep(0)  # others run in any case
+        else:
+            await future
 
     async def _do(self, worker: _Worker, work: Work) -> None:
         calls, batch = self._calls, work.flight.batch

@@ -60,7 +60,11 @@ class Threads:
             self._woken = min(self._woken + (not new), self._made)
             self._idle.notify()
         if new:
-            threading.Thread(target=self._run, name=self._name, daemon=True).start()
+            try:
+                threading.Thread(target=self._run, name=self._name, daemon=True).start()
+            except RuntimeError:  # the system has no room for one more: those that run go on
+                with self._idle:
+                    self._made -= 1
 
     def end(self, seconds: float) -> int:
         until = time.monotonic() + seconds

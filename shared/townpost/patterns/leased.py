@@ -82,6 +82,7 @@ class LeasedBatch(Batch):
         with self._answering:
             failed = list(islice(self.failures.items(), most_failures))
             acked = [index for index, one in enumerate(self.status) if one == ACKED and index not in self.failures]
+            returned = [index for index in returned if self.status[index] == OPEN]
         if not (acked or failed or returned):
             return None
         self.parting = True
@@ -128,12 +129,13 @@ class LeasedBatch(Batch):
 
     def may_begin(self, index: int) -> bool:
         now = time.monotonic()
-        if self.lost or now > self.leased_until:
-            return False
-        if self.until > -math.inf and now <= self.overrun_at:  # `until` was the end of the lease, which was renewed
+        renewed = self.until > -math.inf and now <= self.overrun_at
+        if renewed:  # `until` was the end of the lease
             self.until = min(self.overrun_at, self.leased_until)
-            return True
-        return super().may_begin(index)
+        if self.lost:  # checked last: the thread that renews may have set it, and `until`, just now
+            self.until = -math.inf
+            return False
+        return now <= self.leased_until and (renewed or super().may_begin(index))
 
     def idle(self, now: float) -> float:
         """Seconds since a message was begun or answered. Sampled when read."""

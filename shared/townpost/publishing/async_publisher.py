@@ -17,7 +17,7 @@ from townpost.errors import SettingError
 from townpost.message import Message
 from townpost.publishing.async_rounds import AsyncRounds
 from townpost.publishing.core import Core, checked_timeout
-from townpost.publishing.destinations import Destination, checked_pattern
+from townpost.publishing.destinations import Destination, checked_pattern, narrowed
 from townpost.publishing.models import Sendable
 from townpost.receipts import Receipt
 from townpost.settings import Settings
@@ -43,7 +43,7 @@ class AsyncPublisher:
         """
         self._pattern = checked_pattern(pattern)
         self._report = report
-        self._made = None if settings is None else Core(settings, self, report=report)
+        self._made = None if settings is None else Core(narrowed(settings, self._pattern), self, report=report)
         self._default: Destination | None = None
         self._rounds: AsyncRounds | None = None
 

@@ -11,7 +11,7 @@ from townpost.patterns.contract import Due, Pattern, Sender
 from townpost.settings import Settings
 from townpost.text import printable
 
-__all__ = ["Destination", "Destinations", "checked_pattern"]
+__all__ = ["Destination", "Destinations", "checked_pattern", "narrowed"]
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -32,6 +32,11 @@ def checked_pattern(pattern: str | None) -> str | None:
         except ValueError as error:
             raise SettingError(printable(f"PATTERN cannot be used: {error}")) from None
     return pattern
+
+
+def narrowed(settings: Settings, pattern: str | None) -> Settings:
+    """These settings with that PATTERN, if one is given."""
+    return settings if pattern is None else settings.model_copy(update={"pattern": pattern})
 
 
 class Destination:

@@ -16,7 +16,7 @@ from uuid import UUID
 from townpost.counts import Counts
 from townpost.errors import UnavailableError
 from townpost.publishing.core import Core, checked_timeout
-from townpost.publishing.destinations import checked_pattern
+from townpost.publishing.destinations import checked_pattern, narrowed
 from townpost.publishing.exchange import Exchange
 from townpost.publishing.models import Sendable
 from townpost.publishing.rounds import Call, Rounds, connect
@@ -68,7 +68,7 @@ class Publisher:
             return self._parts
 
     def _made(self, settings: Settings) -> _Parts:
-        core = Core(settings, self, report=self._report)
+        core = Core(narrowed(settings, self._pattern), self, report=self._report)
         connection = Connection(settings.url, name="townpost-publisher")
         open_ = partial(connect, connection, transactions=core.destinations.several)
         return _Parts(core, Rounds(connection, open_))

@@ -52,9 +52,12 @@ class Forwarder:
         self.elected = True
         if not self.running and not self._stop.is_set() and time.monotonic() - self._started > _RESTART_SECONDS:
             self._started = time.monotonic()
-            self.running = True
             self._thread = threading.Thread(target=self._run, name="forwarder", daemon=True)
-            self._thread.start()
+            self.running = True
+            try:
+                self._thread.start()
+            except RuntimeError:  # the system has no room for one more: it is tried again
+                self.running, self._thread = False, None
 
     def close(self, connection: Connection) -> None:
         """Let another consumer be elected. The connection is the caller's, and may be closed."""
