@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
+import hypothesis
 import pytest
 import redis
 
@@ -20,6 +21,9 @@ ZONE = "<-0330>3:30<-0230>,M3.2.0,M11.1.0"
 by chance. Newfoundland's rules, half an hour off and with summer time, spelled out: needs no zone files."""
 os.environ["TZ"] = ZONE
 time.tzset()
+
+hypothesis.settings.register_profile("townpost", deadline=None)  # how long one example takes is the machine's affair
+hypothesis.settings.load_profile("townpost")
 
 pytest_plugins = ["user_apps", "browsing", "databases"]
 

@@ -219,6 +219,7 @@ def test_a_server_that_is_not_ready_is_asked_again(server: Server, client: redis
     assert texts(client) == ["patient"]
 
 
+@pytest.mark.alone
 def test_a_paused_server_holds_up_its_senders_and_nothing_else(server: Server, client: redis.Redis) -> None:
     async def main() -> float:
         async with publisher(server.url) as shared:

@@ -43,6 +43,7 @@ def test_a_failure_is_tried_again_and_then_dead(
     assert (one.counts.retried, one.counts.dead) == (2, 1)
 
 
+@pytest.mark.alone
 def test_the_pause_before_a_retry_doubles_up_to_the_lease(
     consumer: MakeConsumer, publisher: Publisher, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
