@@ -41,7 +41,7 @@ class DeadLetter:
     id: str
     at: datetime
     reason: str
-    """failed, crashed or unreadable."""
+    """failed, crashed, rejected or unreadable."""
     error: str
     attempts: int
     crashes: int
