@@ -30,6 +30,8 @@ def until(condition: Callable[[], object], seconds: float = 40, said: Callable[[
 class Testbed:
     """Use it in a `with`: whatever still runs at its end is killed."""
 
+    __test__ = False  # pytest takes a name that begins so for tests
+
     def __init__(self, redis_url: str, folder: Path, pattern: str = "pubsub", **settings: str) -> None:
         self.folder = folder
         port = free_port()
