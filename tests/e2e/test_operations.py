@@ -53,7 +53,7 @@ def test_an_instance_writes_its_counts_with_a_short_life_and_leaves_its_last(sta
 @pytest.mark.parametrize("module", ["publisher", "subscriber"])
 def test_a_password_that_changes_is_one_line_and_waited_for(start: Start, own_server: Server, module: str) -> None:
     # Given a service that has done something
-    assert "| the same, later | one line, then retried every 1 to 15 s until it is mended |" in DOCUMENT
+    assert "| the same, later | one line, then a retry every 1 to 15 s until it is corrected |" in DOCUMENT
     with redis.Redis(port=own_server.port) as client:
         client.rpush("message_queue", wire("hi"))
         service = start(module, url=own_server.url, PATTERN="queue", PUBLISH_INTERVAL="0.2")
@@ -73,7 +73,7 @@ def test_a_password_that_changes_is_one_line_and_waited_for(start: Start, own_se
 
 def test_a_key_that_is_forbidden_later_is_one_line_and_waited_for(start: Start, own_server: Server) -> None:
     # Given a publisher that works
-    assert "| the same, later | one line, then retried every 1 to 15 s until it is mended |" in DOCUMENT
+    assert "| the same, later | one line, then a retry every 1 to 15 s until it is corrected |" in DOCUMENT
     with redis.Redis(port=own_server.port) as client:
         service = start("publisher", url=own_server.url, PATTERN="queue", PUBLISH_INTERVAL="0.1")
         service.wait_for("sent #2")

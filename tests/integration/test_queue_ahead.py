@@ -84,6 +84,11 @@ def test_what_was_on_its_way_at_the_end_goes_back(server: Server, client: redis.
     assert client.lrange(Q, 0, -1) == sent[251:]
 
 
+def _take_until_it_breaks(listener: QueueListener) -> None:
+    for _ in range(3):  # a reply may have come before the reset
+        listener.take(250)
+
+
 def test_after_a_broken_link_no_reply_is_taken_for_another(server: Server, client: redis.Redis) -> None:
     with Proxy(server.port) as proxy:
         sent = fill(client, 1001)
@@ -94,8 +99,8 @@ def test_after_a_broken_link_no_reply_is_taken_for_another(server: Server, clien
             pass
 
         proxy.reset_peer()
-        with pytest.raises(Exception, match="broke"):
-            listener.take(250)
+        with pytest.raises(UnavailableError):
+            _take_until_it_breaks(listener)
         listener.open()
 
         assert list(listener.take(250).payloads) == sent[501:502]

@@ -58,6 +58,7 @@ def test_the_root_is_no_other_error_than_an_exception() -> None:
         ("UNBLOCKED force unblock from blocking operation, instance state changed", UnavailableError),
         ("MISCONF Redis is configured to save RDB snapshots", UnavailableError),
         ("BUSY Redis is busy running a script.", UnavailableError),
+        ("ERR no such key script: 5a, on @user_script:55.", UnavailableError),
         ("NOAUTH Authentication required.", PasswordError),
         ("WRONGPASS invalid username-password pair or user is disabled.", PasswordError),
         ("ERR invalid password", PasswordError),

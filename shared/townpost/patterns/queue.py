@@ -9,6 +9,7 @@ How it fails:  a popped message is no longer in Redis. A listener that is killed
 Use when:      each message should be handled by one of several workers, and losing a few in a crash is fine.
 """
 
+import contextlib
 import logging
 import time
 from collections.abc import Sequence
@@ -104,7 +105,8 @@ class QueueListener:
             self._backlog = len(payloads) == asked
             self._largest = max(map(len, payloads))
             if self._backlog and not self._pinned and limit >= _AHEAD:
-                self._ask(limit)
+                with contextlib.suppress(UnavailableError):  # these are here; the next turn meets it again
+                    self._ask(limit)
         return payloads
 
     def _wait(self) -> list[bytes]:

@@ -22,7 +22,8 @@ _NOT_READY = (
 def refusal(text: str) -> UnavailableError | RefusedError:
     """The error of ours for an error reply of Redis."""
     code, _, rest = text.partition(" ")
-    if code in _NOT_READY or "max number of clients" in text:
+    # no such key, in a script: a stream has vanished with its group, and a new connection creates both
+    if code in _NOT_READY or "max number of clients" in text or text.startswith("ERR no such key script"):
         return UnavailableError(f"Redis is not ready: {text}")
     if code in ("NOAUTH", "WRONGPASS") or "invalid password" in text or "Client sent AUTH" in text:
         return password_error(text)
