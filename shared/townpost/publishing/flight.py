@@ -18,7 +18,7 @@ from townpost.publishing.core import Core
 from townpost.publishing.destinations import Destination
 from townpost.publishing.exchange import Exchange
 from townpost.receipts import Receipt
-from townpost.redis.connection import pack
+from townpost.redis.connection import pack_all
 
 __all__ = ["MOST_SENDS", "Flight"]
 
@@ -166,7 +166,7 @@ class Flight:
 
     def packed(self) -> bytes:
         """The commands, then their upkeep."""
-        return b"".join(map(pack, (*self.exchange.commands, *self.exchange.upkeep_commands)))
+        return pack_all((*self.exchange.commands, *self.exchange.upkeep_commands))
 
     def land(self, receipts: Sequence[Receipt]) -> None:
         """Hand out what Redis has answered to all of them; those with as many messages share a list."""

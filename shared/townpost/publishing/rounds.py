@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from townpost.errors import UnavailableError
-from townpost.redis.connection import Command, Connection, Reply, pack
+from townpost.redis.connection import Command, Connection, Reply, pack_all
 
 __all__ = ["MOST_BYTES", "Call", "Rounds", "connect"]
 
@@ -70,7 +70,7 @@ class Rounds:
 
     def queue(self, commands: Sequence[Command]) -> Call:
         """To be sent with the next round trip; `result` is to follow."""
-        call = Call(b"".join(map(pack, commands)), len(commands))
+        call = Call(pack_all(commands), len(commands))
         self._queued.append(call)
         return call
 

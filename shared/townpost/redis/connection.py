@@ -33,7 +33,7 @@ from townpost.redis.bulks import cut
 from townpost.redis.refusals import password_error, reason, refusal
 from townpost.text import printable
 
-__all__ = ["REPLY_SECONDS", "Command", "Connection", "Reply", "check_url", "endpoint", "pack", "refusal"]
+__all__ = ["REPLY_SECONDS", "Command", "Connection", "Reply", "check_url", "endpoint", "pack", "pack_all", "refusal"]
 
 REPLY_SECONDS = 3.0
 """How long a reply may take beyond the time that the command may block; then the connection counts as dead."""
@@ -85,6 +85,11 @@ def check_url(url: str) -> None:
 def pack(command: Command) -> bytes:
     """The bytes of one command."""
     return hiredis.pack_command(command)  # type: ignore[arg-type, no-any-return]  # its stub wants a 1-tuple
+
+
+def pack_all(commands: Iterable[Command]) -> bytes:
+    """The bytes of these commands, for one write."""
+    return b"".join(map(hiredis.pack_command, commands))  # type: ignore[arg-type]  # as in `pack`
 
 
 class Connection:
@@ -191,7 +196,7 @@ class Connection:
 
     def pipeline(self, commands: Sequence[Command], block: float = 0.0) -> list[Reply]:
         """Send several commands in one write; errors stand among the replies instead of being raised."""
-        return self.exchange(b"".join(map(pack, commands)), len(commands), block)
+        return self.exchange(pack_all(commands), len(commands), block)
 
     def exchange(self, packed: bytes, count: int, block: float = 0.0) -> list[Reply]:
         """Send packed commands and wait for ``count`` replies."""
@@ -226,7 +231,7 @@ class Connection:
 
     def send_commands(self, commands: Iterable[Command], block: float = 0.0) -> None:
         """Pack and write these; their replies are to be read with `replies`."""
-        self.send(b"".join(map(hiredis.pack_command, commands)), block)  # type: ignore[arg-type]  # as in `pack`
+        self.send(pack_all(commands), block)
 
     def send(self, packed: bytes, block: float = 0.0) -> None:
         """Write packed commands; their replies are to be read with `replies`."""
