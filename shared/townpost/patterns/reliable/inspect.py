@@ -44,17 +44,17 @@ class ReliableInspector:
     """Implements `townpost.patterns.inspection.Inspector`."""
 
     def __init__(self, queue: str) -> None:
-        self._queue = queue
+        self._keys = keys.of(queue)
 
     def depths(self) -> Query[dict[str, Depth]]:
-        queue = self._queue
+        k = self._keys
         replies = yield [
-            heads([queue]),
-            ("LLEN", keys.of(queue).handoff),
-            ("ZCARD", keys.of(queue).priority),
-            ("LLEN", keys.of(queue).suspects),
-            ("ZCARD", keys.of(queue).scheduled),
-            ("XLEN", keys.of(queue).dead),
+            heads([k.queue]),
+            ("LLEN", k.handoff),
+            ("ZCARD", k.priority),
+            ("LLEN", k.suspects),
+            ("ZCARD", k.scheduled),
+            ("XLEN", k.dead),
             self._claims(),
         ]
         list_ = only_head(replies[0])
@@ -73,7 +73,7 @@ class ReliableInspector:
         return {"": depth}
 
     def scheduled(self, connection: Connection, offset: int, limit: int) -> Page[Scheduled]:
-        sources = [keys.of(self._queue).scheduled, keys.of(self._queue).attempts]
+        sources = [self._keys.scheduled, self._keys.attempts]
         reply = connection.call(*_SCHEDULED.read_only(sources, offset, limit, CUT, STAMP))
         total, *rows = reply if isinstance(reply, list) else [0]
         return Page([found for row in rows if (found := _scheduled_row(row))], number(total) or 0)
@@ -92,16 +92,16 @@ class ReliableInspector:
     def reschedule(self, connection: Connection, action: Action, members: Sequence[str]) -> int:
         named = [(score, sha) for score, _, sha in (name.rpartition("-") for name in members) if score]
         words = [word for member in named for word in member]
-        return number(connection.call(*_RESCHEDULE.whole([keys.of(self._queue).scheduled], action, *words))) or 0
+        return number(connection.call(*_RESCHEDULE.whole([self._keys.scheduled], action, *words))) or 0
 
     def remaining_commands(self, until: float) -> list[Command]:
         return [
-            ("LLEN", self._queue),
-            ("LLEN", keys.of(self._queue).handoff),
-            ("LLEN", keys.of(self._queue).suspects),
-            ("ZCARD", keys.of(self._queue).priority),
-            ("ZCARD", keys.of(self._queue).leases),
-            ("ZCOUNT", keys.of(self._queue).scheduled, "-inf", until),
+            ("LLEN", self._keys.queue),
+            ("LLEN", self._keys.handoff),
+            ("LLEN", self._keys.suspects),
+            ("ZCARD", self._keys.priority),
+            ("ZCARD", self._keys.leases),
+            ("ZCOUNT", self._keys.scheduled, "-inf", until),
         ]
 
     def remaining(self, replies: Sequence[Reply]) -> Remaining:
@@ -109,12 +109,12 @@ class ReliableInspector:
         return Remaining(sum(waiting), claims, due)
 
     def payloads(self, connection: Connection) -> list[bytes]:
-        urgent = bytes_of(connection.call("ZRANGE", keys.of(self._queue).priority, 0, -1))
-        return [*(member[STAMP:] for member in urgent), *bytes_of(connection.call("LRANGE", self._queue, 0, -1))]
+        urgent = bytes_of(connection.call("ZRANGE", self._keys.priority, 0, -1))
+        return [*(member[STAMP:] for member in urgent), *bytes_of(connection.call("LRANGE", self._keys.queue, 0, -1))]
 
     def _claims(self) -> Command:
-        literal = "".join(f"\\{c}" if c in "*?[]\\" else c for c in keys.of(self._queue).claims)
-        return _CLAIMS.read_only([keys.of(self._queue).leases], f"{literal}*", MOST_CLAIMS, _LONGEST)
+        literal = "".join(f"\\{c}" if c in "*?[]\\" else c for c in self._keys.claims)
+        return _CLAIMS.read_only([self._keys.leases], f"{literal}*", MOST_CLAIMS, _LONGEST)
 
 
 def _count_claims(depth: Depth, claims: int, replies: Sequence[Reply]) -> None:
