@@ -172,11 +172,12 @@ class Heartbeat:
 
     def _write_counts(self) -> None:
         patterns = {name: c.snapshot() for name, c in self._counts().items()}
-        told = (patterns, self._told_elsewhere())
+        elsewhere = self._told_elsewhere()
+        told = (patterns, elsewhere)
         reported, last = self._reported
         if told == last and time.monotonic() - reported < _UNCHANGED_SECONDS:
             return
-        now = self._write_snapshot(patterns, _REPORT_LIVES_SECONDS)
+        now = self._write_snapshot(patterns, elsewhere, _REPORT_LIVES_SECONDS)
         if time.monotonic() - self._entered >= _ENTRY_SECONDS or not self._entered:
             self._connection.call("ZADD", keys.instances(), now, self.instance_id)
             if not self._entered:
@@ -191,7 +192,9 @@ class Heartbeat:
             for (pattern, name), counts in self._elsewhere().items()
         ]
 
-    def _write_snapshot(self, patterns: Mapping[str, object], lives: int, *, ended: bool = False) -> float:
+    def _write_snapshot(
+        self, patterns: Mapping[str, object], elsewhere: Sequence[object], lives: int, *, ended: bool = False
+    ) -> float:
         """When it is from, by Redis's clock."""
         now = time.time() + self._clock_offset
         snapshot = {
@@ -207,7 +210,7 @@ class Heartbeat:
             "names": {pattern.name: self._settings.name_of(pattern) for pattern in self._settings.patterns},
             "group": self._settings.consumer_group,
             "patterns": patterns,
-            "elsewhere": self._told_elsewhere(),
+            "elsewhere": elsewhere,
             "recent": {name: c.recent.snapshot(self._clock_offset) for name, c in self._counts().items()},
             "error": self._last_error.text,
             "error_at": None if self._last_error.at is None else self._last_error.at + self._clock_offset,
@@ -224,7 +227,7 @@ class Heartbeat:
             return
         with contextlib.suppress(RefusedError):
             patterns = {name: c.snapshot() for name, c in self._counts().items()}
-            now = self._write_snapshot(patterns, _ENDED_LIVES_SECONDS, ended=True)
+            now = self._write_snapshot(patterns, self._told_elsewhere(), _ENDED_LIVES_SECONDS, ended=True)
             self._connection.pipeline(
                 [
                     ("ZADD", keys.ended(), now, self.instance_id),

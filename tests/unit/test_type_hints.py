@@ -10,7 +10,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 PACKAGES = ("dashboard", "publisher", "subscriber", "tasks", "townpost")
-KNOTS = {"townpost.cli.publish.progress", "townpost.consuming.lifespan"}
+KNOTS = {"townpost.cli.publish.progress"}
 """Modules that still import for type checkers alone. This list is to become empty; nothing is added to it."""
 
 

@@ -14,7 +14,6 @@ from typing import Any
 from townpost.consuming.backlog import Backlog
 from townpost.consuming.flights import Flight
 from townpost.patterns.ack_pipeline import AckPipeline
-from townpost.patterns.leased import LeasedBatch
 from townpost.redis.connection import Connection
 from townpost.redis.reconnector import Reconnector
 
@@ -113,23 +112,22 @@ class Acknowledging:
         while completed:
             flight = completed.popleft()
             self._backlog.settled(flight)
-            batch = flight.batch
-            if isinstance(batch, LeasedBatch) and len(batch.settled) == len(batch):
+            batch = flight.leased
+            if batch is not None and len(batch.settled) == len(batch):
                 self._pipeline.release(batch)  # its parts have settled all of it
             else:
-                self._pipeline.unconfirmed.append(batch)
+                self._pipeline.unconfirmed.append(flight.batch)
         for flight in list(self._backlog.flights):
             if closing or now - flight.since > _PART_SECONDS:
                 self._part(flight)
 
     def _part(self, flight: Flight) -> None:
-        batch = flight.batch
-        if not isinstance(batch, LeasedBatch) or batch.parting:
-            return
-        if batch.lost:
-            self._backlog.cut(flight)
+        batch = flight.leased
+        if batch is None or batch.parting:
             return
         self._backlog.cut(flight)
+        if batch.lost:
+            return
         returned, flight.left = flight.left, ()
         part = batch.part(returned, _MOST_FAILURES)
         if part is not None:

@@ -60,7 +60,7 @@ class App:
         """
         self._settings = settings
         self._lifespan = lifespan
-        self._lived: Lifespan | None = None
+        self._lived: Lifespan[App] | None = None
         self._role = role
         self._registered: list[tuple[Callable[..., object], dict[str, Any]]] = []
         self._middleware: list[Middleware] = []

@@ -13,7 +13,6 @@ from townpost.consuming.backlog import Backlog
 from townpost.consuming.calls import Calls
 from townpost.consuming.flights import Work
 from townpost.consuming.routes import Route, finish
-from townpost.patterns.leased import LeasedBatch
 from townpost.verdicts import Reject
 
 __all__ = ["LoopRunner", "Watchdog"]
@@ -203,8 +202,8 @@ class LoopRunner:
             work = worker.work
             if work is None or worker.task is None:
                 continue
-            batch = work.flight.batch
-            lost = isinstance(batch, LeasedBatch) and (batch.lost or now > batch.leased_until)
+            batch = work.flight.leased
+            lost = batch is not None and (batch.lost or now > batch.leased_until)
             if not worker.expired and (lost or now > worker.deadline):
                 worker.expired = _LOST if lost else _LATE
                 worker.cancelled_at = now

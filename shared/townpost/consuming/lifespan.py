@@ -3,20 +3,20 @@
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import Generic, TypeVar
 
 from townpost.errors import SettingError
-
-if TYPE_CHECKING:
-    from townpost.consuming.app import App
 
 __all__ = ["Lifespan"]
 
 
-class Lifespan:
+A = TypeVar("A")
+
+
+class Lifespan(Generic[A]):
     """Enters and leaves the lifespan. Its errors pass unchanged, and are remembered."""
 
-    def __init__(self, app: "App", function: Callable[["App"], AbstractAsyncContextManager[object]]) -> None:
+    def __init__(self, app: A, function: Callable[[A], AbstractAsyncContextManager[object]]) -> None:
         self._app = app
         self._function = function
         self._context: AbstractAsyncContextManager[object] | None = None
