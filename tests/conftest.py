@@ -1,5 +1,6 @@
 """A real server for the whole run, services that do not outlive their test, and a clock that does not show UTC."""
 
+import contextlib
 import os
 import subprocess
 import time
@@ -15,6 +16,7 @@ from dashboard.settings import DashboardSettings
 from lab.processes import Process
 from lab.server import Server, binary
 from tasks.settings import TasksSettings
+from townpost.redis.connection import Connection
 
 ZONE = "<-0330>3:30<-0230>,M3.2.0,M11.1.0"
 """Of the tests and of every process they start: where local time is UTC, a naive timestamp read as local time is right
@@ -63,6 +65,14 @@ def server(shared_server: Server) -> Iterator[Server]:
         client.flushall()  # a service of the test before this one may have been the last to write
         yield shared_server
         client.flushall()
+
+
+@pytest.fixture
+def connection(server: Server) -> Iterator[Connection]:
+    """A connection of the library's to that server."""
+    with contextlib.closing(Connection(server.url)) as connection:
+        connection.connect()
+        yield connection
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from lab.processes import Process
+from lab.trials.hostile import owned as every_key
 from townpost import keys
 
 __all__ = ["DIGITS", "INSTANCE", "OWN", "REPORT", "STALL_SECONDS", "Own", "Watched", "Write", "attack", "owned"]
@@ -51,17 +52,8 @@ class Write:
 
 def owned(queue: str, kind: str) -> list[Own]:
     """The queue or stream itself, and each key of ours beside it."""
-    k = keys.of(queue)
-    found = {
-        queue: kind,
-        keys.instances(): "zset",
-        keys.ended(): "zset",
-        keys.instance(INSTANCE): "string",
-        k.claim("elsewhere-1", 1): "list",
-        k.once(MESSAGE_ID): "string",
-        **keys.types(queue),
-        **keys.stream_types("message_stream", "townpost"),
-    }
+    beside = every_key(queue, stream="message_stream", instance=INSTANCE, consumer="elsewhere-1", message_id=MESSAGE_ID)
+    found = {queue: kind, **beside}
     return [Own(name, type_) for name, type_ in found.items()]
 
 

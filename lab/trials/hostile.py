@@ -31,17 +31,19 @@ _MAKE_IF_ABSENT = (
 )
 
 
-def owned(queue: str) -> dict[str, str]:
-    """Every key that is ours to name, beside a queue or a stream of this name -> its type."""
+def owned(
+    queue: str, *, stream: str = "", instance: str = "mallory", consumer: str = "mallory", message_id: str = "mallory"
+) -> dict[str, str]:
+    """Every key that is ours to name, beside a queue and a stream (of the same name, by default) -> its type."""
     k = keys.of(queue)
     return {
         keys.instances(): "zset",
         keys.ended(): "zset",
-        keys.instance("mallory"): "string",
-        k.claim("mallory", 1): "list",
-        k.once("mallory"): "string",
+        keys.instance(instance): "string",
+        k.claim(consumer, 1): "list",
+        k.once(message_id): "string",
         **keys.types(queue),
-        **keys.stream_types(queue, _GROUP),
+        **keys.stream_types(stream or queue, _GROUP),
     }
 
 

@@ -1,7 +1,6 @@
 """A key of ours that another program wrote with another type is renamed, so that our work goes on."""
 
 import logging
-from collections.abc import Iterator
 
 import pytest
 import redis
@@ -12,14 +11,6 @@ from townpost.redis.connection import Connection
 
 LOG = logging.getLogger("townpost.test")
 TYPES = {"{q}:dead": "stream", "{q}:leases": "zset", "{q}:bell": "list"}
-
-
-@pytest.fixture
-def connection(server: Server) -> Iterator[Connection]:
-    connection = Connection(server.url)
-    connection.connect()
-    yield connection
-    connection.close()
 
 
 def test_only_what_has_another_type_is_renamed(

@@ -1,8 +1,5 @@
 """Every pattern answers the same questions about its channel, list or stream."""
 
-import contextlib
-from collections.abc import Iterator
-
 import pytest
 import redis
 from messages import wire
@@ -22,13 +19,6 @@ from townpost import (
 )
 
 GROUP = "house"
-
-
-@pytest.fixture
-def connection(server: Server) -> Iterator[Connection]:
-    with contextlib.closing(Connection(server.url)) as connection:
-        connection.connect()
-        yield connection
 
 
 def of(pattern: str) -> Inspector:

@@ -19,14 +19,6 @@ def server() -> Iterator[Server]:
         yield server
 
 
-@pytest.fixture
-def connection(server: Server) -> Iterator[Connection]:
-    connection = Connection(server.url)
-    connection.connect()
-    yield connection
-    connection.close()
-
-
 def ahead(connection: Connection) -> float:
     """How many seconds the server is ahead of us."""
     said = connection.call("TIME")

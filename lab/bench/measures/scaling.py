@@ -8,7 +8,7 @@ are the children of one command (PROCESSES), the peers' are workers started besi
 """
 
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from lab.bench.contestants import LIMIT, Contestant, against, limit, naive, townpost
@@ -41,15 +41,7 @@ def measure(ground: Ground, extent: Extent) -> list[Figure]:
         rate, _ = _shared(ground, contestant, processes[contestant.name], count)
         return {"together": rate}
 
-    figures = rotate(
-        "scaling",
-        [Quantity("together", "msg/s")],
-        contestants,
-        min(extent.rounds, 2),
-        run,
-        ground=ground,
-        say=extent.say,
-    )
+    figures = _together("scaling", contestants, run, ground, extent)
     slow = [townpost(p, name=f"townpost {p} x 4", BENCH_JOB="wait 0.002") for p in ("queue", "reliable", "stream")]
 
     def fair(contestant: Contestant) -> Mapping[str, float]:
@@ -87,15 +79,19 @@ def _computing(ground: Ground, extent: Extent) -> list[Figure]:
 
         return {"together": ground.timed(count, children[0], progress=progress, within=_COMPUTING_SECONDS).rate}
 
-    return rotate(
-        "computing",
-        [Quantity("together", "msg/s")],
-        contestants,
-        min(extent.rounds, 2),
-        run,
-        ground=ground,
-        say=extent.say,
-    )
+    return _together("computing", contestants, run, ground, extent)
+
+
+def _together(
+    name: str,
+    contestants: Sequence[Contestant],
+    run: Callable[[Contestant], Mapping[str, float]],
+    ground: Ground,
+    extent: Extent,
+) -> list[Figure]:
+    """The rate of all processes of a contestant."""
+    quantities = [Quantity("together", "msg/s")]
+    return rotate(name, quantities, contestants, min(extent.rounds, 2), run, ground=ground, say=extent.say)
 
 
 def _shared(ground: Ground, contestant: Contestant, processes: int, count: int) -> tuple[float, Sequence[int]]:
